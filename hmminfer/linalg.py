@@ -1,0 +1,129 @@
+"""LAPACK from compiled code, and the small dense helpers that every cell and plate needs.
+
+Symmetric positive definite band matrices are kept as ``ab`` of shape (n, b + 1), C-contiguous: row j holds column j of the
+lower triangle, ``ab[j, i - j] = A[i, j]`` for ``j <= i <= j + b``. Seen from LAPACK this is its lower band storage.
+
+Importing this module registers the LAPACK symbols in the process; cached compiled code that calls them needs that first.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import llvmlite.binding as llvm
+import numpy as np
+import scipy.linalg.cython_lapack as cython_lapack
+from numba import njit, types
+from numba.extending import get_cython_function_address
+
+_CAPSULE_NAME = ctypes.pythonapi.PyCapsule_GetName
+_CAPSULE_NAME.restype, _CAPSULE_NAME.argtypes = ctypes.c_char_p, [ctypes.py_object]
+
+
+def _lapack(name: str, n_arguments: int) -> types.ExternalFunction:
+    """The LAPACK routine ``name`` as a function of ``n_arguments`` pointers, callable from njit code."""
+    signature = _CAPSULE_NAME(cython_lapack.__pyx_capi__[name]).decode()
+    if "long" in signature or "int64" in signature:  # pragma: no cover - a SciPy built with 64-bit LAPACK integers
+        raise ImportError(f"SciPy's {name} takes 64-bit integers here ({signature}); install a SciPy with 32-bit LAPACK.")
+    symbol = f"hmminfer_{name}"
+    llvm.add_symbol(symbol, get_cython_function_address("scipy.linalg.cython_lapack", name))
+    return types.ExternalFunction(symbol, types.void(*[types.voidptr] * n_arguments))
+
+
+_dpbtrf = _lapack("dpbtrf", 6)
+_dpbtrs = _lapack("dpbtrs", 9)
+
+
+@njit(cache=True, error_model="numpy")
+def band_cholesky(ab):
+    """Overwrite ``ab`` with its band Cholesky factor; True on success (A is positive definite)."""
+    uplo = np.full(1, 76, dtype=np.uint8)
+    n = np.full(1, ab.shape[0], dtype=np.int32)
+    kd = np.full(1, ab.shape[1] - 1, dtype=np.int32)
+    ldab = np.full(1, ab.shape[1], dtype=np.int32)
+    info = np.zeros(1, dtype=np.int32)
+    _dpbtrf(uplo.ctypes, n.ctypes, kd.ctypes, ab.ctypes, ldab.ctypes, info.ctypes)
+    return info[0] == 0
+
+
+@njit(cache=True, error_model="numpy")
+def band_solve(factor, b):
+    """Overwrite the rows of ``b`` (m, n) with the solutions of A x = b for the factor from :func:`band_cholesky`."""
+    uplo = np.full(1, 76, dtype=np.uint8)
+    n = np.full(1, factor.shape[0], dtype=np.int32)
+    kd = np.full(1, factor.shape[1] - 1, dtype=np.int32)
+    nrhs = np.full(1, b.shape[0], dtype=np.int32)
+    ldab = np.full(1, factor.shape[1], dtype=np.int32)
+    ldb = np.full(1, b.shape[1], dtype=np.int32)
+    info = np.zeros(1, dtype=np.int32)
+    _dpbtrs(uplo.ctypes, n.ctypes, kd.ctypes, nrhs.ctypes, factor.ctypes, ldab.ctypes, b.ctypes, ldb.ctypes, info.ctypes)
+
+
+@njit(cache=True, error_model="numpy")
+def band_multiply(ab, x):
+    """Symmetric band matrix times the columns of ``x`` (n, m)."""
+    y = np.zeros_like(x)
+    for j in range(ab.shape[0]):
+        y[j] += ab[j, 0] * x[j]
+        for d in range(1, min(ab.shape[1], ab.shape[0] - j)):
+            if ab[j, d] != 0.0:
+                y[j + d] += ab[j, d] * x[j]
+                y[j] += ab[j, d] * x[j + d]
+    return y
+
+
+# reassociation lets the inner products use vector instructions; NaN still propagates
+@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def cholesky(a):
+    """Overwrite the lower triangle of a small dense ``a`` with its Cholesky factor; True if positive definite."""
+    n = a.shape[0]
+    for j in range(n):
+        d = a[j, j]
+        for k in range(j):
+            d -= a[j, k] * a[j, k]
+        if not d > 0.0:
+            return False
+        d = np.sqrt(d)
+        a[j, j] = d
+        for i in range(j + 1, n):
+            s = a[i, j]
+            for k in range(j):
+                s -= a[i, k] * a[j, k]
+            a[i, j] = s / d
+    return True
+
+
+@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def cholesky_solve(factor, b):
+    """Overwrite the rows of ``b`` (m, n) with solutions for a dense factor from :func:`cholesky`."""
+    n = factor.shape[0]
+    for r in range(b.shape[0]):
+        for i in range(n):
+            s = b[r, i]
+            for k in range(i):
+                s -= factor[i, k] * b[r, k]
+            b[r, i] = s / factor[i, i]
+        for i in range(n - 1, -1, -1):
+            s = b[r, i]
+            for k in range(i + 1, n):
+                s -= factor[k, i] * b[r, k]
+            b[r, i] = s / factor[i, i]
+
+
+@njit(cache=True, error_model="numpy")
+def spd_inverse(a):
+    """Inverse of a small symmetric positive definite matrix; NaN everywhere if it is not one."""
+    factor = a.copy()
+    inverse = np.eye(a.shape[0])
+    if cholesky(factor):
+        cholesky_solve(factor, inverse)
+    else:
+        inverse[:] = np.nan
+    return inverse
+
+
+def bandwidth_order(graph) -> np.ndarray:
+    """Permutation of a sparse symmetric graph that keeps the band narrow (reverse Cuthill-McKee)."""
+    from scipy.sparse.csgraph import reverse_cuthill_mckee
+
+    return np.asarray(reverse_cuthill_mckee(graph.tocsr(), symmetric_mode=True))

@@ -1,0 +1,1 @@
+"""Macro problems: what is loaded and what is observed; each lacks its law and is given effective data."""

@@ -1,0 +1,238 @@
+"""Periodic cross-section of a unidirectional composite in generalised plane strain: phases in, effective stiffness out.
+
+Lift: the macro strain E (six components) acts on the cell, u(y) = E.y + w(y) with w periodic and independent of the fibre axis 1.
+Micro problem: find w with int grad v : C(y) : (E + grad w) = 0 for every periodic v, three displacements a node:
+
+    e22 = w2,2   e33 = w3,3   g23 = w2,3 + w3,2   g13 = w1,3   g12 = w1,2        (11 feels no w)
+
+Restrict: C_eff[i, j] = (1/|Y|) int (e_i + B w_i)^T C (e_j + B w_j), one factorisation for all six unit strains.
+
+The problem is self-adjoint, so the exact derivative of the discrete C_eff needs no further solve: moduli enter through C, and the
+volume fraction through the moving nodes x = a + r b (see :mod:`.cell_mesh`), whose shape terms are differentiated in closed form.
+
+Vector in:  E1f, E2f, G12f, nu12f, nu23f, Em, num, v   (moduli in one unit, GPa by convention).
+Vector out: C_eff, 36 numbers, Voigt order [11, 22, 33, 23, 13, 12], the unit of the moduli.
+Error: fourth order in the element size (energy of biquadratic elements on a body-fitted mesh).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numba import njit
+
+from ..kernel import Code, Kernel
+from ..linalg import band_cholesky, band_solve
+from .cell_mesh import cell_mesh
+from .phases import isotropic, isotropic_pullback, transversely_isotropic, transversely_isotropic_pullback
+
+EXAMPLE = np.array([230.0, 15.0, 18.0, 0.20, 0.25, 3.5, 0.36, 0.60])
+
+
+@njit(cache=True, error_model="numpy")
+def _geometry(coords, shape_gradient, grad):
+    """Physical gradients of the nine shape functions at one point into ``grad`` (9, 2); returns det J."""
+    j00 = j01 = j10 = j11 = 0.0
+    for n in range(9):
+        j00 += shape_gradient[n, 0] * coords[n, 0]
+        j01 += shape_gradient[n, 1] * coords[n, 0]
+        j10 += shape_gradient[n, 0] * coords[n, 1]
+        j11 += shape_gradient[n, 1] * coords[n, 1]
+    det = j00 * j11 - j01 * j10
+    for n in range(9):
+        grad[n, 0] = (shape_gradient[n, 0] * j11 - shape_gradient[n, 1] * j10) / det
+        grad[n, 1] = (shape_gradient[n, 1] * j00 - shape_gradient[n, 0] * j01) / det
+    return det
+
+
+@njit(cache=True, error_model="numpy")
+def element_coordinates(e, r, a, b, connectivity, coords):
+    for n in range(9):
+        node = connectivity[e, n]
+        coords[n, 0] = a[node, 0] + r * b[node, 0]
+        coords[n, 1] = a[node, 1] + r * b[node, 1]
+
+
+@njit(cache=True, error_model="numpy")
+def assemble(c_fibre, c_matrix, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, band):
+    """Band stiffness of the cell and its six load vectors -int B^T C e_k, for any pair of phase matrices.
+
+    Degrees of freedom: 2 s and 2 s + 1 for (w2, w3) of slot s, then 2 S + s for w1, which no phase couples to them.
+    """
+    n_slots = slot.max() + 1
+    ab = np.zeros((3 * n_slots, band + 1))
+    load = np.zeros((6, 3 * n_slots))
+    coords = np.empty((9, 2))
+    grad = np.empty((9, 2))
+    for e in range(connectivity.shape[0]):
+        c = c_fibre if is_fibre[e] else c_matrix
+        element_coordinates(e, r, a, b, connectivity, coords)
+        for q in range(weight.size):
+            jw = weight[q] * _geometry(coords, shape_gradient[q], grad)
+            for i in range(9):
+                si = slot[connectivity[e, i]]
+                if si < 0:
+                    continue
+                gi2, gi3 = jw * grad[i, 0], jw * grad[i, 1]
+                for k in range(6):
+                    load[k, 2 * si] -= gi2 * c[1, k] + gi3 * c[3, k]
+                    load[k, 2 * si + 1] -= gi3 * c[2, k] + gi2 * c[3, k]
+                    load[k, 2 * n_slots + si] -= gi3 * c[4, k] + gi2 * c[5, k]
+                for j in range(9):
+                    sj = slot[connectivity[e, j]]
+                    if sj < 0 or sj > si:
+                        continue
+                    g2, g3 = grad[j, 0], grad[j, 1]
+                    d = 2 * (si - sj)
+                    ab[2 * sj, d] += gi2 * c[1, 1] * g2 + gi3 * c[3, 3] * g3
+                    ab[2 * sj, d + 1] += gi3 * c[2, 1] * g2 + gi2 * c[3, 3] * g3
+                    ab[2 * sj + 1, d] += gi3 * c[2, 2] * g3 + gi2 * c[3, 3] * g2
+                    if d > 0:
+                        ab[2 * sj + 1, d - 1] += gi2 * c[1, 2] * g3 + gi3 * c[3, 3] * g2
+                    ab[2 * n_slots + sj, si - sj] += gi3 * c[4, 4] * g3 + gi2 * c[5, 5] * g2
+    return ab, load
+
+
+@njit(cache=True, error_model="numpy")
+def _strains(e, grad, w, connectivity, slot, n_slots, strain):
+    """Total strains of the six unit loads at one point: ``strain[k] = e_k + B w_k``."""
+    strain[:] = 0.0
+    for k in range(6):
+        strain[k, k] = 1.0
+    for i in range(9):
+        s = slot[connectivity[e, i]]
+        if s < 0:
+            continue
+        g2, g3 = grad[i, 0], grad[i, 1]
+        for k in range(6):
+            w2, w3, w1 = w[k, 2 * s], w[k, 2 * s + 1], w[k, 2 * n_slots + s]
+            strain[k, 1] += g2 * w2
+            strain[k, 2] += g3 * w3
+            strain[k, 3] += g3 * w2 + g2 * w3
+            strain[k, 4] += g3 * w1
+            strain[k, 5] += g2 * w1
+
+
+@njit(cache=True, error_model="numpy")
+def effective_stiffness(c_fibre, c_matrix, w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight):
+    """Restriction: the energy form of C_eff (6, 6) for given fluctuations ``w`` (6, dofs); the cell has unit area."""
+    n_slots = slot.max() + 1
+    out = np.zeros((6, 6))
+    coords = np.empty((9, 2))
+    grad = np.empty((9, 2))
+    strain = np.empty((6, 6))
+    for e in range(connectivity.shape[0]):
+        c = c_fibre if is_fibre[e] else c_matrix
+        element_coordinates(e, r, a, b, connectivity, coords)
+        for q in range(weight.size):
+            jw = weight[q] * _geometry(coords, shape_gradient[q], grad)
+            _strains(e, grad, w, connectivity, slot, n_slots, strain)
+            out += jw * (strain @ c @ strain.T)
+    return 0.5 * (out + out.T)
+
+
+@njit(cache=True, error_model="numpy")
+def _forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, sizes):
+    """p -> (C_eff.ravel(), w); ``sizes`` = [disc area, largest volume fraction, band]."""
+    n_slots = slot.max() + 1
+    c_fibre = transversely_isotropic(p[0], p[1], p[2], p[3], p[4])
+    c_matrix = isotropic(p[5], p[6])
+    v = p[7]
+    bad = not (0.0 < v < sizes[1]) or np.isnan(c_fibre[0, 0]) or np.isnan(c_matrix[0, 0])
+    if not bad:
+        r = np.sqrt(v / sizes[0])
+        ab, w = assemble(
+            c_fibre, c_matrix, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, np.int64(sizes[2])
+        )
+        if band_cholesky(ab):
+            band_solve(ab, w)
+            c = effective_stiffness(
+                c_fibre, c_matrix, w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight
+            )
+            return c.ravel(), w
+    return np.full(36, np.nan), np.full((6, 3 * n_slots), np.nan)
+
+
+@njit(cache=True, error_model="numpy")
+def _pullback(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, sizes, w, y_bar):
+    """Derivative of the energy form at fixed w: moduli through C, the volume fraction through d|J|, d(grad N) and dr/dv."""
+    n_slots = slot.max() + 1
+    c_fibre = transversely_isotropic(p[0], p[1], p[2], p[3], p[4])
+    c_matrix = isotropic(p[5], p[6])
+    r = np.sqrt(p[7] / sizes[0])
+    c_bar = y_bar.copy().reshape(6, 6)
+    c_bar = 0.5 * (c_bar + c_bar.T)
+    phase_bar = np.zeros((2, 6, 6))
+    r_bar = 0.0
+    coords = np.empty((9, 2))
+    grad = np.empty((9, 2))
+    strain = np.empty((6, 6))
+    for e in range(connectivity.shape[0]):
+        fibre = 0 if is_fibre[e] else 1
+        c = c_fibre if is_fibre[e] else c_matrix
+        element_coordinates(e, r, a, b, connectivity, coords)
+        for q in range(weight.size):
+            jw = weight[q] * _geometry(coords, shape_gradient[q], grad)
+            _strains(e, grad, w, connectivity, slot, n_slots, strain)
+            weighted = c_bar @ strain  # row k: sum over i of c_bar[k, i] strain[i]
+            phase_bar[fibre] += jw * (strain.T @ weighted)
+            # velocity gradient L = sum_n b_n (x) grad N_n: d|J| = |J| tr L, d(grad N) = -L^T grad N
+            l22 = l23 = l32 = l33 = 0.0
+            for n in range(9):
+                node = connectivity[e, n]
+                l22 += b[node, 0] * grad[n, 0]
+                l23 += b[node, 0] * grad[n, 1]
+                l32 += b[node, 1] * grad[n, 0]
+                l33 += b[node, 1] * grad[n, 1]
+            stress = weighted @ c  # row k: the stress of the weighted strains
+            energy = 0.0
+            for k in range(6):
+                for m in range(6):
+                    energy += stress[k, m] * strain[k, m]
+            r_bar += jw * (l22 + l33) * energy
+            for n in range(9):
+                s = slot[connectivity[e, n]]
+                if s < 0:
+                    continue
+                d2 = -(l22 * grad[n, 0] + l32 * grad[n, 1])
+                d3 = -(l23 * grad[n, 0] + l33 * grad[n, 1])
+                for k in range(6):
+                    w2, w3, w1 = w[k, 2 * s], w[k, 2 * s + 1], w[k, 2 * n_slots + s]
+                    r_bar += 2.0 * jw * (
+                        stress[k, 1] * d2 * w2
+                        + stress[k, 2] * d3 * w3
+                        + stress[k, 3] * (d3 * w2 + d2 * w3)
+                        + stress[k, 4] * d3 * w1
+                        + stress[k, 5] * d2 * w1
+                    )
+    out = np.empty(8)
+    out[:5] = transversely_isotropic_pullback(p[0], p[1], p[2], p[3], p[4], c_fibre, phase_bar[0])
+    out[5:7] = isotropic_pullback(p[5], p[6], c_matrix, phase_bar[1])
+    out[7] = r_bar * r / (2.0 * p[7])
+    return out
+
+
+CODE = Code((__name__, "CODE"), _forward, _pullback, n_data=8)
+
+
+@lru_cache(maxsize=None)
+def elastic_cell(packing: str = "hexagonal", n: int = 2) -> Kernel:
+    """Kernel of the full cell with ``n`` elements along each side of the cell's polygon."""
+    from .cell_mesh import MAX_FRACTION
+
+    mesh = cell_mesh(packing, n)
+    numbers = mesh.slot[mesh.connectivity]
+    reach = max(int(row[row >= 0].max() - row[row >= 0].min()) for row in numbers)
+    sizes = np.array([mesh.disc_area, 0.99 * MAX_FRACTION[packing], 2 * reach + 1])
+    data = (
+        mesh.a,
+        mesh.b,
+        mesh.connectivity.astype(np.int64),
+        mesh.slot.astype(np.int64),
+        mesh.is_fibre.astype(np.int64),
+        mesh.gradient,
+        mesh.weight,
+        sizes,
+    )
+    return Kernel(CODE, tuple(np.ascontiguousarray(x) for x in data), EXAMPLE)

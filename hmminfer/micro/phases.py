@@ -1,0 +1,60 @@
+"""Stiffness of the phases from engineering constants, and the derivative back to them.
+
+Voigt order [11, 22, 33, 23, 13, 12] with engineering shears; 1 is the fibre axis. A phase is transversely isotropic about 1
+and given by (E1, E2, G12, nu12, nu23), with G23 = E2 / (2 (1 + nu23)); an isotropic one by (E, nu).
+"""
+
+import numpy as np
+from numba import njit
+
+from ..linalg import spd_inverse
+
+
+@njit(cache=True, error_model="numpy")
+def transversely_isotropic(e1, e2, g12, nu12, nu23):
+    """6x6 stiffness (the unit of the moduli); NaN where the constants are not those of a stable solid."""
+    s = np.zeros((6, 6))
+    s[0, 0] = 1.0 / e1
+    s[1, 1] = 1.0 / e2
+    s[2, 2] = 1.0 / e2
+    s[0, 1] = -nu12 / e1
+    s[0, 2] = -nu12 / e1
+    s[1, 2] = -nu23 / e2
+    s[3, 3] = 2.0 * (1.0 + nu23) / e2
+    s[4, 4] = 1.0 / g12
+    s[5, 5] = 1.0 / g12
+    for i in range(3):
+        for j in range(i):
+            s[i, j] = s[j, i]
+    return spd_inverse(s)
+
+
+@njit(cache=True, error_model="numpy")
+def transversely_isotropic_pullback(e1, e2, g12, nu12, nu23, c, c_bar):
+    """Cotangents of (E1, E2, G12, nu12, nu23) from that of the stiffness: dC = -C dS C."""
+    s = -(c @ (0.5 * (c_bar + c_bar.T)) @ c)
+    out = np.empty(5)
+    across = s[0, 1] + s[1, 0] + s[0, 2] + s[2, 0]
+    plane = s[1, 2] + s[2, 1]
+    out[0] = (-s[0, 0] + nu12 * across) / e1**2
+    out[1] = (-s[1, 1] - s[2, 2] + nu23 * plane - 2.0 * (1.0 + nu23) * s[3, 3]) / e2**2
+    out[2] = -(s[4, 4] + s[5, 5]) / g12**2
+    out[3] = -across / e1
+    out[4] = (2.0 * s[3, 3] - plane) / e2
+    return out
+
+
+@njit(cache=True, error_model="numpy")
+def isotropic(e, nu):
+    """6x6 stiffness of an isotropic phase."""
+    return transversely_isotropic(e, e, 0.5 * e / (1.0 + nu), nu, nu)
+
+
+@njit(cache=True, error_model="numpy")
+def isotropic_pullback(e, nu, c, c_bar):
+    """Cotangents of (E, nu) from that of the stiffness."""
+    t = transversely_isotropic_pullback(e, e, 0.5 * e / (1.0 + nu), nu, nu, c, c_bar)
+    out = np.empty(2)
+    out[0] = t[0] + t[1] + 0.5 * t[2] / (1.0 + nu)
+    out[1] = t[3] + t[4] - 0.5 * e / (1.0 + nu) ** 2 * t[2]
+    return out

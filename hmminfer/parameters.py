@@ -1,0 +1,374 @@
+"""Parameters: names, units, supports and priors, and the map between named values and the flat vector of a kernel.
+
+Priors are declared here as plain data; :mod:`hmminfer.inference` alone turns them into random variables.
+
+An *axial* parameter is an angle known modulo pi. Users see it in degrees, in (-90, 90]; the vector holds the double angle
+t = 2 theta in radians, which makes theta and theta + 180 degrees the same point.
+
+A *field* parameter is a smooth random function on the macro domain. The vector holds its coefficients in a fixed basis; its amplitude
+and length scale are further unknowns that scale the coefficients in front of the kernel.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from . import units
+from .errors import HmmInferError, unknown
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is known of a number before the data, in the parameter's unit. The kinds below are all there is."""
+
+    def box(self, width: float = 4.0) -> tuple[float, float]:
+        """Interval of +- ``width`` standard deviations (log scale for LogNormal), cut to the support."""
+        raise NotImplementedError
+
+    def sample(self, rng: np.random.Generator, size: int) -> np.ndarray:
+        """Independent draws."""
+        return np.asarray(self._frozen().rvs(size=size, random_state=rng))
+
+    def logpdf(self, x: np.ndarray) -> np.ndarray:
+        """Log density."""
+        return np.asarray(self._frozen().logpdf(x))
+
+    @property
+    def centre(self) -> float:
+        """Median."""
+        return float(self._frozen().median())
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation."""
+        return float(self._frozen().std())
+
+    def _frozen(self) -> Any:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Normal(Prior):
+    """Normal(mean, sd), cut to [lower, upper]."""
+
+    mean: float
+    standard_deviation: float
+    lower: float = -math.inf
+    upper: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not self.standard_deviation > 0 or not self.lower < self.upper:
+            raise HmmInferError(f"{self} needs a positive standard deviation and lower < upper; correct the prior.")
+
+    def box(self, width: float = 4.0) -> tuple[float, float]:
+        reach = width * self.standard_deviation
+        return max(self.mean - reach, self.lower), min(self.mean + reach, self.upper)
+
+    def _frozen(self) -> Any:
+        a, b = ((x - self.mean) / self.standard_deviation for x in (self.lower, self.upper))
+        return stats.truncnorm(a, b, loc=self.mean, scale=self.standard_deviation)
+
+
+@dataclass(frozen=True)
+class LogNormal(Prior):
+    """ln x ~ Normal(ln median, sigma): ``sigma`` is about the relative standard deviation."""
+
+    median: float
+    sigma: float
+
+    def __post_init__(self) -> None:
+        if not self.median > 0 or not self.sigma > 0:
+            raise HmmInferError(f"{self} needs a positive median and a positive sigma; correct the prior.")
+
+    def box(self, width: float = 4.0) -> tuple[float, float]:
+        return self.median * math.exp(-width * self.sigma), self.median * math.exp(width * self.sigma)
+
+    def _frozen(self) -> Any:
+        return stats.lognorm(self.sigma, scale=self.median)
+
+
+@dataclass(frozen=True)
+class Uniform(Prior):
+    """Uniform on [lower, upper]."""
+
+    lower: float
+    upper: float
+
+    def __post_init__(self) -> None:
+        if not self.lower < self.upper:
+            raise HmmInferError(f"{self} needs lower < upper; correct the prior.")
+
+    def box(self, width: float = 4.0) -> tuple[float, float]:
+        return self.lower, self.upper
+
+    def _frozen(self) -> Any:
+        return stats.uniform(self.lower, self.upper - self.lower)
+
+
+@dataclass(frozen=True)
+class HalfNormal(Prior):
+    """|Normal(0, sd)|."""
+
+    standard_deviation: float
+
+    def box(self, width: float = 4.0) -> tuple[float, float]:
+        return 0.0, width * self.standard_deviation
+
+    def _frozen(self) -> Any:
+        return stats.halfnorm(scale=self.standard_deviation)
+
+
+WRAP = 10.0  # sd of t = 2 theta before wrapping: flat on the circle to exp(-50), and smooth for the sampler everywhere
+
+
+@dataclass(frozen=True)
+class Axial(Prior):
+    """Angle modulo 180 degrees, uniform by default; else density proportional to exp(concentration cos 2(theta - mean)).
+
+    ``mean`` in degrees. The angle's standard deviation is about 28.6 / sqrt(concentration) degrees once that is small.
+    """
+
+    mean: float = 0.0
+    concentration: float = 0.0
+
+    def box(self, width: float = 4.0) -> tuple[float, float]:
+        return -90.0, 90.0
+
+    @property
+    def centre(self) -> float:
+        return self.mean
+
+    @property
+    def sd(self) -> float:
+        return 0.5 * math.degrees(math.pi / math.sqrt(3.0 + self.concentration * math.pi**2))
+
+    def sample(self, rng: np.random.Generator, size: int) -> np.ndarray:
+        t = rng.vonmises(math.radians(2 * self.mean), self.concentration, size)
+        return 0.5 * np.degrees(t)
+
+    def logpdf(self, x: np.ndarray) -> np.ndarray:
+        t = np.radians(2.0 * (np.asarray(x) - self.mean))
+        return np.asarray(stats.vonmises.logpdf(t, self.concentration)) + math.log(math.pi / 90.0)
+
+
+PRIORS = {kind.__name__: kind for kind in (Normal, LogNormal, Uniform, HalfNormal, Axial)}
+
+
+def parse_prior(text: str, unit: str = "") -> Prior:
+    """Prior from text such as ``LogNormal(3.5 GPa, 0.2)`` or ``Normal(0.6, 0.03, lower=0.3)``; quantities convert to ``unit``."""
+    match = re.fullmatch(r"\s*([A-Za-z]+)\s*\(([^()]*)\)\s*", text)
+    if match is None:
+        raise HmmInferError(f"Cannot read the prior {text!r}; write it as LogNormal(3.5 GPa, 0.2) or Normal(0.6, 0.03).")
+    if match[1] not in PRIORS:
+        raise unknown("prior", match[1], PRIORS)
+    kind = PRIORS[match[1]]
+    positional, named = [], {}
+    for item in filter(None, (part.strip() for part in match[2].split(","))):
+        key, eq, value = item.rpartition("=")
+        number = value.strip()
+        is_plain = re.fullmatch(r"[-+.\deE]+|[-+]?inf", number) is not None
+        parsed = float(number) if is_plain else units.parse(number, unit)
+        if eq:
+            named[key.strip()] = parsed
+        else:
+            positional.append(parsed)
+    try:
+        return kind(*positional, **named)
+    except TypeError:
+        fields = ", ".join(kind.__dataclass_fields__)
+        raise HmmInferError(f"Wrong arguments in the prior {text!r}; {kind.__name__} takes ({fields}).") from None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One hidden quantity.
+
+    Parameters
+    ----------
+    name, unit, description : as users see them; an axial angle is in "deg".
+    prior : in ``unit``.
+    lower, upper : physical support; values outside are refused.
+    axial : the vector holds 2 theta in radians.
+    symbol : short mathematical name for figures.
+    size : how many independent copies (zones); None for one number.
+    """
+
+    name: str
+    unit: str
+    prior: Prior
+    description: str = ""
+    lower: float = -math.inf
+    upper: float = math.inf
+    symbol: str = ""
+    axial: bool = False
+    size: int | None = None
+
+    @property
+    def length(self) -> int:
+        """Entries in the vector."""
+        return 1 if self.size is None else self.size
+
+    def to_vector(self, value: Any) -> np.ndarray:
+        """Vector entries (..., length) of a user's value: number, "3.5 GPa", or array with draws in front."""
+        x = np.asarray(units.parse(value, self.unit) if isinstance(value, str) else value, dtype=float)
+        if np.any(np.isnan(x)):
+            raise HmmInferError(f"Parameter '{self.name}' has a value that is not a number; give it in {self.unit or 'plain numbers'}.")
+        if np.any(x < self.lower) or np.any(x > self.upper):
+            raise HmmInferError(
+                f"Parameter '{self.name}' = {np.ravel(x)[np.argmax(np.abs(np.ravel(x)))]:g} {self.unit} is outside its support "
+                f"[{self.lower:g}, {self.upper:g}]; give a value inside."
+            )
+        if self.size is None:
+            x = x[..., None]
+        elif x.ndim == 0 or x.shape[-1] != self.size:
+            raise HmmInferError(f"Parameter '{self.name}' needs {self.size} values, got shape {x.shape}.")
+        return np.radians(2.0 * x) if self.axial else x
+
+    def from_vector(self, x: np.ndarray) -> np.ndarray:
+        """User's value of vector entries (..., length)."""
+        x = wrap_axial(x) if self.axial else np.asarray(x)
+        return x[..., 0] if self.size is None else x
+
+
+@dataclass(frozen=True)
+class Field(Parameter):
+    """A zero-mean Gaussian process on the macro domain, through fixed basis functions.
+
+    Coefficients beta_k = amplitude sqrt(S(omega_k; length_scale)) z_k with z_k ~ Normal(0, 1) and S the spectral density of a
+    Matern-5/2 covariance in two dimensions (Hilbert-space approximation; Solin & Sarkka 2020, Stat. Comput. 30:419). A field on an axial
+    angle is added to its double angle; ``amplitude`` is then in degrees of theta.
+
+    Parameters
+    ----------
+    frequencies : (size, 2) angular frequencies of the basis functions, 1 / length.
+    amplitude, length_scale : priors of the pointwise standard deviation (``unit``) and of the correlation length (mm).
+    """
+
+    frequencies: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)), compare=False)
+    amplitude: Prior = HalfNormal(10.0)
+    length_scale: Prior = LogNormal(30.0, 0.5)
+
+    def to_vector(self, value: Any) -> np.ndarray:
+        x = np.asarray(value, dtype=float)
+        if x.ndim == 0 or x.shape[-1] != self.size:
+            raise HmmInferError(f"Field '{self.name}' takes its {self.size} coefficients, got shape {x.shape}.")
+        return x
+
+    def from_vector(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(x)
+
+    def scales(self, amplitude: Any, length_scale: Any, sqrt: Any = np.sqrt) -> Any:
+        """Prior standard deviations of the coefficients; works for numbers and for symbolic variables.
+
+        Matern-5/2 spectral density in 2-D: S = 10 pi sigma^2 5^(5/2) / l^5 (5 / l^2 + |omega|^2)^(-7/2).
+        """
+        omega2 = np.sum(self.frequencies**2, axis=1)
+        sigma = amplitude * (2.0 * np.pi / 180.0) if self.axial else amplitude
+        density = 10.0 * np.pi * 5.0**2.5 / length_scale**5 * (5.0 / length_scale**2 + omega2) ** (-3.5)
+        return sigma * sqrt(density)
+
+
+def wrap_axial(t: Any) -> np.ndarray:
+    """theta = t / 2 in degrees, in (-90, 90], from a double angle in radians."""
+    return -(np.mod(np.degrees(-np.asarray(t)) + 180.0, 360.0) - 180.0) / 2.0
+
+
+@dataclass(frozen=True)
+class ParameterSet:
+    """Parameters in the order of a kernel's vector."""
+
+    parameters: tuple[Parameter, ...]
+
+    def __post_init__(self) -> None:
+        names = self.names
+        if len(set(names)) != len(names):
+            raise HmmInferError(f"Parameter names repeat: {', '.join(n for n in set(names) if names.count(n) > 1)}.")
+
+    def __iter__(self):
+        return iter(self.parameters)
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+    def __getitem__(self, name: str) -> Parameter:
+        for p in self.parameters:
+            if p.name == name:
+                return p
+        raise unknown("parameter", name, self.names)
+
+    @property
+    def names(self) -> list[str]:
+        return [p.name for p in self.parameters]
+
+    @property
+    def size(self) -> int:
+        """Length of the vector."""
+        return sum(p.length for p in self.parameters)
+
+    def slices(self) -> dict[str, slice]:
+        """Where each parameter sits in the vector."""
+        out, start = {}, 0
+        for p in self.parameters:
+            out[p.name] = slice(start, start + p.length)
+            start += p.length
+        return out
+
+    def labels(self) -> list[str]:
+        """One label for each entry of the vector."""
+        return [p.name if p.size is None else f"{p.name}[{i}]" for p in self.parameters for i in range(p.length)]
+
+    def vector(self, values: Mapping[str, Any]) -> np.ndarray:
+        """Vector(s) (..., size) of named values; a name that is not given takes its prior's median (a field: zero)."""
+        for name in values:
+            self[name]
+        parts = []
+        for p in self.parameters:
+            default: Any = np.zeros(p.length) if isinstance(p, Field) else p.prior.centre
+            if p.size is not None and not isinstance(p, Field):
+                default = np.full(p.size, default)
+            parts.append(p.to_vector(values.get(p.name, default)))
+        lead = np.broadcast_shapes(*(x.shape[:-1] for x in parts))
+        return np.concatenate([np.broadcast_to(x, lead + x.shape[-1:]) for x in parts], axis=-1)
+
+    def values(self, vector: np.ndarray) -> dict[str, np.ndarray]:
+        """Named values of vector(s) (..., size)."""
+        return {name: self[name].from_vector(np.asarray(vector)[..., s]) for name, s in self.slices().items()}
+
+    def sample(self, rng: np.random.Generator, size: int) -> np.ndarray:
+        """Prior draws of the vector, shape (size, self.size)."""
+        parts = []
+        for p in self.parameters:
+            if isinstance(p, Field):
+                scales = np.stack(
+                    [p.scales(a, ell) for a, ell in zip(p.amplitude.sample(rng, size), p.length_scale.sample(rng, size), strict=True)]
+                )
+                parts.append(scales * rng.standard_normal((size, p.length)))
+            else:
+                draws = p.prior.sample(rng, size * p.length).reshape(size, p.length)
+                parts.append(np.radians(2.0 * draws) if p.axial else draws)
+        return np.concatenate(parts, axis=1)
+
+    def replaced(self, priors: Mapping[str, Prior | str]) -> ParameterSet:
+        """The same set with other priors, by name."""
+        new = {}
+        for name, prior in priors.items():
+            p = self[name]
+            new[name] = replace(p, prior=parse_prior(prior, p.unit) if isinstance(prior, str) else prior)
+            if p.axial and not isinstance(new[name].prior, Axial):
+                raise HmmInferError(f"'{name}' is an axial angle and takes an Axial(mean, concentration) prior; or fix it to a value.")
+        return ParameterSet(tuple(new.get(p.name, p) for p in self.parameters))
+
+
+def flat(parameters: Iterable[Parameter | Iterable[Parameter]]) -> ParameterSet:
+    """One set from parameters and groups of parameters."""
+    out: list[Parameter] = []
+    for p in parameters:
+        out.extend([p] if isinstance(p, Parameter) else p)
+    return ParameterSet(tuple(out))

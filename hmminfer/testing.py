@@ -1,0 +1,90 @@
+"""Checks for whoever writes a model: the kernel contract, exact gradients, orders of convergence."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from .kernel import Kernel
+
+
+def assert_contract(kernel: Kernel) -> None:
+    """Shapes, dtypes, no writing to arguments, no memory between calls, NaN instead of an exception, pickling by recipe."""
+    x = kernel.example.copy()
+    before = [d.copy() for d in kernel.data]
+    first = kernel.code.forward(x, *kernel.data)
+    second = kernel.code.forward(x, *kernel.data)
+    for a, b in zip(first, second, strict=True):
+        assert a.flags.c_contiguous, "outputs must be C-contiguous"
+        assert np.array_equal(a, b), "two calls differ: hidden state"
+    assert first[0].ndim == 1
+    assert first[0].dtype == np.float64
+    assert np.all(np.isfinite(first[0])), "the example must be solvable"
+    y_bar = np.ones_like(first[0])
+    x_bar = kernel.code.pullback(x, *kernel.data, *first[1:], y_bar)
+    assert x_bar.shape == x.shape
+    assert np.all(np.isfinite(x_bar))
+    assert np.array_equal(x, kernel.example), "forward or pullback wrote to x"
+    for a, b in zip(before, kernel.data, strict=True):
+        assert np.array_equal(a, b), "a data array was written to"
+    bad = kernel.code.forward(np.full_like(x, np.nan), *kernel.data)
+    assert np.all(np.isnan(bad[0])), "a point that cannot be solved must give NaN everywhere"
+    assert np.all(np.isnan(kernel.code.pullback(np.full_like(x, np.nan), *kernel.data, *bad[1:], y_bar)) | (x_bar == 0))
+    assert pickle.loads(pickle.dumps(kernel.code)) is kernel.code, "the code must pickle by its recipe"
+
+
+def central_difference(function: Callable[[float], float], scale: float = 1.0) -> tuple[float, float]:
+    """Derivative at 0 and its measured noise: Richardson-extrapolated differences at several steps, the most stable pair."""
+    steps = scale * 2.0 ** -np.arange(4, 22, 2)
+    d = np.array([(function(h) - function(-h)) / (2 * h) for h in steps])
+    d2 = np.array([(function(h / 2) - function(-h / 2)) / h for h in steps])
+    rich = (4 * d2 - d) / 3
+    change = np.abs(np.diff(rich))
+    i = int(np.argmin(change))
+    return float(rich[i + 1]), float(change[i])
+
+
+def assert_gradient(
+    kernel: Kernel, points: np.ndarray | None = None, directions: int = 5, seed: int = 0, spread: float = 0.03, relative: float = 1e-7
+) -> None:
+    """J^T y_bar against central differences at ``points`` (default: three near the example), random directions.
+
+    The bar is the larger of ``relative`` and ten times the measured noise of the difference.
+    """
+    rng = np.random.default_rng(seed)
+    if points is None:
+        size = np.maximum(np.abs(kernel.example), 0.1)
+        points = kernel.example + spread * size * rng.uniform(-1, 1, (3, kernel.n_in))
+    for x in np.atleast_2d(points):
+        size = np.maximum(np.abs(x), 0.1)
+        for _ in range(directions):
+            y_bar = rng.standard_normal(kernel.n_out) / np.maximum(np.abs(kernel(x)), 1e-12 + 1e-3 * np.abs(kernel(x)).max())
+            v = rng.standard_normal(kernel.n_in) * size * 0.1
+            _, x_bar = kernel.value_and_pullback(x, y_bar)
+            exact = float(x_bar @ v)
+            numeric, noise = central_difference(lambda h, x=x, v=v, y_bar=y_bar: float(y_bar @ kernel(x + h * v)))
+            scale = np.linalg.norm(x_bar * v) + 1e-300
+            assert abs(exact - numeric) <= max(relative * scale, 10 * noise), (exact, numeric, noise)
+
+
+def assert_taylor(kernel: Kernel, seed: int = 0, step: float = 0.3) -> None:
+    """The remainder y(x + h v) - y(x) - h J v falls at second order: rate in [1.95, 2.05] over three halvings."""
+    rng = np.random.default_rng(seed)
+    size = np.maximum(np.abs(kernel.example), 0.1)
+    v = rng.standard_normal(kernel.n_in) * size * step
+    y_bar = rng.standard_normal(kernel.n_out) / np.maximum(np.abs(kernel(kernel.example)), 1e-9)
+    y, x_bar = kernel.value_and_pullback(kernel.example, y_bar)
+    rest = []
+    for h in (0.02, 0.01, 0.005, 0.0025):
+        rest.append(abs(y_bar @ (kernel(kernel.example + h * v) - y) - h * (x_bar @ v)))
+    rates = np.log2(np.array(rest[:-1]) / np.array(rest[1:]))
+    assert np.all((rates > 1.95) & (rates < 2.05)), rates
+
+
+def assert_order(errors: Sequence[float], order: float, tolerance: float = 0.3, bound: float | None = None) -> None:
+    """Errors on meshes refined by two fall at the theoretical ``order`` (last rate), and the last is below ``bound``."""
+    rate = np.log2(errors[-2] / errors[-1])
+    assert abs(rate - order) < tolerance, f"observed order {rate:.2f}, theory {order}; errors {list(errors)}"
+    assert bound is None or errors[-1] < bound, f"error {errors[-1]:.2e} above {bound:.2e}"
