@@ -26,7 +26,8 @@ def couple_code(law: Code, macro: Code, n_law_state: int) -> Code:
     law_forward, law_pullback, macro_forward, macro_pullback = law.forward, law.pullback, macro.forward, macro.pullback
     law_end = 3 + law.n_data  # data: three index arrays, the law's, the macro problem's
     n_data = law_end + macro.n_data
-    state_end = n_data + 1 + n_law_state  # state: x, the law's, the macro problem's
+    law_state = n_data + 1  # state: x, the law's, the macro problem's
+    state_end = law_state + n_law_state
 
     @njit(error_model="numpy")
     def forward(theta, *data):
@@ -45,7 +46,7 @@ def couple_code(law: Code, macro: Code, n_law_state: int) -> Code:
         n_effective = x.size - macro_index.size
         x_bar = macro_pullback(x, *rest[law_end:n_data], *rest[state_end:-1], y_bar[:n_y].copy())
         law_bar = law_pullback(
-            theta[law_index], *rest[3:law_end], *rest[n_data + 1 : state_end], x_bar[:n_effective].copy()
+            theta[law_index], *rest[3:law_end], *rest[law_state:state_end], x_bar[:n_effective].copy()
         )
         theta_bar = np.zeros(theta.size)
         for i in range(law_index.size):
@@ -74,6 +75,7 @@ def stack_code(first: Code, second: Code, n_state: int) -> Code:
     """Code of (first(theta[i]), second(theta[j])): several experiments that share parameters."""
     f1, p1, f2, p2 = first.forward, first.pullback, second.forward, second.pullback
     n1, n_data = 2 + first.n_data, 2 + first.n_data + second.n_data
+    state1, state2 = n_data + 1, n_data + 1 + n_state  # state: y of the first, its state, that of the second
 
     @njit(error_model="numpy")
     def forward(theta, *data):
@@ -85,8 +87,8 @@ def stack_code(first: Code, second: Code, n_state: int) -> Code:
     def pullback(theta, *rest):
         y_bar = rest[-1]
         n_y = rest[n_data].size
-        bar1 = p1(theta[rest[0]], *rest[2:n1], *rest[n_data + 1 : n_data + 1 + n_state], y_bar[:n_y].copy())
-        bar2 = p2(theta[rest[1]], *rest[n1:n_data], *rest[n_data + 1 + n_state : -1], y_bar[n_y:].copy())
+        bar1 = p1(theta[rest[0]], *rest[2:n1], *rest[state1:state2], y_bar[:n_y].copy())
+        bar2 = p2(theta[rest[1]], *rest[n1:n_data], *rest[state2:-1], y_bar[n_y:].copy())
         theta_bar = np.zeros(theta.size)
         for i in range(bar1.size):
             theta_bar[rest[0][i]] += bar1[i]

@@ -59,19 +59,6 @@ def band_solve(factor, b):
     _dpbtrs(uplo.ctypes, n.ctypes, kd.ctypes, nrhs.ctypes, factor.ctypes, ldab.ctypes, b.ctypes, ldb.ctypes, info.ctypes)
 
 
-@njit(cache=True, error_model="numpy")
-def band_multiply(ab, x):
-    """Symmetric band matrix times the columns of ``x`` (n, m)."""
-    y = np.zeros_like(x)
-    for j in range(ab.shape[0]):
-        y[j] += ab[j, 0] * x[j]
-        for d in range(1, min(ab.shape[1], ab.shape[0] - j)):
-            if ab[j, d] != 0.0:
-                y[j + d] += ab[j, d] * x[j]
-                y[j] += ab[j, d] * x[j + d]
-    return y
-
-
 # reassociation lets the inner products use vector instructions; NaN still propagates
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def cholesky(a):
@@ -122,8 +109,35 @@ def spd_inverse(a):
     return inverse
 
 
-def bandwidth_order(graph) -> np.ndarray:
-    """Permutation of a sparse symmetric graph that keeps the band narrow (reverse Cuthill-McKee)."""
+def band_to_sparse(ab: np.ndarray):
+    """The symmetric matrix of a band as scipy CSR, for work that happens once."""
+    from scipy.sparse import csr_array
+
+    column, offset = np.nonzero(ab)
+    value = ab[column, offset]
+    below = offset > 0
+    rows = np.concatenate([column + offset, column[below]])
+    columns = np.concatenate([column, (column + offset)[below]])
+    return csr_array((np.concatenate([value, value[below]]), (rows, columns)), shape=(len(ab), len(ab)))
+
+
+def bandwidth_order(graph, positions: np.ndarray | None = None) -> np.ndarray:
+    """Permutation of a sparse symmetric graph that keeps the band narrow: the best of reverse Cuthill-McKee and sweeps.
+
+    ``positions`` (n, 2): node coordinates; structured meshes are best swept along their longer direction.
+    """
     from scipy.sparse.csgraph import reverse_cuthill_mckee
 
-    return np.asarray(reverse_cuthill_mckee(graph.tocsr(), symmetric_mode=True))
+    graph = graph.tocsr()
+    candidates = [np.asarray(reverse_cuthill_mckee(graph, symmetric_mode=True), dtype=np.int64)]
+    if positions is not None:
+        scaled = np.round(positions / np.ptp(positions), 9)
+        candidates += [np.lexsort((scaled[:, 1], scaled[:, 0])), np.lexsort((scaled[:, 0], scaled[:, 1]))]
+    rows, columns = graph.nonzero()
+
+    def band(order: np.ndarray) -> int:
+        number = np.empty(len(order), dtype=np.int64)
+        number[order] = np.arange(len(order))
+        return int(np.max(np.abs(number[rows] - number[columns])))
+
+    return min(candidates, key=band)

@@ -26,13 +26,13 @@ from numba import njit
 from scipy.stats import qmc
 
 from ..kernel import Code, Kernel
-from ..linalg import band_cholesky, band_multiply, band_solve, cholesky, cholesky_solve
+from ..linalg import band_cholesky, band_solve, band_to_sparse, cholesky, cholesky_solve
 from . import elastic_cell as full
 from .phases import isotropic, isotropic_pullback, transversely_isotropic, transversely_isotropic_pullback
 
 # class -> loads (Voigt), affine unit matrices, block of degrees of freedom
 CLASSES = ((1, 2), (3,), (4,), (5,))
-DEGREE = 18  # Chebyshev series in the radius
+DEGREE = 22  # Chebyshev series in the radius
 
 
 @njit(cache=True, error_model="numpy")
@@ -54,17 +54,22 @@ def _series(x, interval, n):
 def _block(t, c, operator, load, m_bar):
     """One load class. Returns M (m, m), and the cotangents of c and r for a cotangent ``m_bar`` of M.
 
-    ``t`` (2, degree): the series and its derivative, or (1, degree) for the value alone. ``operator`` (degree, Q, N, N), ``load`` (degree, m, N). dM = dg^T u + u^T dg - u^T dK u.
+    ``t`` (2, degree): the series and its derivative, or (1, degree) for the value alone. ``operator`` (degree, Q, N (N + 1) / 2)
+    is packed by rows of the lower triangle, ``load`` (degree, m, N). dM = dg^T u + u^T dg - u^T dK u.
     """
-    degree, n_q, n = operator.shape[0], operator.shape[1], operator.shape[2]
-    m = load.shape[1]
+    degree, n_q, size = operator.shape
+    m, n = load.shape[1], load.shape[2]
     rows = t.shape[0]
-    a = (t @ operator.reshape(degree, n_q * n * n)).reshape(rows, n_q, n * n)
+    a = (t @ operator.reshape(degree, n_q * size)).reshape(rows, n_q, size)
     g = (t @ load.reshape(degree, m * n)).reshape(rows, m, n)
-    k = np.zeros(n * n)
+    k = np.zeros(size)
     for q in range(n_q):
         k += c[q] * a[0, q]
-    factor = k.reshape(n, n)
+    factor = np.zeros((n, n))
+    at = 0
+    for i in range(n):
+        factor[i, : i + 1] = k[at : at + i + 1]
+        at += i + 1
     c_bar = np.zeros(n_q)
     if not cholesky(factor):
         return np.full((m, m), np.nan), c_bar, np.nan
@@ -73,12 +78,18 @@ def _block(t, c, operator, load, m_bar):
     big_m = u @ g[0].T
     if rows == 1:  # value only
         return big_m, c_bar, 0.0
-    bar = 0.5 * (m_bar + m_bar.T)
-    r_bar = 2.0 * np.sum((bar @ u) * g[1])
-    outer = (u.T @ bar @ u).ravel()
+    bar_u = 0.5 * (m_bar + m_bar.T) @ u
+    r_bar = 2.0 * np.sum(bar_u * g[1])
+    at = 0
+    for i in range(n):
+        for j in range(i + 1):
+            k[at] = 0.0
+            for r in range(m):
+                k[at] += bar_u[r, i] * u[r, j] if i == j else bar_u[r, i] * u[r, j] + bar_u[r, j] * u[r, i]
+            at += 1
     for q in range(n_q):
-        c_bar[q] = -np.dot(outer, a[0, q])
-        r_bar -= c[q] * np.dot(outer, a[1, q])
+        c_bar[q] = -np.dot(k, a[0, q])
+        r_bar -= c[q] * np.dot(k, a[1, q])
     return big_m, c_bar, r_bar
 
 
@@ -205,8 +216,9 @@ class ReducedCell:
         alpha *= min(self.coercivity[j - 1], self.coercivity[j])
         c_eff = self.kernel(p).reshape(6, 6)
         worst = 0.0
+        k_full = band_to_sparse(ab)
         for basis, loads in zip(self.bases, ((0, 1, 2), (3,), (4,), (5,)), strict=True):
-            kv = band_multiply(ab, basis)
+            kv = k_full @ basis
             for k in loads:
                 u = np.linalg.solve(basis.T @ kv, basis.T @ load[k])
                 residual = load[k] - kv @ u
@@ -224,7 +236,7 @@ def _phase_ratio(c: np.ndarray, reference: np.ndarray) -> float:
 
 
 def reduced_cell(
-    lower: np.ndarray, upper: np.ndarray, packing: str = "hexagonal", n: int = 4, snapshots: int = 64, tolerance: float = 1e-8
+    lower: np.ndarray, upper: np.ndarray, packing: str = "hexagonal", n: int = 4, snapshots: int = 64, tolerance: float = 3e-9
 ) -> ReducedCell:
     """Train (or recall within this process) the reduced basis on the box ``lower <= p <= upper`` of the cell's eight parameters.
 
@@ -249,8 +261,8 @@ def _train(lower: tuple, upper: tuple, packing: str, n: int, snapshots: int, tol
 
     reference = (transversely_isotropic(*_centre(lo, hi, log)[:5]), isotropic(*_centre(lo, hi, log)[5:7]))
     radii = np.sqrt(np.linspace(low[7], high[7], 9) / sizes[0])
-    x_band, _ = full.assemble(*reference, radii[4], *mesh, band)
-    factor = x_band.copy()
+    factor, _ = full.assemble(*reference, radii[4], *mesh, band)
+    x = band_to_sparse(factor)
     band_cholesky(factor)
 
     found: list[list[np.ndarray]] = [[], [], [], []]
@@ -259,7 +271,7 @@ def _train(lower: tuple, upper: tuple, packing: str, n: int, snapshots: int, tol
         if np.isfinite(w[0, 0]):
             for i, loads in enumerate(((0, 1, 2), (3,), (4,), (5,))):
                 found[i].extend(w[k] for k in loads)
-    bases = tuple(_principal(np.array(f).T, x_band, tolerance) for f in found)
+    bases = tuple(_principal(np.array(f).T, x, tolerance) for f in found)
 
     interval = np.array([radii[0], radii[-1]])
     theta = np.pi * (np.arange(DEGREE) + 0.5) / DEGREE
@@ -273,7 +285,7 @@ def _train(lower: tuple, upper: tuple, packing: str, n: int, snapshots: int, tol
         data.append(np.tensordot(to_series, load, 1))
     data += [interval, np.stack([low, high])]
     kernel = Kernel(CODE, tuple(np.ascontiguousarray(x) for x in data) + cell.data, _centre(lo, hi, log))
-    coercivity = np.array([_least_eigenvalue(reference, r, mesh, band, x_band) for r in radii])
+    coercivity = np.array([_least_eigenvalue(reference, r, mesh, band, x) for r in radii])
     return ReducedCell(kernel, cell, bases, reference, factor, radii, coercivity)
 
 
@@ -282,56 +294,52 @@ def _centre(lo: np.ndarray, hi: np.ndarray, log: np.ndarray) -> np.ndarray:
     return np.where(log, np.exp(middle), middle)
 
 
-def _principal(snapshots: np.ndarray, x_band: np.ndarray, tolerance: float) -> np.ndarray:
+def _principal(snapshots: np.ndarray, x, tolerance: float) -> np.ndarray:
     """Proper orthogonal decomposition in the X norm, each snapshot scaled to norm one."""
-    gram = snapshots.T @ band_multiply(x_band, snapshots)
+    gram = snapshots.T @ (x @ snapshots)
     scale = 1.0 / np.sqrt(np.diag(gram))
     value, vector = np.linalg.eigh(gram * np.outer(scale, scale))
     value, vector = value[::-1], vector[:, ::-1]
     kept = int(np.searchsorted(-(value.sum() - np.cumsum(value)), -tolerance * value.sum())) + 1
     basis = (snapshots * scale) @ vector[:, :kept]
     for _ in range(2):  # orthonormal in X to rounding
-        basis = basis @ np.linalg.inv(np.linalg.cholesky(basis.T @ band_multiply(x_band, basis))).T
+        basis = basis @ np.linalg.inv(np.linalg.cholesky(basis.T @ (x @ basis))).T
     return basis
 
 
 def _project(bases, nodes, mesh, band):
-    """V^T K_q(r) V and V^T g(r) at the Chebyshev nodes, for the four classes."""
+    """V^T K_q(r) V (packed lower triangles) and V^T g(r) at the Chebyshev nodes, for the four classes."""
     c22, c23, c66 = _unit_matrices()
     zero = np.zeros((6, 6))
-    out = []
-    for i, basis in enumerate(bases):
-        units = [(c22, zero), (c23, zero), (zero, c22), (zero, c23)] if i < 2 else [(c66, zero), (zero, c66)]
-        operator = np.empty((len(nodes), len(units), basis.shape[1], basis.shape[1]))
-        load = np.empty((len(nodes), len(CLASSES[i]), basis.shape[1]))
-        for j, r in enumerate(nodes):
-            for q, pair in enumerate(units):
-                ab, _ = full.assemble(*pair, r, *mesh, band)
-                operator[j, q] = basis.T @ band_multiply(ab, basis)
-            _, g = full.assemble(np.eye(6), zero, r, *mesh, band)
-            for m, k in enumerate(CLASSES[i]):
-                load[j, m] = -(basis.T @ g[k])
-        out.append((operator, load))
-    return out
+    pairs = [(c22, zero), (c23, zero), (zero, c22), (zero, c23), (c66, zero), (zero, c66)]
+    units_of = ([0, 1, 2, 3], [0, 1, 2, 3], [4, 5], [4, 5])
+    operators = [np.empty((len(nodes), len(u), v.shape[1] * (v.shape[1] + 1) // 2)) for u, v in zip(units_of, bases, strict=True)]
+    loads = [np.empty((len(nodes), len(k), v.shape[1])) for k, v in zip(CLASSES, bases, strict=True)]
+    for j, r in enumerate(nodes):
+        matrices = [band_to_sparse(full.assemble(*pair, r, *mesh, band)[0]) for pair in pairs]
+        _, g = full.assemble(np.eye(6), zero, r, *mesh, band)
+        for i, basis in enumerate(bases):
+            lower = np.tril_indices(basis.shape[1])
+            for q, unit in enumerate(units_of[i]):
+                operators[i][j, q] = (basis.T @ (matrices[unit] @ basis))[lower]
+            loads[i][j] = -(g[list(CLASSES[i])] @ basis)
+    return zip(operators, loads, strict=True)
 
 
-def _least_eigenvalue(reference, r, mesh, band, x_band) -> float:
+def _least_eigenvalue(reference, r, mesh, band, x) -> float:
     """Least eigenvalue of the reference cell at radius r relative to X: one over the largest of X relative to it (Lanczos)."""
     from scipy.sparse.linalg import LinearOperator, eigsh
 
     ab, _ = full.assemble(*reference, r, *mesh, band)
-    factor = ab.copy()
-    band_cholesky(factor)
+    k = band_to_sparse(ab)
+    band_cholesky(ab)
 
     def solve(v: np.ndarray) -> np.ndarray:
-        x = np.array(v, dtype=float).reshape(1, -1)
-        band_solve(factor, x)
-        return x[0]
+        b = np.array(v, dtype=float).reshape(1, -1)
+        band_solve(ab, b)
+        return b[0]
 
-    shape = (len(ab), len(ab))
-    x_op = LinearOperator(shape, matvec=lambda v: band_multiply(x_band, np.array(v, dtype=float).reshape(-1, 1))[:, 0])
-    k_op = LinearOperator(shape, matvec=lambda v: band_multiply(ab, np.array(v, dtype=float).reshape(-1, 1))[:, 0])
-    inverse = LinearOperator(shape, matvec=solve)
+    inverse = LinearOperator(k.shape, matvec=solve, dtype=float)
     start = np.random.default_rng(0).normal(size=len(ab))
-    top = eigsh(x_op, k=1, M=k_op, Minv=inverse, which="LM", tol=1e-3, v0=start, return_eigenvectors=False)
+    top = eigsh(x, k=1, M=k, Minv=inverse, which="LM", tol=1e-3, v0=start, return_eigenvectors=False)
     return float(1.0 / top[0])

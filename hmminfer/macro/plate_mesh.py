@@ -1,0 +1,232 @@
+"""Plates as scikit-fem meshes with quadratic elements: rectangles, plates with a hole, and meshes read from files.
+
+Lengths in mm. A :class:`Plate` holds what a plane-stress problem needs of the mesh, as plain arrays: nodes, gradients and weights at
+quadrature points, edge integrals, and interpolation of values and gradients at arbitrary points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import skfem
+from scipy.sparse import csr_array
+
+from ..errors import HmmInferError
+
+
+@dataclass(frozen=True, eq=False)
+class Plate:
+    """A meshed plate. ``mesh``: any 2-D scikit-fem mesh of quadrilaterals or triangles; elements are quadratic (9 or 6 nodes)."""
+
+    mesh: skfem.Mesh
+    hole: tuple[float, float, float] | None = None  # centre and radius, for messages and figures
+
+    @cached_property
+    def basis(self) -> skfem.CellBasis:
+        """Scalar quadratic basis with quadrature of degree 5 (9 or 7 points)."""
+        quad = self.mesh.refdom.name == "Quadrilateral"
+        return skfem.CellBasis(self.mesh, skfem.ElementQuad2() if quad else skfem.ElementTriP2(), intorder=5)
+
+    @cached_property
+    def nodes(self) -> np.ndarray:
+        """Coordinates (nodes, 2)."""
+        return np.ascontiguousarray(self.basis.doflocs.T)
+
+    @cached_property
+    def connectivity(self) -> np.ndarray:
+        """Nodes of each element (elements, nodes per element)."""
+        return np.ascontiguousarray(self.basis.element_dofs.T.astype(np.int64))
+
+    @cached_property
+    def gradients(self) -> np.ndarray:
+        """Shape-function gradients (elements, points, nodes per element, 2)."""
+        grads = np.stack([b[0].grad for b in self.basis.basis])  # node, component, element, point
+        return np.ascontiguousarray(grads.transpose(2, 3, 0, 1))
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """Quadrature weights times Jacobian (elements, points), mm^2."""
+        return np.ascontiguousarray(self.basis.dx)
+
+    @cached_property
+    def quadrature_points(self) -> np.ndarray:
+        """(elements, points, 2)."""
+        return np.ascontiguousarray(np.asarray(self.basis.global_coordinates()).transpose(1, 2, 0))
+
+    @cached_property
+    def box(self) -> np.ndarray:
+        """Lower and upper corner, (2, 2)."""
+        return np.stack([self.nodes.min(axis=0), self.nodes.max(axis=0)])
+
+    def on_side(self, side: str) -> np.ndarray:
+        """Nodes on the left, right, bottom or top edge of the bounding box."""
+        axis, which = {"left": (0, 0), "right": (0, 1), "bottom": (1, 0), "top": (1, 1)}[side]
+        hit = np.abs(self.nodes[:, axis] - self.box[which, axis]) < 1e-6 * np.ptp(self.box[:, axis])
+        return np.flatnonzero(hit)
+
+    def edge_load(self, side: str) -> np.ndarray:
+        """int N_i ds over the facets of a side, (nodes,), mm: consistent nodal shares of a uniform traction."""
+        axis, which = {"left": (0, 0), "right": (0, 1), "bottom": (1, 0), "top": (1, 1)}[side]
+        value, tol = self.box[which, axis], 1e-6 * np.ptp(self.box[:, axis])
+        facets = self.mesh.facets_satisfying(lambda x: np.abs(x[axis] - value) < tol, boundaries_only=True)
+        edge = skfem.FacetBasis(self.mesh, self.basis.elem, facets=facets, intorder=5)
+        return skfem.LinearForm(lambda v, _: v).assemble(edge)
+
+    def interpolation(self, points: np.ndarray) -> tuple[csr_array, csr_array, csr_array]:
+        """Matrices (points, nodes) of the value and of the x and y derivatives at ``points`` (n, 2)."""
+        points = np.asarray(points, dtype=float)
+        elements = self._elements_of(points)
+        mapping = self.mesh.mapping()
+        local = mapping.invF(points.T[:, :, None], tind=elements)  # (2, n, 1)
+        parts = [self.basis.elem.gbasis(mapping, local, i, tind=elements)[0] for i in range(self.connectivity.shape[1])]
+        rows = np.repeat(np.arange(len(points)), len(parts))
+        columns = self.connectivity[elements].ravel()
+        shape = (len(points), len(self.nodes))
+
+        def matrix(values: list[np.ndarray]) -> csr_array:
+            return csr_array((np.stack(values, axis=1).ravel(), (rows, columns)), shape=shape)
+
+        value = matrix([np.asarray(p)[:, 0] for p in parts])
+        return value, matrix([p.grad[0][:, 0] for p in parts]), matrix([p.grad[1][:, 0] for p in parts])
+
+    def _elements_of(self, points: np.ndarray) -> np.ndarray:
+        outside = self.outside(points)
+        if outside.any():
+            i = int(np.argmax(outside))
+            raise HmmInferError(
+                f"{int(outside.sum())} of {len(points)} points lie outside the plate, the first at x = {points[i, 0]:g}, y = "
+                f"{points[i, 1]:g} mm; the plate spans x {self.box[0, 0]:g} to {self.box[1, 0]:g}, y {self.box[0, 1]:g} to "
+                f"{self.box[1, 1]:g} mm{', less its hole' if self.hole else ''}. Correct or remove them."
+            )
+        centre = points.mean(axis=0) if len(points) else np.zeros(2)
+        inward = points + 1e-9 * (centre - points)  # a point on the rim belongs to the element inside
+        try:
+            return self._finder(inward[:, 0], inward[:, 1])
+        except ValueError:
+            raise HmmInferError("Some points lie outside the plate or in its hole; correct or remove them.") from None
+
+    @cached_property
+    def _finder(self):
+        if isinstance(self.mesh, skfem.MeshQuad2):  # straight chords of the rim lie inside the hole: nothing is lost
+            corners, t = np.unique(self.mesh.t, return_inverse=True)
+            return skfem.MeshQuad(self.mesh.doflocs[:, corners], t.reshape(self.mesh.t.shape)).element_finder()
+        return self.mesh.element_finder()
+
+    def outside(self, points: np.ndarray) -> np.ndarray:
+        """True for points off the bounding box or inside the hole."""
+        tol = 1e-9 * np.ptp(self.box)
+        off = np.any((points < self.box[0] - tol) | (points > self.box[1] + tol), axis=1) | ~np.isfinite(points).all(axis=1)
+        if self.hole is not None:
+            x, y, r = self.hole
+            off |= np.hypot(points[:, 0] - x, points[:, 1] - y) < r * (1 - 1e-6)
+        return off
+
+
+def _graded(length: float, n: int, ratio: float) -> np.ndarray:
+    """n intervals, symmetric, the middle ones ``ratio`` times as long as those at the ends."""
+    s = np.linspace(-1.0, 1.0, n + 1)
+    if ratio > 1.0:  # sinh map: smooth grading, so that refining n refines everything
+        k = np.arccosh(ratio)
+        s = np.tanh(np.linspace(-1, 1, n + 1) * k) / np.tanh(k) if k > 1e-9 else s
+    return 0.5 * length * (1.0 + s)
+
+
+def rectangle(length: float, width: float, nx: int, ny: int, grading: float = 1.0, grading_y: float = 1.0) -> Plate:
+    """Plate [0, length] x [0, width] with nx by ny elements; ``grading`` is the length of middle elements over end elements."""
+    return Plate(skfem.MeshQuad.init_tensor(_graded(length, nx, grading), _graded(width, ny, grading_y)))
+
+
+def plate_with_hole(length: float, width: float, radius: float, n: int = 6) -> Plate:
+    """Rectangle with a central circular hole: blocks around the hole, ``n`` elements per eighth turn, graded towards the rim."""
+    if not 0 < 2 * radius < 0.9 * min(length, width):
+        raise HmmInferError(f"A hole of radius {radius:g} mm does not fit a {length:g} x {width:g} mm plate; it needs 2 r < 0.9 width.")
+    half = 0.5 * min(length, width)
+    m = 2 * n
+    share = np.linspace(-1.0, 1.0, m + 1)
+    layers = n + max(2, int(np.ceil(n * np.log2(half / radius) / 2)))
+    growth = (np.geomspace(1.0, half / radius, layers + 1) - 1.0) / (half / radius - 1.0)
+    points, quads = [], []
+    start = 0
+    for side in range(4):  # ring from the circle to a square
+        angle = side * np.pi / 2 + share * np.pi / 4
+        circle = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        wall = half * circle / np.max(np.abs(circle), axis=1, keepdims=True)
+        s = growth[:, None, None]
+        block = (1 - s) * circle + s * wall
+        points.append(block.reshape(-1, 2))
+        quads.append(_lattice(start, layers + 1, m + 1))
+        start += (layers + 1) * (m + 1)
+    long_axis = 0 if length >= width else 1
+    extra = 0.5 * max(length, width) - half
+    if extra > 1e-9 * half:
+        step = np.ptp(half * np.tan(share * np.pi / 4)) / m
+        columns = max(1, int(np.ceil(extra / step / 1.5)))
+        t = half * np.tan(share * np.pi / 4)
+        for sign in (-1.0, 1.0):
+            u = sign * (half + extra * np.linspace(0.0, 1.0, columns + 1))
+            block = np.stack(np.meshgrid(u, t, indexing="ij"), axis=-1)
+            points.append((block if long_axis == 0 else block[..., ::-1]).reshape(-1, 2))
+            quads.append(_lattice(start, columns + 1, m + 1))
+            start += (columns + 1) * (m + 1)
+    p, q = np.concatenate(points), np.concatenate(quads)
+    _, first, inverse = np.unique(np.round(p / radius, 8) + 0.0, axis=0, return_index=True, return_inverse=True)
+    p, q = p[first], inverse.ravel()[q]
+    x = p[q]
+    area = np.sum(x[:, :, 0] * np.roll(x[:, :, 1], -1, 1) - x[:, :, 1] * np.roll(x[:, :, 0], -1, 1), axis=1)
+    q[area < 0] = q[area < 0][:, ::-1]
+    straight = skfem.MeshQuad(np.ascontiguousarray(p.T), np.ascontiguousarray(q.T))
+    curved = skfem.MeshQuad2.from_mesh(straight)
+    where = curved.doflocs.copy()
+    rim = np.unique(
+        skfem.CellBasis(straight, skfem.ElementQuad2())
+        .get_dofs(straight.facets_satisfying(lambda c: np.hypot(*c) < radius * 1.0001, boundaries_only=True))
+        .all()
+    )
+    quad2 = skfem.CellBasis(straight, skfem.ElementQuad2())
+    target = quad2.doflocs.copy()
+    target[:, rim] *= radius / np.hypot(*target[:, rim])
+    tree_index = _match(where, quad2.doflocs)
+    where[:, tree_index] = target
+    where = where + np.array([[0.5 * length], [0.5 * width]])
+    mesh = skfem.MeshQuad2(where, curved.t, sort_t=False)
+    return Plate(mesh, (0.5 * length, 0.5 * width, radius))
+
+
+def _match(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Index into the columns of ``a`` for each column of ``b``."""
+    from scipy.spatial import cKDTree
+
+    distance, index = cKDTree(a.T).query(b.T)
+    if distance.max() > 1e-9 * np.ptp(a):
+        raise AssertionError("meshes do not match")
+    return index
+
+
+def _lattice(start: int, rows: int, columns: int) -> np.ndarray:
+    grid = start + np.arange(rows * columns).reshape(rows, columns)
+    return np.stack([grid[:-1, :-1], grid[1:, :-1], grid[1:, 1:], grid[:-1, 1:]], axis=-1).reshape(-1, 4)
+
+
+def from_file(path: str | Path) -> Plate:
+    """Plate from any 2-D mesh file that meshio reads (triangles or quadrilaterals, mm); third coordinates are dropped."""
+    path = Path(path)
+    if not path.exists():
+        raise HmmInferError(f"Mesh file '{path}' does not exist; check the path.")
+    import meshio
+
+    try:
+        raw = meshio.read(path)
+    except (meshio.ReadError, SystemExit) as error:
+        raise HmmInferError(f"meshio cannot read '{path}': {error}. Give a mesh format that meshio knows (.msh, .vtu, .inp ...).") from None
+    for kind, cls in (("quad", skfem.MeshQuad), ("triangle", skfem.MeshTri)):
+        cells = [block.data for block in raw.cells if block.type == kind]
+        if cells:
+            t = np.concatenate(cells)
+            used, compact = np.unique(t, return_inverse=True)
+            p = np.ascontiguousarray(raw.points[used, :2].T.astype(float))
+            return Plate(cls(p, np.ascontiguousarray(compact.reshape(t.shape).T)))
+    found = ", ".join(sorted({block.type for block in raw.cells})) or "none"
+    raise HmmInferError(f"'{path}' holds no plane triangles or quadrilaterals (cells found: {found}); export a 2-D mesh.")
