@@ -60,9 +60,12 @@ class Table:
         """The rows of one quantity, in the order of the file."""
         if quantity not in self.quantity:
             raise errors.unknown("quantity", quantity, sorted(set(self.quantity.tolist())))
-        keep = self.quantity == quantity
-        arrays = {name: getattr(self, name)[keep] for name in ("quantity", "value", "sd", "unit", "line")}
-        return replace(self, columns={name: column[keep] for name, column in self.columns.items()}, **arrays)
+        return self.take(np.flatnonzero(self.quantity == quantity))
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Table:
+        """The given rows, in the given order."""
+        arrays = {name: getattr(self, name)[rows] for name in ("quantity", "value", "sd", "unit", "line")}
+        return replace(self, columns={name: column[rows] for name, column in self.columns.items()}, **arrays)
 
 
 def read_table(path: str | Path) -> RawTable:

@@ -1,1 +1,30 @@
-"""The catalogue of physical systems."""
+"""The catalogue of physical systems: one line each. A system is a module with EXPERIMENTS and PREDICTIONS."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from hmminfer.errors import unknown
+
+CATALOGUE = {
+    "fibre_composite": "fibre orientation, content and phase moduli of a unidirectional composite",
+}
+
+
+def names() -> list[str]:
+    """Names of the physical systems."""
+    return list(CATALOGUE)
+
+
+def get(name: str) -> ModuleType:
+    """The module of a physical system."""
+    if name not in CATALOGUE:
+        raise unknown("model", name, CATALOGUE)
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in CATALOGUE:
+        return get(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -288,5 +288,5 @@ def plane_stress_kernel(
     )
     stiffness = np.diag([130.0, 12.0, 12.0, 4.0, 5.0, 5.0])
     stiffness[:3, :3] += 4.0
-    example = np.concatenate([stiffness.ravel(), np.full(phi.shape[1], 0.5 / phi.shape[1])])
+    example = np.concatenate([stiffness.ravel(), np.full(phi.shape[1], 0.5 / max(phi.shape[1], 1))])
     return Kernel(CODE, tuple(np.ascontiguousarray(d) for d in data), example)

@@ -101,7 +101,9 @@ class Plate:
                 f"{points[i, 1]:g} mm; the plate spans x {self.box[0, 0]:g} to {self.box[1, 0]:g}, y {self.box[0, 1]:g} to "
                 f"{self.box[1, 1]:g} mm{', less its hole' if self.hole else ''}. Correct or remove them."
             )
-        centre = points.mean(axis=0) if len(points) else np.zeros(2)
+        if len(points) == 0:
+            return np.zeros(0, dtype=np.int64)
+        centre = points.mean(axis=0)
         inward = points + 1e-9 * (centre - points)  # a point on the rim belongs to the element inside
         try:
             return self._finder(inward[:, 0], inward[:, 1])

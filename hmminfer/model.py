@@ -1,0 +1,288 @@
+"""Model: parameters, an experiment and the kernel that predicts it; named values in, labelled results out.
+
+Everything up to the observables is physics and knows nothing of probability; :mod:`hmminfer.inference` adds priors and data, and
+:mod:`hmminfer.operator` (loaded only when a model is applied to symbolic variables) makes it part of anyone's PyMC model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .coupling import stack
+from .data import RawTable, Schema, Table, read_table
+from .errors import HmmInferError, unknown
+from .kernel import Kernel
+from .parameters import Parameter, ParameterSet, Prior
+
+
+@dataclass(frozen=True, eq=False)
+class Observable:
+    """A named part of y: which rows, their unit, and coordinates along one dimension.
+
+    ``coords`` maps a coordinate's name to (values, unit); all run along ``dim``.
+    """
+
+    name: str
+    unit: str
+    rows: np.ndarray
+    dim: str
+    coords: dict[str, tuple[np.ndarray, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Prediction y(theta) of one experiment.
+
+    Parameters
+    ----------
+    name, experiment : of the physical system and of the experiment.
+    parameters : in the order of the kernel's vector.
+    kernel : theta -> y.
+    observables : the named parts of y.
+    fixed : parameters held at a value unless a prior is asked for by name, in users' units.
+    table : the data the experiment was set up for, row i of y being row i of the table; None for pure predictions.
+    about : facts worth keeping with results (packing, mesh, settings).
+    scene : what figures need (plates, bases); not part of the result.
+    """
+
+    name: str
+    experiment: str
+    parameters: ParameterSet
+    kernel: Kernel
+    observables: tuple[Observable, ...]
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    table: Table | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+    scene: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in self.fixed:
+            self.parameters[name]
+        if self.kernel.n_in != self.parameters.size:
+            raise HmmInferError(f"Model {self.name}: kernel takes {self.kernel.n_in} numbers, parameters give {self.parameters.size}.")
+
+    @property
+    def n_out(self) -> int:
+        return self.kernel.n_out
+
+    def vector(self, values: Mapping[str, Any] | None = None) -> np.ndarray:
+        """Vector of named values; what is not named takes its fixed value, or its prior's median."""
+        return self.parameters.vector({**self.fixed, **(values or {})})
+
+    def evaluate(self, values: Mapping[str, Any] | None = None) -> np.ndarray:
+        """y at named values, (n_out,); an error names the parameter where no solution exists."""
+        theta = self.vector(values)
+        y = self.kernel(theta)
+        if not np.all(np.isfinite(y)):
+            raise HmmInferError(self.explain(theta))
+        return y
+
+    def explain(self, theta: np.ndarray) -> str:
+        """Which parameters keep the model from being solved at ``theta``, and what to do."""
+        centre = self.vector()
+        culprits = []
+        for p, where in zip(self.parameters, self.parameters.slices().values(), strict=True):
+            trial = np.array(theta)
+            trial[where] = centre[where]
+            if not np.array_equal(trial, theta) and np.all(np.isfinite(self.kernel(trial))):
+                value = self.parameters.values(np.asarray(theta))[p.name]
+                culprits.append(f"{p.name} = {np.round(value, 4)} {p.unit}".rstrip())
+        at = ", ".join(culprits) or "the combination of values"
+        return f"Model '{self.name}' ({self.experiment}) has no solution because of {at}; give a value nearer to its prior."
+
+    def predict(self, values: Any = None, progress: bool = True, draws: int | None = None, **named: Any) -> xr.Dataset:
+        """Observables for named values or a whole posterior.
+
+        Parameters
+        ----------
+        values : mapping of names to numbers, text with units ("3.5 GPa") or arrays of draws; or a posterior (DataTree or Dataset)
+            with those names. Names that are not given take their fixed value or prior median, as the attributes record.
+        draws : use at most this many draws of a posterior, evenly spaced.
+        named : values by keyword, over those in ``values``.
+
+        Returns
+        -------
+        Dataset with one variable for each observable, dimensions of the draws first, units in the attributes.
+        """
+        sizes, given = self._draws_of(values, named, draws)
+        theta = self.vector(given)
+        lead = theta.shape[:-1]
+        flat = theta.reshape(-1, theta.shape[-1])
+        y = self.batch(flat, progress=progress, what="predicting").reshape(*lead, -1)
+        dims = list(sizes) if sizes else [f"draw_{i}" if len(lead) > 1 else "draw" for i in range(len(lead))]
+        out = self.to_dataset(y, dims, sizes)
+        out.attrs["given"] = ", ".join(sorted(given)) or "nothing: fixed values and prior medians"
+        return out
+
+    def batch(self, thetas: np.ndarray, progress: bool = False, what: str = "computing", strict: bool = True) -> np.ndarray:
+        """y for each row of ``thetas``, (n, n_out); a row without a solution is an error, or NaN when not ``strict``."""
+        from .progress import track
+
+        y = np.empty((len(thetas), self.n_out))
+        for i in track(range(len(thetas)), what, show=progress and len(thetas) > 1):
+            y[i] = self.kernel(thetas[i])
+            if strict and not np.all(np.isfinite(y[i])):
+                raise HmmInferError(self.explain(thetas[i]))
+        return y
+
+    def to_dataset(self, y: np.ndarray, dims: Sequence[str] = (), coords: Mapping[str, Any] | None = None) -> xr.Dataset:
+        """Observables of y (..., n_out) as labelled arrays."""
+        variables = {}
+        for o in self.observables:
+            along = {k: xr.Variable((o.dim,), v, {"units": u} if u else {}) for k, (v, u) in o.coords.items()}
+            local = {**{d: c for d, c in (coords or {}).items() if d in dims}, **along}
+            variables[o.name] = xr.DataArray(y[..., o.rows], dims=[*dims, o.dim], coords=local, attrs={"units": o.unit})
+        attrs = {"model": self.name, "experiment": self.experiment, **{k: _plain(v) for k, v in self.about.items()}}
+        return xr.Dataset(variables, attrs=attrs)
+
+    def _draws_of(self, values: Any, named: Mapping[str, Any], draws: int | None) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Sample dimensions (name -> coordinate) and named values of what the user gave."""
+        if values is None or isinstance(values, Mapping) and not isinstance(values, xr.Dataset | xr.DataTree):
+            given = {**(values or {}), **named}
+            for name in given:
+                self.parameters[name]
+            return {}, given
+        if isinstance(values, xr.DataTree):
+            if "posterior" not in values.children:
+                raise HmmInferError("This DataTree has no 'posterior' group; give the result of fit(), or a dataset of draws.")
+            values = values["posterior"].to_dataset()
+        dims = [d for d in ("chain", "draw", "sample") if d in values.dims]
+        stacked = values.stack(_s=dims).transpose("_s", ...) if len(dims) > 1 else values.rename({dims[0]: "_s"})
+        n = stacked.sizes["_s"]
+        keep = np.arange(n) if draws is None or draws >= n else np.linspace(0, n - 1, draws).round().astype(int)
+        names = [p.name for p in self.parameters if p.name in values]
+        if not names:
+            raise unknown("parameter of this posterior", next(iter(values.data_vars), "none"), self.parameters.names)
+        given = {name: stacked[name].transpose("_s", ...).values[keep] for name in names}
+        if draws is None and len(dims) == 2:
+            shape = tuple(values.sizes[d] for d in dims)
+            given = {k: v.reshape(*shape, *v.shape[1:]) for k, v in given.items()}
+            return {d: values[d].values for d in dims}, {**given, **named}
+        return {"sample": keep}, {**given, **named}
+
+    def __call__(self, **variables: Any) -> Any:
+        """Symbolic y (n_out,) of PyTensor variables (or numbers) in users' units; axial angles in degrees.
+
+        Parameters that are not given take their fixed value; one without a fixed value must be given.
+        """
+        from .operator import apply
+
+        return apply(self, variables)
+
+    def with_priors(self, priors: Mapping[str, Prior | str]) -> Model:
+        """The same model with other priors; a parameter that gets one is no longer fixed."""
+        fixed = {k: v for k, v in self.fixed.items() if k not in priors}
+        return replace(self, parameters=self.parameters.replaced(priors), fixed=fixed)
+
+    @staticmethod
+    def joint(models: Sequence[Model], shared: Sequence[str], labels: Sequence[str] | None = None) -> Model:
+        """Several experiments as one model: ``shared`` parameters are one number for all, others get a suffix per experiment.
+
+        >>> Model.joint([cold, hot], shared=["fibre_angle"], labels=["295K", "463K"])  # doctest: +SKIP
+        """
+        if len(models) < 2:
+            raise HmmInferError("joint() needs at least two models; use the model itself for one.")
+        labels = [str(i) for i in range(len(models))] if labels is None else [str(x) for x in labels]
+        if len(labels) != len(models) or len(set(labels)) != len(labels):
+            raise HmmInferError(f"joint() needs one distinct label for each of the {len(models)} models, got {labels}.")
+        for name in shared:
+            for m in models:
+                m.parameters[name]
+        parameters: list[Parameter] = []
+        fixed: dict[str, float] = {}
+        where: dict[str, int] = {}
+        start = 0
+        indices = []
+        for m, label in zip(models, labels, strict=True):
+            index: list[int] = []
+            for p in m.parameters:
+                own = p.name if p.name in shared else f"{p.name}_{label}"
+                if own not in where:
+                    where[own] = start
+                    parameters.append(replace(p, name=own))
+                    if p.name in m.fixed:
+                        fixed[own] = m.fixed[p.name]
+                    start += p.length
+                index.extend(range(where[own], where[own] + p.length))
+            indices.append(index)
+        everything = ParameterSet(tuple(parameters))
+        kernel = stack([m.kernel for m in models], indices, everything.vector(fixed))
+        offsets = np.cumsum([0] + [m.n_out for m in models])
+        observables = tuple(
+            replace(o, name=f"{o.name}_{label}", rows=o.rows + offset, dim=f"{o.dim}_{label}")
+            for m, label, offset in zip(models, labels, offsets[:-1], strict=True)
+            for o in m.observables
+        )
+        tables = [m.table for m in models]
+        table = _joined(tables) if all(t is not None for t in tables) else None
+        about = {**models[0].about, "joint": ", ".join(labels), "shared": ", ".join(shared)}
+        return Model(models[0].name, "joint " + models[0].experiment, everything, kernel, observables, fixed, table, about, models[0].scene)
+
+
+def _joined(tables: Sequence[Any]) -> Table:
+    first = tables[0]
+    columns = {k: np.concatenate([t.columns[k] for t in tables]) for k in first.columns}
+    merged = {k: np.concatenate([getattr(t, k) for t in tables]) for k in ("quantity", "value", "sd", "unit", "line")}
+    return replace(first, columns=columns, n_missing=sum(t.n_missing for t in tables), **merged)
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int | float | str) else str(value)
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """One way to test a physical system: what its data look like, and the factory that builds the model for them.
+
+    ``build(table, **options)`` returns a Model whose row i of y is row i of the table; ``dataset`` is fitted when none is named.
+    ``scene`` draws what was inferred into a matplotlib axis (see :mod:`hmminfer.figures`); ``predictions`` names factories of
+    models for predictions that need no data, from the settings of this experiment.
+    """
+
+    schema: Schema
+    build: Callable[..., Model]
+    dataset: str
+    description: str = ""
+    draw: Callable[..., None] | None = None
+    predictions: Mapping[str, Callable[..., Model]] = field(default_factory=dict)
+
+    def model(self, data: Any = None, options: Mapping[str, Any] | None = None, **settings: Any) -> Model:
+        """Model for data: a path to a CSV file, a dataset's name, a :class:`RawTable` or a checked :class:`Table`.
+
+        ``settings`` replace those of the file. One that names a parameter (here or in the file) fixes it to a value ("230 GPa") or
+        gives it a prior ("LogNormal(230 GPa, 0.05)").
+        """
+        from . import datasets
+
+        if data is None:
+            data = self.dataset
+        if isinstance(data, Table):
+            return self.build(data, **(options or {}))
+        if not isinstance(data, RawTable):
+            text = str(data)
+            data = datasets.load(text) if text in datasets.names() or not _looks_like_path(text) else read_table(text)
+        known = {"experiment", *(s.name for s in self.schema.settings)}
+        facts = {k: v for k, v in {**data.settings, **settings}.items() if k not in known}
+        data = replace(data, settings={k: v for k, v in data.settings.items() if k in known})
+        model = self.build(self.schema.check(data, **{k: v for k, v in settings.items() if k in known}), **(options or {}))
+        return _with_facts(model, facts, known)
+
+
+def _with_facts(model: Model, facts: Mapping[str, Any], known: set[str]) -> Model:
+    """Settings that name a parameter say what is known of it: a value fixes it, a prior replaces its prior."""
+    for name in facts:
+        if name not in model.parameters.names:
+            raise unknown("setting or parameter", name, [*sorted(known), *model.parameters.names])
+    priors = {k: v for k, v in facts.items() if isinstance(v, str) and "(" in v}
+    model = model.with_priors(priors) if priors else model
+    values = {k: float(model.parameters[k].from_vector(model.parameters[k].to_vector(v))) for k, v in facts.items() if k not in priors}
+    return replace(model, fixed={**model.fixed, **values}) if values else model
+
+
+def _looks_like_path(text: str) -> bool:
+    return "." in text or "/" in text or "\\" in text

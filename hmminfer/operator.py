@@ -1,0 +1,146 @@
+"""A kernel as a PyTensor operator with its exact gradient, compiled without a Python call.
+
+``Forward`` gives (y, *state) and its pullback is ``Vjp``, which takes the state again: a compiled value-and-gradient holds exactly one of
+each. The operators are equal, hashed and pickled by the kernel's recipe and shapes (strings and ints); the compiled functions are found
+again from the recipe, and the disk cache is keyed by a fingerprint of their bytecode. The only file that imports PyTensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from pytensor.gradient import DisconnectedType, disconnected_type, grad_not_implemented
+from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.op import Op
+from pytensor.link.numba.dispatch.basic import register_funcify_and_cache_key
+from pytensor.tensor.type import TensorType
+
+from .errors import HmmInferError
+from .kernel import Kernel, rebuild
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+class _KernelOp(Op):
+    """What the two operators share: identity by recipe, static shapes, constants that need no gradient."""
+
+    __props__ = ("recipe", "n_in", "shapes", "dtypes", "data_shapes", "fingerprint")
+
+    def __init__(self, kernel: Kernel | None = None, props: tuple | None = None) -> None:
+        if kernel is not None:
+            data_shapes = tuple(tuple(int(n) for n in d.shape) for d in kernel.data)
+            props = (kernel.code.recipe, kernel.n_in, kernel.shapes, kernel.dtypes, data_shapes, kernel.code.fingerprint)
+        assert props is not None
+        self.recipe, self.n_in, self.shapes, self.dtypes, self.data_shapes, self.fingerprint = props
+
+    def __reduce__(self) -> tuple:
+        return _unpickle, (type(self).__name__, tuple(getattr(self, name) for name in self.__props__))
+
+    @property
+    def code(self) -> Any:
+        return rebuild(self.recipe)
+
+    @property
+    def props(self) -> tuple:
+        return tuple(getattr(self, name) for name in self.__props__)
+
+    @staticmethod
+    def _core(shapes: tuple) -> str:
+        return ",".join("(" + ",".join(str(n) for n in shape) + ")" for shape in shapes)
+
+
+class Forward(_KernelOp):
+    """(theta, *data) -> (y, *state)."""
+
+    @property
+    def gufunc_signature(self) -> str:
+        return f"{self._core(((self.n_in,), *self.data_shapes))}->{self._core(self.shapes)}"
+
+    def make_node(self, theta: Any, *data: Any) -> Apply:
+        inputs = [pt.as_tensor_variable(theta), *(pt.as_tensor_variable(d) for d in data)]
+        outputs = [TensorType(dtype, shape=shape)() for dtype, shape in zip(self.dtypes, self.shapes, strict=True)]
+        return Apply(self, inputs, outputs)
+
+    def perform(self, node: Apply, inputs: Any, output_storage: Any) -> None:
+        out = self.code.forward(*(np.ascontiguousarray(i) for i in inputs))
+        for storage, value in zip(output_storage, out, strict=True):
+            storage[0] = value
+
+    def infer_shape(self, fgraph: Any, node: Apply, input_shapes: Any) -> list:
+        return [tuple(pt.constant(n, dtype="int64") for n in shape) for shape in self.shapes]
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        return [[i == 0 and o == 0 for o in range(len(node.outputs))] for i in range(len(node.inputs))]
+
+    def pullback(self, inputs: Any, outputs: Any, cotangents: Any) -> list[Variable]:
+        y_bar = cotangents[0]
+        if isinstance(y_bar.type, DisconnectedType):
+            return [disconnected_type() for _ in inputs]
+        theta_bar = Vjp(props=self.props)(*inputs, *outputs[1:], y_bar)
+        return [theta_bar, *(disconnected_type() for _ in inputs[1:])]
+
+
+class Vjp(_KernelOp):
+    """(theta, *data, *state, y_bar) -> J^T y_bar."""
+
+    @property
+    def gufunc_signature(self) -> str:
+        return f"{self._core(((self.n_in,), *self.data_shapes, *self.shapes[1:], self.shapes[0]))}->({self.n_in})"
+
+    def make_node(self, *inputs: Any) -> Apply:
+        return Apply(self, [pt.as_tensor_variable(i) for i in inputs], [TensorType("float64", shape=(self.n_in,))()])
+
+    def perform(self, node: Apply, inputs: Any, output_storage: Any) -> None:
+        output_storage[0][0] = self.code.pullback(*(np.ascontiguousarray(i) for i in inputs))
+
+    def infer_shape(self, fgraph: Any, node: Apply, input_shapes: Any) -> list:
+        return [(pt.constant(self.n_in, dtype="int64"),)]
+
+    def pullback(self, inputs: Any, outputs: Any, cotangents: Any) -> list[Variable]:
+        return [
+            grad_not_implemented(self, i, x, "hmminfer kernels have exact first derivatives only") for i, x in enumerate(inputs)
+        ]
+
+
+def _unpickle(name: str, props: tuple) -> _KernelOp:
+    return {"Forward": Forward, "Vjp": Vjp}[name](props=props)
+
+
+@register_funcify_and_cache_key(Forward)
+def _forward_numba(op: Forward, node: Any = None, **kwargs: Any) -> tuple[Any, str]:
+    return op.code.forward, f"hmminfer-forward-{op.fingerprint}"
+
+
+@register_funcify_and_cache_key(Vjp)
+def _vjp_numba(op: Vjp, node: Any = None, **kwargs: Any) -> tuple[Any, str]:
+    return op.code.pullback, f"hmminfer-pullback-{op.fingerprint}"
+
+
+def apply_vector(kernel: Kernel, theta: Any) -> Any:
+    """Symbolic y of a symbolic vector theta."""
+    if pytensor.config.floatX != "float64":
+        raise HmmInferError("hmminfer computes in float64; set pytensor.config.floatX = 'float64' (it is float32 here).")
+    return Forward(kernel)(pt.cast(theta, "float64"), *(pt.constant(d) for d in kernel.data))[0]
+
+
+def apply(model: Model, variables: Mapping[str, Any]) -> Any:
+    """Symbolic y of a model at named variables in users' units."""
+    for name in variables:
+        model.parameters[name]
+    missing = [p.name for p in model.parameters if p.name not in variables and p.name not in model.fixed]
+    if missing:
+        raise HmmInferError(f"Give a variable or a number for {', '.join(missing)} of model '{model.name}'.")
+    parts = []
+    for p in model.parameters:
+        if p.name in variables:
+            value = pt.as_tensor_variable(variables[p.name]).astype("float64")
+            value = value * (np.pi / 90.0) if p.axial and not hasattr(p, "frequencies") else value
+            parts.append(pt.atleast_1d(value))
+        else:
+            parts.append(pt.constant(p.to_vector(model.fixed[p.name])))
+    return apply_vector(model.kernel, pt.concatenate(parts))
