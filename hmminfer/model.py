@@ -6,6 +6,7 @@ Everything up to the observables is physics and knows nothing of probability; :m
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -159,6 +160,8 @@ class Model:
         if not names:
             raise unknown("parameter of this posterior", next(iter(values.data_vars), "none"), self.parameters.names)
         given = {name: stacked[name].transpose("_s", ...).values[keep] for name in names}
+        held = json.loads(values.attrs.get("fixed", "{}"))  # what the posterior held fixed stays so
+        named = {**{k: v for k, v in held.items() if k in self.parameters.names and k not in given}, **named}
         if draws is None and len(dims) == 2:
             shape = tuple(values.sizes[d] for d in dims)
             given = {k: v.reshape(*shape, *v.shape[1:]) for k, v in given.items()}

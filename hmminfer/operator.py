@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytensor
@@ -121,11 +122,25 @@ def _vjp_numba(op: Vjp, node: Any = None, **kwargs: Any) -> tuple[Any, str]:
     return op.code.pullback, f"hmminfer-pullback-{op.fingerprint}"
 
 
+LARGE = 20_000  # bytes; numba writes constants into the machine code, which takes minutes for the arrays of a reduced basis
+_variables: WeakKeyDictionary[Kernel, list[Any]] = WeakKeyDictionary()
+
+
+def data_variables(kernel: Kernel) -> list[Any]:
+    """The kernel's arrays as graph inputs: small ones constants, large ones shared variables, the same each time."""
+    if kernel not in _variables:
+        _variables[kernel] = [
+            pt.constant(d) if d.nbytes < LARGE else pytensor.shared(d, name=f"kernel_data_{i}", borrow=True)
+            for i, d in enumerate(kernel.data)
+        ]
+    return _variables[kernel]
+
+
 def apply_vector(kernel: Kernel, theta: Any) -> Any:
     """Symbolic y of a symbolic vector theta."""
     if pytensor.config.floatX != "float64":
         raise HmmInferError("hmminfer computes in float64; set pytensor.config.floatX = 'float64' (it is float32 here).")
-    return Forward(kernel)(pt.cast(theta, "float64"), *(pt.constant(d) for d in kernel.data))[0]
+    return Forward(kernel)(pt.cast(theta, "float64"), *data_variables(kernel))[0]
 
 
 def apply(model: Model, variables: Mapping[str, Any]) -> Any:
