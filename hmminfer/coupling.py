@@ -21,13 +21,13 @@ from .kernel import Code, Kernel
 
 
 @lru_cache(maxsize=None)
-def couple_code(law: Code, macro: Code, n_law_state: int) -> Code:
+def couple_code(law: Code, macro: Code) -> Code:
     """Code of macro(law(theta[law_index]), theta[macro_index]) followed by theta[direct_index]."""
-    law_forward, law_pullback, macro_forward, macro_pullback = law.forward, law.pullback, macro.forward, macro.pullback
+    (law_forward, law_pullback), (macro_forward, macro_pullback) = law.calls, macro.calls
     law_end = 3 + law.n_data  # data: three index arrays, the law's, the macro problem's
     n_data = law_end + macro.n_data
     law_state = n_data + 1  # state: x, the law's, the macro problem's
-    state_end = law_state + n_law_state
+    state_end = law_state + law.n_state
 
     @njit(error_model="numpy")
     def forward(theta, *data):
@@ -57,8 +57,8 @@ def couple_code(law: Code, macro: Code, n_law_state: int) -> Code:
             theta_bar[direct_index[i]] += y_bar[n_y + i]
         return theta_bar
 
-    recipe = (__name__, "couple_code", law.recipe, macro.recipe, n_law_state)
-    return Code(recipe, forward, pullback, n_data)
+    recipe = (__name__, "couple_code", law.recipe, macro.recipe)
+    return Code(recipe, forward, pullback, f"i1 i1 i1 {law.data} {macro.data}", f"f1 {law.state} {macro.state}", leaf=False)
 
 
 def couple(
@@ -66,16 +66,16 @@ def couple(
 ) -> Kernel:
     """The coupled kernel: which entries of theta go to the law, to the macro problem (after the effective data), straight to y."""
     indices = tuple(np.asarray(i, dtype=np.int64) for i in (law_index, macro_index, direct_index))
-    code = couple_code(law.code, macro.code, len(law.shapes) - 1)
+    code = couple_code(law.code, macro.code)
     return Kernel(code, indices + law.data + macro.data, np.ascontiguousarray(example, dtype=float))
 
 
 @lru_cache(maxsize=None)
-def stack_code(first: Code, second: Code, n_state: int) -> Code:
+def stack_code(first: Code, second: Code) -> Code:
     """Code of (first(theta[i]), second(theta[j])): several experiments that share parameters."""
-    f1, p1, f2, p2 = first.forward, first.pullback, second.forward, second.pullback
+    (f1, p1), (f2, p2) = first.calls, second.calls
     n1, n_data = 2 + first.n_data, 2 + first.n_data + second.n_data
-    state1, state2 = n_data + 1, n_data + 1 + n_state  # state: y of the first, its state, that of the second
+    state1, state2 = n_data + 1, n_data + 1 + first.n_state  # state: y of the first, its state, that of the second
 
     @njit(error_model="numpy")
     def forward(theta, *data):
@@ -96,7 +96,9 @@ def stack_code(first: Code, second: Code, n_state: int) -> Code:
             theta_bar[rest[1][i]] += bar2[i]
         return theta_bar
 
-    return Code((__name__, "stack_code", first.recipe, second.recipe, n_state), forward, pullback, n_data)
+    recipe = (__name__, "stack_code", first.recipe, second.recipe)
+    data, state = f"i1 i1 {first.data} {second.data}", f"f1 {first.state} {second.state}"
+    return Code(recipe, forward, pullback, data, state, leaf=False)
 
 
 def stack(kernels: Sequence[Kernel], indices: Sequence[Sequence[int]], example: np.ndarray) -> Kernel:
@@ -104,7 +106,7 @@ def stack(kernels: Sequence[Kernel], indices: Sequence[Sequence[int]], example: 
     total, where = kernels[0], np.asarray(indices[0], dtype=np.int64)
     everything = np.arange(len(example), dtype=np.int64)
     for i, (kernel, index) in enumerate(zip(kernels[1:], indices[1:], strict=True)):
-        code = stack_code(total.code, kernel.code, len(total.shapes) - 1)
+        code = stack_code(total.code, kernel.code)
         data = (where, np.asarray(index, dtype=np.int64), *total.data, *kernel.data)
         total, where = Kernel(code, data, np.ascontiguousarray(example, dtype=float)), everything
         if i == 0 and len(kernels) == 2:

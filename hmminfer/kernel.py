@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from .errors import HmmInferError
+from .native import array_types, seal
 
 Recipe = tuple  # nested tuples of strings and ints
 
@@ -41,17 +42,39 @@ class Code:
     recipe : ``("module", "attribute")`` of a module-level code, or ``("module", "factory", *arguments)`` whose
         arguments are ints, strings or recipes. Strings and ints only: the PyTensor operator is equal, hashed and pickled by it.
     forward, pullback, pushforward : numba dispatchers with the signatures above.
-    n_data : number of arrays after ``x``.
+    data, state : types of the arrays after ``x`` and after ``y``: "f2 i1" is a float64 matrix and an int64 vector.
+    leaf : compiled as a unit of its own (see :mod:`hmminfer.native`); codes composed of others are small and are not.
     """
 
     recipe: Recipe
     forward: Any
     pullback: Any
-    n_data: int
+    data: str
+    state: str = ""
     pushforward: Any = None
+    leaf: bool = True
 
     def __reduce__(self) -> tuple[Callable, tuple]:
         return rebuild, (self.recipe,)
+
+    @property
+    def n_data(self) -> int:
+        return len(self.data.split())
+
+    @property
+    def n_state(self) -> int:
+        return len(self.state.split())
+
+    @cached_property
+    def calls(self) -> tuple[Any, Any]:
+        """(forward, pullback) for use inside other compiled code: sealed for a leaf."""
+        if not self.leaf:
+            return self.forward, self.pullback
+        inputs = f"f1 {self.data}"
+        return (
+            seal(self.forward, inputs, f"hmminfer_{self.fingerprint}_forward"),
+            seal(self.pullback, f"{inputs} {self.state} f1", f"hmminfer_{self.fingerprint}_pullback"),
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -135,9 +158,9 @@ class Kernel:
     def __post_init__(self) -> None:
         if len(self.data) != self.code.n_data:
             raise HmmInferError(f"Kernel {self.code.recipe} takes {self.code.n_data} data arrays, got {len(self.data)}.")
-        for i, array in enumerate(self.data):
-            if array.dtype not in (np.float64, np.int64) or not array.flags.c_contiguous:
-                raise HmmInferError(f"Data array {i} of kernel {self.code.recipe} must be C-contiguous float64 or int64.")
+        for i, (array, kind) in enumerate(zip(self.data, array_types(self.code.data), strict=True)):
+            if array.dtype.name != kind.dtype.name or array.ndim != kind.ndim or not array.flags.c_contiguous:
+                raise HmmInferError(f"Data array {i} of kernel {self.code.recipe} must be {kind}, got {array.dtype} of shape {array.shape}.")
 
     @property
     def n_in(self) -> int:

@@ -114,12 +114,12 @@ def _unpickle(name: str, props: tuple) -> _KernelOp:
 
 @register_funcify_and_cache_key(Forward)
 def _forward_numba(op: Forward, node: Any = None, **kwargs: Any) -> tuple[Any, str]:
-    return op.code.forward, f"hmminfer-forward-{op.fingerprint}"
+    return op.code.calls[0], f"hmminfer-forward-{op.fingerprint}"
 
 
 @register_funcify_and_cache_key(Vjp)
 def _vjp_numba(op: Vjp, node: Any = None, **kwargs: Any) -> tuple[Any, str]:
-    return op.code.pullback, f"hmminfer-pullback-{op.fingerprint}"
+    return op.code.calls[1], f"hmminfer-pullback-{op.fingerprint}"
 
 
 LARGE = 20_000  # bytes; numba writes constants into the machine code, which takes minutes for the arrays of a reduced basis

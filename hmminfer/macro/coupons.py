@@ -67,7 +67,7 @@ def _pullback(x, kind, angle_of, known, s, full, y_bar):
     return out
 
 
-CODE = Code((__name__, "CODE"), _forward, _pullback, n_data=3)
+CODE = Code((__name__, "CODE"), _forward, _pullback, data="i1 i1 f1", state="f2 f2")
 
 
 def long_coupons(kind: np.ndarray, angle_of: np.ndarray, known: np.ndarray) -> Kernel:

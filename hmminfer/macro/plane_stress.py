@@ -221,7 +221,7 @@ def _pullback(
     return out
 
 
-CODE = Code((__name__, "CODE"), _forward, _pullback, n_data=14)
+CODE = Code((__name__, "CODE"), _forward, _pullback, data="f4 f2 i2 f2 f1 f1 f1 i1 i1 f1 f2 i1 i1 i1", state="f2 f2 f2 f1 f1 f2")
 
 
 def plane_stress_kernel(

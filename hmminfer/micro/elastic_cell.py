@@ -213,7 +213,7 @@ def _pullback(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, siz
     return out
 
 
-CODE = Code((__name__, "CODE"), _forward, _pullback, n_data=8)
+CODE = Code((__name__, "CODE"), _forward, _pullback, data="f2 f2 i2 i1 i1 f3 f1 f1", state="f2")
 
 
 @lru_cache(maxsize=None)

@@ -19,15 +19,18 @@ Error: :meth:`ReducedCell.error_bound` (residual over coercivity) and, tested on
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numba import njit
 from scipy.stats import qmc
+from threadpoolctl import threadpool_limits
 
+from ..cache import cached_arrays
 from ..kernel import Code, Kernel
 from ..linalg import band_cholesky, band_solve, band_to_sparse, cholesky, cholesky_solve
 from . import elastic_cell as full
+from .cell_mesh import CORE
 from .phases import isotropic, isotropic_pullback, transversely_isotropic, transversely_isotropic_pullback
 
 # class -> loads (Voigt), affine unit matrices, block of degrees of freedom
@@ -176,7 +179,7 @@ def _pullback(p, k0, g0, k1, g1, k2, g2, k3, g3, interval, box, a, b, conn, slot
     return full._pullback(p, a, b, conn, slot, is_fibre, grad, weight, sizes, w, y_bar)
 
 
-CODE = Code((__name__, "CODE"), _forward, _pullback, n_data=18)
+CODE = Code((__name__, "CODE"), _forward, _pullback, data="f3 f3 f3 f3 f3 f3 f3 f3 f1 f2 f2 f2 i2 i1 i1 f3 f1 f1", state="")
 
 
 def _unit_matrices() -> list[np.ndarray]:
@@ -196,10 +199,17 @@ class ReducedCell:
     kernel: Kernel
     full: Kernel
     bases: tuple[np.ndarray, ...]
-    reference: tuple[np.ndarray, np.ndarray]
-    factor: np.ndarray
     radii: np.ndarray
     coercivity: np.ndarray
+
+    @cached_property
+    def _x(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Reference phases and the band factor of X, the cell's stiffness at them and at the middle radius."""
+        *mesh, sizes = self.full.data
+        c_fibre, c_matrix = _phases(self.kernel.example)
+        factor, _ = full.assemble(c_fibre, c_matrix, self.radii[4], *mesh, np.int64(sizes[2]))
+        band_cholesky(factor)
+        return c_fibre, c_matrix, factor
 
     def error_bound(self, p: np.ndarray) -> float:
         """Upper bound of the error of C_eff over its largest entry of each load class, max over entries.
@@ -208,10 +218,10 @@ class ReducedCell:
         phases and radius, alpha the least ratio of phase stiffnesses times the least eigenvalue of geometry (tabulated over r).
         """
         *mesh, sizes = self.full.data
-        c_fibre, c_matrix = transversely_isotropic(*p[:5]), isotropic(*p[5:7])
+        (c_fibre, c_matrix), (x_fibre, x_matrix, factor) = _phases(p), self._x
         r = float(np.sqrt(p[7] / sizes[0]))
         ab, load = full.assemble(c_fibre, c_matrix, r, *mesh, np.int64(sizes[2]))
-        alpha = min(_phase_ratio(c_fibre, self.reference[0]), _phase_ratio(c_matrix, self.reference[1]))
+        alpha = min(_phase_ratio(c_fibre, x_fibre), _phase_ratio(c_matrix, x_matrix))
         j = int(np.clip(np.searchsorted(self.radii, r), 1, len(self.radii) - 1))
         alpha *= min(self.coercivity[j - 1], self.coercivity[j])
         c_eff = self.kernel(p).reshape(6, 6)
@@ -223,7 +233,7 @@ class ReducedCell:
                 u = np.linalg.solve(basis.T @ kv, basis.T @ load[k])
                 residual = load[k] - kv @ u
                 x = residual[None].copy()
-                band_solve(self.factor, x)
+                band_solve(factor, x)
                 worst = max(worst, float(residual @ x[0]) / alpha / abs(c_eff[k, k]))
         return worst
 
@@ -238,16 +248,28 @@ def _phase_ratio(c: np.ndarray, reference: np.ndarray) -> float:
 def reduced_cell(
     lower: np.ndarray, upper: np.ndarray, packing: str = "hexagonal", n: int = 4, snapshots: int = 64, tolerance: float = 3e-9
 ) -> ReducedCell:
-    """Train (or recall within this process) the reduced basis on the box ``lower <= p <= upper`` of the cell's eight parameters.
+    """Train (or recall) the reduced basis on the box ``lower <= p <= upper`` of the cell's eight parameters.
 
     ``tolerance``: share of the snapshots' energy that the basis may leave out, per load class.
     """
-    return _train(tuple(np.asarray(lower, float)), tuple(np.asarray(upper, float)), packing, n, snapshots, tolerance)
+    return _recall(tuple(map(float, lower)), tuple(map(float, upper)), packing, n, snapshots, tolerance)
 
 
 @lru_cache(maxsize=8)
-def _train(lower: tuple, upper: tuple, packing: str, n: int, snapshots: int, tolerance: float) -> ReducedCell:
+def _recall(lower: tuple, upper: tuple, packing: str, n: int, snapshots: int, tolerance: float) -> ReducedCell:
+    """From the user's cache folder if these very settings and this very code were trained before, else by training."""
+    key = repr((CODE.fingerprint, full.CODE.fingerprint, DEGREE, CORE, lower, upper, packing, n, snapshots, tolerance))
     cell = full.elastic_cell(packing, n)
+    with np.errstate(all="ignore"), threadpool_limits(1, "blas"):
+        arrays = cached_arrays("reduced_cell", key, lambda: _train(cell, lower, upper, snapshots, tolerance))
+    operators = [arrays[f"{kind}{i}"] for i in range(4) for kind in ("operator", "load")]
+    data = (*operators, arrays["interval"], arrays["box"], *cell.data)
+    kernel = Kernel(CODE, tuple(np.ascontiguousarray(x) for x in data), arrays["centre"])
+    return ReducedCell(kernel, cell, tuple(arrays[f"basis{i}"] for i in range(4)), arrays["radii"], arrays["coercivity"])
+
+
+def _train(cell: Kernel, lower: tuple, upper: tuple, snapshots: int, tolerance: float) -> dict[str, np.ndarray]:
+    """Snapshots over the box, their principal vectors, operators as series in the radius, coercivity over the radius."""
     *mesh, sizes = cell.data
     band = np.int64(sizes[2])
     low, high = np.array(lower), np.array(upper)
@@ -255,15 +277,12 @@ def _train(lower: tuple, upper: tuple, packing: str, n: int, snapshots: int, tol
     points = qmc.Sobol(8, seed=1).random(snapshots)
     points[:, 7] = 0.5 - 0.5 * np.cos(np.pi * points[:, 7])  # more towards both ends of the radius
     log = np.array([True, True, True, False, False, True, False, False])
-    lo, hi = np.where(log, np.log(np.where(log, low, 1)), low), np.where(log, np.log(np.where(log, high, 1)), high)
+    lo, hi = (np.where(log, np.log(np.where(log, x, 1.0)), x) for x in (low, high))
     draws = lo + points * (hi - lo)
     draws[:, log] = np.exp(draws[:, log])
-
-    reference = (transversely_isotropic(*_centre(lo, hi, log)[:5]), isotropic(*_centre(lo, hi, log)[5:7]))
+    centre = _centre(lo, hi, log)
     radii = np.sqrt(np.linspace(low[7], high[7], 9) / sizes[0])
-    factor, _ = full.assemble(*reference, radii[4], *mesh, band)
-    x = band_to_sparse(factor)
-    band_cholesky(factor)
+    x = band_to_sparse(full.assemble(*_phases(centre), radii[4], *mesh, band)[0])
 
     found: list[list[np.ndarray]] = [[], [], [], []]
     for p in draws:
@@ -278,15 +297,17 @@ def _train(lower: tuple, upper: tuple, packing: str, n: int, snapshots: int, tol
     nodes = 0.5 * (interval[0] + interval[1]) + 0.5 * (interval[1] - interval[0]) * np.cos(theta)
     to_series = 2.0 / DEGREE * np.cos(np.outer(np.arange(DEGREE), theta))
     to_series[0] *= 0.5
-    data: list[np.ndarray] = []
-    operators = _project(bases, nodes, mesh, band)
-    for operator, load in operators:
-        data.append(np.tensordot(to_series, operator, 1))
-        data.append(np.tensordot(to_series, load, 1))
-    data += [interval, np.stack([low, high])]
-    kernel = Kernel(CODE, tuple(np.ascontiguousarray(x) for x in data) + cell.data, _centre(lo, hi, log))
-    coercivity = np.array([_least_eigenvalue(reference, r, mesh, band, x) for r in radii])
-    return ReducedCell(kernel, cell, bases, reference, factor, radii, coercivity)
+    out = {"interval": interval, "box": np.stack([low, high]), "centre": centre, "radii": radii}
+    out["coercivity"] = np.array([_least_eigenvalue(_phases(centre), r, mesh, band, x) for r in radii])
+    for i, (operator, load) in enumerate(_project(bases, nodes, mesh, band)):
+        out[f"operator{i}"] = np.tensordot(to_series, operator, 1)
+        out[f"load{i}"] = np.tensordot(to_series, load, 1)
+        out[f"basis{i}"] = bases[i]
+    return out
+
+
+def _phases(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return transversely_isotropic(*p[:5]), isotropic(*p[5:7])
 
 
 def _centre(lo: np.ndarray, hi: np.ndarray, log: np.ndarray) -> np.ndarray:

@@ -1,0 +1,81 @@
+"""Run the benchmarks: a table on the screen and ``build/bench.json``, {"name": {"value": .., "detail": ..}}.
+
+    python -m benchmarks [--only NAME ...] [--quick]
+
+Figures of cases that are not run again stay in the file. A case that fails is reported with its reason and the others go on;
+the exit code is then 1. A figure short of its target is shown as such, and is not a failure: it is the finding.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .common import ONE_THREAD
+
+os.environ.update(ONE_THREAD)  # before any library starts its threads
+
+import argparse  # noqa: E402
+import json  # noqa: E402
+import sys  # noqa: E402
+import time  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+
+from . import operator, sampling, whole  # noqa: E402
+
+OUTPUT = Path("build") / "bench.json"
+CASES = {  # name: (function, relation to reach, target)
+    "operator_overhead": (operator.operator_overhead, "<=", 1.10),
+    "gradient_cost": (operator.gradient_cost, "<=", 1.6),
+    "likelihood_over_macro_solve": (operator.likelihood_over_macro_solve, "<=", 3.0),
+    "ess_vs_jax": (sampling.ess_vs_jax, ">=", 20.0),
+    "ess_vs_black_box": (sampling.ess_vs_black_box, ">=", 100.0),
+    "ess_field_vs_black_box": (sampling.ess_field_vs_black_box, ">=", 1000.0),
+    "cold_start_s": (whole.cold_start_s, "", None),
+    "warm_start_s": (whole.warm_start_s, "", None),
+    "memory_mb": (whole.memory_mb, "", None),
+}
+
+
+def reached(value: float, relation: str, target: float | None) -> bool:
+    """Whether a figure meets its target; one without a target always does."""
+    return target is None or (value <= target if relation == "<=" else value >= target)
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Benchmarks of hmminfer against its floor and its peers.")
+    parser.add_argument("--only", action="append", choices=list(CASES), metavar="NAME", help=f"one of {', '.join(CASES)}; may be repeated")
+    parser.add_argument("--quick", action="store_true", help="short runs: figures are rough")
+    options = parser.parse_args()
+    console = Console()
+    results: dict[str, Any] = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else {}
+    failed = False
+    table = Table("name", "value", "target", "what")
+    for name in options.only or CASES:
+        function, relation, target = CASES[name]
+        console.print(f"{name} ...", style="dim")
+        begin = time.perf_counter()
+        goal = f"{relation} {target:g}" if target is not None else "report"
+        try:
+            result = function(options.quick)
+        except Exception as error:  # one case must not take the others with it
+            failed = True
+            results.pop(name, None)
+            table.add_row(name, "failed", goal, f"{type(error).__name__}: {error}", style="red")
+            continue
+        result["detail"] |= {"quick": options.quick, "took_s": round(time.perf_counter() - begin, 1)}
+        results[name] = result
+        OUTPUT.parent.mkdir(exist_ok=True)
+        OUTPUT.write_text(json.dumps(results, indent=1) + "\n")
+        what = " ".join((function.__doc__ or "").split())
+        table.add_row(name, f"{result['value']:.4g}", goal, what, style="" if reached(result["value"], relation, target) else "yellow")
+    console.print(table)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""Results of offline work, kept in the user's cache folder under a hash of everything they depend on.
+
+A damaged or foreign file is ignored and written anew; removing the folder is always safe. HMMINFER_CACHE names another folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from platformdirs import user_cache_dir
+
+
+def folder() -> Path:
+    """Where results are kept."""
+    return Path(os.environ.get("HMMINFER_CACHE") or user_cache_dir("hmminfer"))
+
+
+def cached_arrays(kind: str, key: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Arrays computed once for ``key``, which must name everything they depend on, code included."""
+    path = folder() / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            if str(stored["key"]) == key:
+                return {name: stored[name] for name in stored.files if name != "key"}
+    except (OSError, KeyError, ValueError, BadZipFile):
+        pass
+    arrays = compute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
+            np.savez(file, key=np.array(key), **arrays)
+        os.replace(file.name, path)  # whole or not at all, whoever else is writing
+    except OSError:
+        pass  # a folder that cannot be written costs time, not correctness
+    return arrays
