@@ -2,8 +2,9 @@
 
     python -m benchmarks [--only NAME ...] [--quick]
 
-Figures of cases that are not run again stay in the file. A case that fails is reported with its reason and the others go on;
-the exit code is then 1. A figure short of its target is shown as such, and is not a failure: it is the finding.
+Figures of cases that are not run again stay in the file. A case that fails is reported with its reason and the others
+go on; the exit code is then 1. A figure short of its target is shown in yellow and is no failure: it is the finding.
+Ratios of CPU times suffer from busy neighbours: run on an idle machine.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from .common import ONE_THREAD
 
 os.environ.update(ONE_THREAD)  # before any library starts its threads
 
-import argparse  # noqa: E402
-import json  # noqa: E402
-import sys  # noqa: E402
-import time  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
 
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+from rich.console import Console
+from rich.table import Table
 
-from . import operator, sampling, whole  # noqa: E402
+from . import operator, sampling, whole
 
 OUTPUT = Path("build") / "bench.json"
 CASES = {  # name: (function, relation to reach, target)
@@ -47,8 +48,16 @@ def reached(value: float, relation: str, target: float | None) -> bool:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Benchmarks of hmminfer against its floor and its peers.")
-    parser.add_argument("--only", action="append", choices=list(CASES), metavar="NAME", help=f"one of {', '.join(CASES)}; may be repeated")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Benchmarks of hmminfer against its floor and its peers."
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=list(CASES),
+        metavar="NAME",
+        help=f"one of {', '.join(CASES)}; may be repeated",
+    )
     parser.add_argument("--quick", action="store_true", help="short runs: figures are rough")
     options = parser.parse_args()
     console = Console()
@@ -72,7 +81,13 @@ def main() -> int:
         OUTPUT.parent.mkdir(exist_ok=True)
         OUTPUT.write_text(json.dumps(results, indent=1) + "\n")
         what = " ".join((function.__doc__ or "").split())
-        table.add_row(name, f"{result['value']:.4g}", goal, what, style="" if reached(result["value"], relation, target) else "yellow")
+        table.add_row(
+            name,
+            f"{result['value']:.4g}",
+            goal,
+            what,
+            style="" if reached(result["value"], relation, target) else "yellow",
+        )
     console.print(table)
     return int(failed)
 

@@ -1,11 +1,11 @@
-"""The forward model of ``plate_dic`` as a user of JAX would write it: periodic cell and plate by finite elements, float64, jit.
+"""The forward model of ``plate_dic`` as a user of JAX would write it: cell and plate by finite elements, float64, jit.
 
 Chosen for speed, as someone who knows the method would:
 
 * in-plane and antiplane problems of the cell decouple and are solved apart, with all unit strains as right-hand sides;
-* C_eff is an energy, stationary in the fluctuation w, so ``stop_gradient(w)`` leaves its gradient exact: no adjoint solve;
+* C_eff is an energy, stationary in the fluctuation w: ``stop_gradient(w)`` leaves its gradient exact, with no adjoint;
 * one uniform fibre angle makes the plate's matrix linear in the six plane-stress stiffnesses: its band is one product;
-* the plate's solve has an implicit-function rule (``custom_vjp``) that reuses the factor and never forms a dense cotangent.
+* the plate's solve has an implicit-function rule (``custom_vjp``) that reuses the factor; no dense cotangent is formed.
 
 ``solver`` is "dense" (LAPACK Cholesky inside XLA) or "band" (SciPy's banded Cholesky through ``pure_callback``).
 """
@@ -25,6 +25,7 @@ from hmminfer.micro.cell_mesh import cell_mesh
 from hmminfer.model import Model
 
 jax.config.update("jax_enable_x64", True)
+CONSTANTS = ("axial_modulus", "transverse_modulus", "shear_modulus", "axial_poisson", "transverse_poisson")
 PAIRS = ((0, 0), (1, 1), (0, 1), (2, 2), (0, 2), (1, 2))  # Q11, Q22, Q12, Q66, Q16, Q26
 
 
@@ -43,7 +44,7 @@ def _resolve(factor: Any, rhs: Any) -> np.ndarray:
 
 
 class Pattern:
-    """Where entries of element matrices go in the global one; entries of unknowns numbered ``free`` or more are left out."""
+    """Where entries of element matrices go in the global one; numbers below 0 or from ``free`` on are left out."""
 
     def __init__(self, dofs: np.ndarray, free: int, solver: str) -> None:
         rows = np.broadcast_to(dofs[:, :, None], (*dofs.shape, dofs.shape[1]))
@@ -93,7 +94,7 @@ def phase_stiffness(e1: Any, e2: Any, g12: Any, nu12: Any, nu23: Any) -> tuple[A
 
 
 def cell_function(packing: str, refine: int, solver: str) -> Callable[..., tuple[Any, Any]]:
-    """(fibre blocks, matrix blocks, volume fraction) -> effective stiffness blocks (4, 4) and (2, 2); unit cell area."""
+    """(fibre blocks, matrix blocks, volume fraction) -> effective stiffness blocks (4, 4) and (2, 2)."""
     mesh = cell_mesh(packing, refine)
     slot = mesh.slot[mesh.connectivity]
     both = np.where(slot[:, :, None] >= 0, 2 * slot[:, :, None] + np.arange(2), -1).reshape(len(slot), 18)
@@ -232,8 +233,7 @@ def forward_function(model: Model, solver: str) -> Callable[[Any, Any, Any], Any
     known = {k: float(v) for k, v in model.fixed.items()}
     cell = cell_function(model.about["packing"], int(model.about["refine"]), solver)
     plate = plate_function(model, solver)
-    fibre = phase_stiffness(*(known[f"fibre_{k}"] for k in (
-        "axial_modulus", "transverse_modulus", "shear_modulus", "axial_poisson", "transverse_poisson")))  # fmt: skip
+    fibre = phase_stiffness(*(known[f"fibre_{name}"] for name in CONSTANTS))
     nu = known["matrix_poisson"]
 
     def forward(t: Any, matrix_modulus: Any, volume_fraction: Any) -> Any:

@@ -1,7 +1,9 @@
 """Our side of the comparison: ``fit`` of a plate dataset in a process of its own, with the figures the peers report.
 
-Charged is the CPU time of the whole of ``fit`` (search of the modes, tuning, draws, predictions) less that of compiling the same problem
-again, as compilation is not charged to the peers either. ``python -m benchmarks.ours plate_dic`` prints one line of JSON.
+Charged is the CPU time of the whole of ``fit`` (search of the modes, tuning, draws, predictions) less that of compiling
+the same problem again, as compilation is not charged to the peers either; the search is timed once more apart, to be
+seen. The reduced basis of the cell is offline work, done once for a model and kept: its time is reported, not charged.
+``python -m benchmarks.ours plate_dic`` prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy as np
 from hmminfer.inference import Compiled, Problem, fit
 
 from .common import plate_model, summarise
+from .operator import nutpie_function
 
 
 def run(dataset: str, draws: int, tune: int, chains: int, seed: int) -> dict[str, Any]:
@@ -29,19 +32,23 @@ def run(dataset: str, draws: int, tune: int, chains: int, seed: int) -> dict[str
     compiled = Compiled(problem)
     compile_seconds = time.process_time() - begin
     begin = time.process_time()
+    compiled.modes(seed)
+    search_seconds = time.process_time() - begin
+    begin = time.process_time()
     tree = fit(model, draws=draws, tune=tune, chains=chains, seed=seed, cores=1, progress=False)
     cpu = time.process_time() - begin - compile_seconds
     posterior = {k: np.asarray(v.values) for k, v in tree["posterior"].data_vars.items()}
     steps = int(tree["sample_stats"]["n_steps"].sum())
-    x = tree["sampler_state"]["last"].values
+    gradient = nutpie_function(compiled.nutpie, np.ascontiguousarray(tree["sampler_state"]["last"].values[0]))
     begin = time.process_time()
-    for k in range(100):
-        compiled(x[k % chains])
+    for _ in range(100):
+        gradient()
     per_gradient = (time.process_time() - begin) / 100
     return {
         **summarise(posterior),
         "cpu_seconds": cpu,
         "compile_seconds": compile_seconds,
+        "search_seconds": search_seconds,
         "offline_seconds": offline,
         "drawing_gradients": steps,
         "seconds_per_gradient": per_gradient,

@@ -1,8 +1,9 @@
-"""Peer: the plates in PyMC with a black-box operator around a scikit-fem forward model, sampled without gradients by DEMetropolisZ.
+"""Peer: the plates in PyMC with a black-box operator around a scikit-fem forward model, sampled by DEMetropolisZ.
 
-The operator remembers its last points, as PyMC's Metropolis steps evaluate the current point again at each step: generous, for it
-halves the cost. Chains start at the truth of the synthetic data (the field at its mean angle), generous too.
-``python -m benchmarks.peer_black_box plate --draws 500`` (or ``field --budget 60``) prints one line of JSON; ``check`` compares with hmminfer.
+The operator remembers its last points, as PyMC's Metropolis steps evaluate the current point again at each step:
+generous, for it halves the cost. Chains start at the truth of the synthetic data (the field at its mean angle),
+generous too. ``python -m benchmarks.peer_black_box plate --draws 500`` (or ``field --budget 60``) prints JSON;
+``check`` compares with hmminfer.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class BlackBox(Op):
         self.recent: OrderedDict[bytes, np.ndarray] = OrderedDict()
 
     def perform(self, node: Any, inputs: Any, outputs: Any) -> None:
+        """Evaluate, unless the point is one of the last."""
         theta = np.asarray(inputs[0])
         key = theta.tobytes()
         if key not in self.recent:
@@ -75,7 +77,9 @@ def pymc_model(dataset: str) -> tuple[pm.Model, BlackBox, dict[str, Any]]:
     return model, box, start
 
 
-def _sample(dataset: str, draws: int, tune: int, chains: int, seed: int) -> tuple[Mapping[str, np.ndarray], dict[str, Any]]:
+def _sample(
+    dataset: str, draws: int, tune: int, chains: int, seed: int
+) -> tuple[Mapping[str, np.ndarray], dict[str, Any]]:
     model, box, start = pymc_model(dataset)
     with model, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # object mode and short chains: both are the point here

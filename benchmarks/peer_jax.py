@@ -1,10 +1,10 @@
 """Peer: the model of ``plate_dic`` in JAX with NumPyro's NUTS and a dense mass matrix.
 
-The chains start at the truth of the synthetic data (27 degrees, 0.58, 3.8 GPa): generous, for no search is charged. Compilation is timed apart
-and charged to nobody. The posterior is a narrow ridge, and NUTS with its default unit mass matrix spends about 5,000 gradients a
-chain before its first adaptation; ``mass="laplace"`` (the default here, generous again) starts it from the inverse Hessian.
-``python -m benchmarks.peer_jax --draws 300`` prints one line of JSON; ``--check`` compares value and gradient with hmminfer's full cell;
-``--time`` measures both solvers.
+The chains start at the truth of the synthetic data (27 degrees, 0.58, 3.8 GPa): generous, for no search is charged.
+Compilation is timed apart and charged to nobody. The posterior is a narrow ridge, and NUTS with its default unit mass
+matrix spends about 5,000 gradients a chain before its first adaptation; ``mass="laplace"`` (the default here, generous
+again) starts it from the inverse Hessian. ``python -m benchmarks.peer_jax --draws 300`` prints one line of JSON;
+``--check`` compares value and gradient with hmminfer's full cell; ``--time`` measures both solvers.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def check(solver: str) -> dict[str, float]:
 
 
 def inverse_hessian(potential: Any, z: dict[str, Any]) -> tuple[np.ndarray, int]:
-    """Inverse Hessian of the potential at the unconstrained point ``z`` by differences of its gradient; gradients used."""
+    """Inverse Hessian of the potential at the unconstrained point ``z`` by differences; number of gradients used."""
     x, unravel = ravel_pytree(z)
     gradient = jax.jit(jax.grad(lambda v: potential(unravel(v))))
     steps = 1e-3 * np.eye(x.size)
@@ -80,8 +80,10 @@ def inverse_hessian(potential: Any, z: dict[str, Any]) -> tuple[np.ndarray, int]
     return np.linalg.inv(0.5 * (hessian + hessian.T)), 2 * x.size
 
 
-def run(draws: int, tune: int, chains: int, seed: int, solver: str | None = None, mass: str = "laplace") -> dict[str, Any]:
-    """Sample ``plate_dic``: posterior summary, CPU seconds (tuning included), leapfrog steps, and time of compilation."""
+def run(
+    draws: int, tune: int, chains: int, seed: int, solver: str | None = None, mass: str = "laplace"
+) -> dict[str, Any]:
+    """Sample ``plate_dic``: posterior summary, CPU seconds (tuning included), leapfrog steps, time of compilation."""
     costs = time_solvers() if solver is None else {}
     variant = solver or min(costs, key=costs.__getitem__)
     data = plate_model("plate_dic", "full")
@@ -122,7 +124,10 @@ def run(draws: int, tune: int, chains: int, seed: int, solver: str | None = None
     cpu = time.process_time() - begin
     sampled = [jax.vmap(constrain)(z) for z in positions]
     stacked = {k: np.stack([np.asarray(z[k]) for z in sampled]) for k in sampled[0]}
-    named = {"fibre_angle": np.degrees(stacked["t"]) / 2, **{k: stacked[k] for k in ("matrix_modulus", "volume_fraction")}}
+    named = {
+        "fibre_angle": np.degrees(stacked["t"]) / 2,
+        **{k: stacked[k] for k in ("matrix_modulus", "volume_fraction")},
+    }
     return {
         **summarise(named),
         "cpu_seconds": cpu,

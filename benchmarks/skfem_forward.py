@@ -1,7 +1,8 @@
-"""The forward model of the plates as a user of scikit-fem and SciPy would write it: assemble, condense, factorise, observe.
+"""The forward model of the plates as a user of scikit-fem and SciPy would write it: assemble, condense, solve, observe.
 
-Same elements and meshes as hmminfer: the cell's nodes come from its mesh, the plate is its scikit-fem mesh. Matrices are assembled anew at each
-evaluation and factorised by SuperLU with the ordering that measured fastest. A cell whose radius has not changed keeps its basis.
+Same elements and meshes as hmminfer: the cell's nodes come from its mesh, the plate is its scikit-fem mesh. Matrices
+are factorised by SuperLU with the ordering that measured fastest. A cell whose radius has not changed keeps its basis,
+and a plate of one angle is a sum of six matrices assembled once; with a field it is assembled at each evaluation.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from hmminfer.macro.orientation import field_basis
 from hmminfer.micro.cell_mesh import cell_mesh
 from hmminfer.model import Model
 
+CONSTANTS = ("axial_modulus", "transverse_modulus", "shear_modulus", "axial_poisson", "transverse_poisson")
 PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
 
@@ -122,7 +124,7 @@ class Cell:
 
 
 class PlateForward:
-    """theta = (t = 2 theta in rad, matrix modulus, volume fraction, field coefficients) -> y in the order of the table."""
+    """(t = 2 theta in rad, matrix modulus, volume fraction, field coefficients) -> y in the order of the table."""
 
     def __init__(self, model: Model) -> None:
         plate, self.settings, table = model.scene["plate"], model.scene["settings"], model.table
@@ -150,7 +152,9 @@ class PlateForward:
         self.n_out = len(table)
         self.unit = None
         if self.phi is None:  # one angle: the matrix is linear in the six plane-stress stiffnesses
-            self.unit = [self._assemble(np.array([[{i, j} == {a, b} for b in range(3)] for a in range(3)])) for i, j in PAIRS]
+            self.unit = [
+                self._assemble(np.array([[{i, j} == {a, b} for b in range(3)] for a in range(3)])) for i, j in PAIRS
+            ]
 
     def _assemble(self, c: np.ndarray) -> Any:
         """Matrix of the plate for a stiffness (3, 3), or (3, 3, elements, points)."""
@@ -162,20 +166,24 @@ class PlateForward:
     def lamina(self, modulus: float, fraction: float) -> np.ndarray:
         """Plane-stress stiffness Q (3, 3) along and across the fibre."""
         k = self.known
-        fibre = phase_stiffness(*(k[f"fibre_{n}"] for n in (
-            "axial_modulus", "transverse_modulus", "shear_modulus", "axial_poisson", "transverse_poisson")))  # fmt: skip
+        fibre = phase_stiffness(*(k[f"fibre_{name}"] for name in CONSTANTS))
         nu = k["matrix_poisson"]
         matrix = phase_stiffness(modulus, modulus, 0.5 * modulus / (1 + nu), nu, nu)
         compliance = np.linalg.inv(self.cell.stiffness(fibre, matrix, fraction))
         return np.linalg.inv(compliance[np.ix_([0, 1, 5], [0, 1, 5])])
 
     def __call__(self, theta: np.ndarray) -> np.ndarray:
+        """Prediction y(theta)."""
         q = self.lamina(theta[1], theta[2])
         t = theta[0] if self.phi is None else theta[0] + (self.phi @ theta[3:]).reshape(self.basis.dx.shape)
         c, s = np.cos(0.5 * t), np.sin(0.5 * t)
         r = np.array([[c * c, s * s, -2 * c * s], [s * s, c * c, 2 * c * s], [c * s, -c * s, c * c - s * s]])
         turned = np.einsum("ij...,jk,lk...->il...", r, q, r)
-        k = self._assemble(turned) if self.unit is None else sum(turned[p] * m for p, m in zip(PAIRS, self.unit, strict=True))
+        k = (
+            self._assemble(turned)
+            if self.unit is None
+            else sum(turned[p] * m for p, m in zip(PAIRS, self.unit, strict=True))
+        )
         u = self.prescribed.copy()
         u[self.free] = _factorise(k[self.free][:, self.free]).solve(-(k @ u)[self.free])
         y = np.empty(self.n_out)

@@ -1,4 +1,4 @@
-"""The main job as a user runs it: seconds of the whole command with empty and with filled caches, and its peak memory."""
+"""The main job as a user runs it: seconds of the whole command, caches empty and filled, and its peak memory."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 import sys
 import tempfile
 import time
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 START = "from hmminfer.cli import main; main()"  # what the hmminfer command runs
 
 
-@lru_cache(maxsize=None)
+@cache
 def main_job() -> tuple[dict[str, float], dict[str, float]]:
     """Two processes of ``hmminfer fit fibre_composite``, caches empty before the first and kept for the second."""
     with tempfile.TemporaryDirectory() as name:
@@ -26,7 +26,9 @@ def main_job() -> tuple[dict[str, float], dict[str, float]]:
             "MPLCONFIGDIR": str(folder / "matplotlib"),
             "MPLBACKEND": "Agg",
         }
-        cold, warm = (_timed(["fit", "fibre_composite", "--output", str(folder / out)], caches) for out in ("first", "second"))
+        cold, warm = (
+            _timed(["fit", "fibre_composite", "--output", str(folder / out)], caches) for out in ("first", "second")
+        )
     return cold, warm
 
 
@@ -48,7 +50,7 @@ def _timed(arguments: list[str], environment: dict[str, str]) -> dict[str, float
 
 
 def cold_start_s(quick: bool) -> dict[str, Any]:
-    """hmminfer fit fibre_composite, first process with empty caches, whole command, wall seconds."""
+    """First process of ``hmminfer fit fibre_composite``, caches empty, whole command, wall seconds."""
     cold, _ = main_job()
     return {"value": cold["wall_s"], "detail": cold}
 
@@ -62,4 +64,7 @@ def warm_start_s(quick: bool) -> dict[str, Any]:
 def memory_mb(quick: bool) -> dict[str, Any]:
     """Peak resident memory of the main job, MB, the larger of both processes."""
     cold, warm = main_job()
-    return {"value": max(cold["peak_mb"], warm["peak_mb"]), "detail": {"first": cold["peak_mb"], "second": warm["peak_mb"]}}
+    return {
+        "value": max(cold["peak_mb"], warm["peak_mb"]),
+        "detail": {"first": cold["peak_mb"], "second": warm["peak_mb"]},
+    }

@@ -12,53 +12,60 @@ the macro pullback gives the cotangent of the effective data, the law's pullback
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 
 from .kernel import Code, Kernel
+from .native import specialise
+
+
+# The templates below are compiled with these names bound to the parts being composed (see native.specialise).
+law_forward = law_pullback = macro_forward = macro_pullback = None
+law_end = n_data = law_state = state_end = 0
+
+
+def _couple_forward(theta, *data):
+    """Data: three index arrays, the law's arrays up to ``law_end``, the macro problem's. State: x, the law's, the macro problem's."""
+    law_index, macro_index, direct_index = data[:3]
+    law_out = law_forward(theta[law_index], *data[3:law_end])
+    x = np.concatenate((law_out[0], theta[macro_index]))
+    macro_out = macro_forward(x, *data[law_end:])
+    y = np.concatenate((macro_out[0], theta[direct_index]))
+    return (y, x, *law_out[1:], *macro_out[1:])
+
+
+def _couple_pullback(theta, *rest):
+    law_index, macro_index, direct_index = rest[:3]
+    x, y_bar = rest[n_data], rest[-1]
+    n_y = y_bar.size - direct_index.size
+    n_effective = x.size - macro_index.size
+    x_bar = macro_pullback(x, *rest[law_end:n_data], *rest[state_end:-1], y_bar[:n_y].copy())
+    law_bar = law_pullback(theta[law_index], *rest[3:law_end], *rest[law_state:state_end], x_bar[:n_effective].copy())
+    theta_bar = np.zeros(theta.size)
+    for i in range(law_index.size):
+        theta_bar[law_index[i]] += law_bar[i]
+    for i in range(macro_index.size):
+        theta_bar[macro_index[i]] += x_bar[n_effective + i]
+    for i in range(direct_index.size):
+        theta_bar[direct_index[i]] += y_bar[n_y + i]
+    return theta_bar
 
 
 @lru_cache(maxsize=None)
 def couple_code(law: Code, macro: Code) -> Code:
     """Code of macro(law(theta[law_index]), theta[macro_index]) followed by theta[direct_index]."""
-    (law_forward, law_pullback), (macro_forward, macro_pullback) = law.calls, macro.calls
-    law_end = 3 + law.n_data  # data: three index arrays, the law's, the macro problem's
-    n_data = law_end + macro.n_data
-    law_state = n_data + 1  # state: x, the law's, the macro problem's
-    state_end = law_state + law.n_state
-
-    @njit(error_model="numpy")
-    def forward(theta, *data):
-        law_index, macro_index, direct_index = data[:3]
-        law_out = law_forward(theta[law_index], *data[3:law_end])
-        x = np.concatenate((law_out[0], theta[macro_index]))
-        macro_out = macro_forward(x, *data[law_end:])
-        y = np.concatenate((macro_out[0], theta[direct_index]))
-        return (y, x, *law_out[1:], *macro_out[1:])
-
-    @njit(error_model="numpy")
-    def pullback(theta, *rest):
-        law_index, macro_index, direct_index = rest[:3]
-        x, y_bar = rest[n_data], rest[-1]
-        n_y = y_bar.size - direct_index.size
-        n_effective = x.size - macro_index.size
-        x_bar = macro_pullback(x, *rest[law_end:n_data], *rest[state_end:-1], y_bar[:n_y].copy())
-        law_bar = law_pullback(
-            theta[law_index], *rest[3:law_end], *rest[law_state:state_end], x_bar[:n_effective].copy()
-        )
-        theta_bar = np.zeros(theta.size)
-        for i in range(law_index.size):
-            theta_bar[law_index[i]] += law_bar[i]
-        for i in range(macro_index.size):
-            theta_bar[macro_index[i]] += x_bar[n_effective + i]
-        for i in range(direct_index.size):
-            theta_bar[direct_index[i]] += y_bar[n_y + i]
-        return theta_bar
-
+    end = 3 + law.n_data
+    total = end + macro.n_data
+    name = f"{law.fingerprint}_{macro.fingerprint}"
+    forward = specialise(_couple_forward, name, law_forward=law.calls[0], macro_forward=macro.calls[0], law_end=end)
+    pullback = specialise(
+        _couple_pullback, name, law_pullback=law.calls[1], macro_pullback=macro.calls[1], law_end=end,
+        n_data=total, law_state=total + 1, state_end=total + 1 + law.n_state,
+    )  # fmt: skip
     recipe = (__name__, "couple_code", law.recipe, macro.recipe)
-    return Code(recipe, forward, pullback, f"i1 i1 i1 {law.data} {macro.data}", f"f1 {law.state} {macro.state}", leaf=False)
+    return Code(recipe, forward, pullback, f"i1 i1 i1 {law.data} {macro.data}", f"f1 {law.state} {macro.state}")
 
 
 def couple(
@@ -66,49 +73,48 @@ def couple(
 ) -> Kernel:
     """The coupled kernel: which entries of theta go to the law, to the macro problem (after the effective data), straight to y."""
     indices = tuple(np.asarray(i, dtype=np.int64) for i in (law_index, macro_index, direct_index))
-    code = couple_code(law.code, macro.code)
-    return Kernel(code, indices + law.data + macro.data, np.ascontiguousarray(example, dtype=float))
+    return Kernel(couple_code(law.code, macro.code), indices + law.data + macro.data, np.ascontiguousarray(example, dtype=float))
 
 
-@lru_cache(maxsize=None)
-def stack_code(first: Code, second: Code) -> Code:
-    """Code of (first(theta[i]), second(theta[j])): several experiments that share parameters."""
-    (f1, p1), (f2, p2) = first.calls, second.calls
-    n1, n_data = 2 + first.n_data, 2 + first.n_data + second.n_data
-    state1, state2 = n_data + 1, n_data + 1 + first.n_state  # state: y of the first, its state, that of the second
+@dataclass(frozen=True, eq=False)
+class Joint:
+    """Kernels side by side, each taking its own entries of one theta; outputs concatenated. Looks like a kernel from outside.
 
-    @njit(error_model="numpy")
-    def forward(theta, *data):
-        out1 = f1(theta[data[0]], *data[2:n1])
-        out2 = f2(theta[data[1]], *data[n1:])
-        return (np.concatenate((out1[0], out2[0])), out1[0], *out1[1:], *out2[1:])
+    Composed above compiled code: each part is evaluated as it is, and in a PyTensor graph parts with the same code are compiled once.
+    """
 
-    @njit(error_model="numpy")
-    def pullback(theta, *rest):
-        y_bar = rest[-1]
-        n_y = rest[n_data].size
-        bar1 = p1(theta[rest[0]], *rest[2:n1], *rest[state1:state2], y_bar[:n_y].copy())
-        bar2 = p2(theta[rest[1]], *rest[n1:n_data], *rest[state2:-1], y_bar[n_y:].copy())
-        theta_bar = np.zeros(theta.size)
-        for i in range(bar1.size):
-            theta_bar[rest[0][i]] += bar1[i]
-        for i in range(bar2.size):
-            theta_bar[rest[1][i]] += bar2[i]
-        return theta_bar
+    parts: tuple[Kernel, ...]
+    indices: tuple[np.ndarray, ...]
+    example: np.ndarray
 
-    recipe = (__name__, "stack_code", first.recipe, second.recipe)
-    data, state = f"i1 i1 {first.data} {second.data}", f"f1 {first.state} {second.state}"
-    return Code(recipe, forward, pullback, data, state, leaf=False)
+    @property
+    def n_in(self) -> int:
+        return int(self.example.size)
 
+    @property
+    def n_out(self) -> int:
+        return sum(k.n_out for k in self.parts)
 
-def stack(kernels: Sequence[Kernel], indices: Sequence[Sequence[int]], example: np.ndarray) -> Kernel:
-    """Kernels side by side, each taking its own entries of one theta; outputs concatenated in order."""
-    total, where = kernels[0], np.asarray(indices[0], dtype=np.int64)
-    everything = np.arange(len(example), dtype=np.int64)
-    for i, (kernel, index) in enumerate(zip(kernels[1:], indices[1:], strict=True)):
-        code = stack_code(total.code, kernel.code)
-        data = (where, np.asarray(index, dtype=np.int64), *total.data, *kernel.data)
-        total, where = Kernel(code, data, np.ascontiguousarray(example, dtype=float)), everything
-        if i == 0 and len(kernels) == 2:
-            break
-    return total
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """y of all parts; NaN everywhere if one cannot be solved."""
+        y = np.concatenate([k(x[i]) for k, i in zip(self.parts, self.indices, strict=True)])
+        return y if np.all(np.isfinite(y)) else np.full_like(y, np.nan)
+
+    def value_and_pullback(self, x: np.ndarray, y_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``y(x)`` and ``J(x)^T y_bar``."""
+        x_bar, values, start = np.zeros(self.n_in), [], 0
+        for kernel, index in zip(self.parts, self.indices, strict=True):
+            y, bar = kernel.value_and_pullback(x[index], y_bar[start : start + kernel.n_out])
+            np.add.at(x_bar, index, bar)
+            values.append(y)
+            start += kernel.n_out
+        return np.concatenate(values), x_bar
+
+    def jacobian(self, x: np.ndarray) -> np.ndarray:
+        """Dense J of shape (n_out, n_in)."""
+        out = np.zeros((self.n_out, self.n_in))
+        start = 0
+        for kernel, index in zip(self.parts, self.indices, strict=True):
+            np.add.at(out[start : start + kernel.n_out].T, index, kernel.jacobian(x[index]).T)
+            start += kernel.n_out
+        return out

@@ -264,9 +264,19 @@ def _noise(table: Table, noise: Any) -> tuple[np.ndarray, tuple[Parameter, ...]]
             rows = table.quantity == q
             sd[rows] = units.parse(value, str(table.unit[rows][0]))
     else:
-        sd = np.broadcast_to(np.asarray(noise, dtype=float), (len(table),)).copy()
-    if not np.all(sd > 0):
-        raise HmmInferError("The noise must be positive for every row; a share in % needs values that are not zero.")
+        try:
+            sd = np.broadcast_to(np.asarray(noise, dtype=float), (len(table),)).copy()
+        except ValueError:
+            raise HmmInferError(
+                f"The noise {noise!r} is not one number or one for each of the {len(table)} rows; give it in the unit of the rows, "
+                "as a share such as '3%', as one value for each quantity, or as 'infer'."
+            ) from None
+    bad = np.flatnonzero(~(np.isfinite(sd) & (sd > 0)))
+    if bad.size:
+        raise HmmInferError(
+            f"The noise of {table.quantity[bad[0]]} in line {table.line[bad[0]]} is {sd[bad[0]]:g} {table.unit[bad[0]]}".rstrip()
+            + "; a standard deviation is positive and finite, and a share in % needs a value that is not zero."
+        )
     return sd, ()
 
 
@@ -371,7 +381,7 @@ def fit(
         starts = resume["sampler_state"]["last"].values
         chains = len(starts)
     trace, interrupted = _nuts(compiled, starts, draws, tune, chains, seed, cores, progress, store)
-    x, stats = _unpack(trace, interrupted)
+    x, stats = _unpack(trace, resume is not None)
     tree = _assemble(problem, x, stats, found, seed, progress)
     tree.attrs.update(method="nuts", interrupted=int(interrupted), tune=tune)
     return tree if resume is None else extend(resume, tree)
@@ -412,17 +422,41 @@ def _nuts(
     return trace, interrupted
 
 
-def _unpack(trace: Any, interrupted: bool = False) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Unconstrained draws (chain, draw, dim) and sampler statistics; cut to what every chain has when interrupted."""
+def _unpack(trace: Any, every_chain: bool = False) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Unconstrained draws (chain, draw, dim) and sampler statistics.
+
+    After an interrupt chains differ in length, and some may not have begun: the chains kept are those that keep the most draws
+    when cut to one length, or all of them where they go on from an earlier run (``every_chain``).
+    """
     stats = trace["sample_stats"].to_dataset()
     x = np.asarray(stats["unconstrained_draw"].values, dtype=float)
-    finite = np.isfinite(x).all(axis=2).sum(axis=1) if x.size else np.zeros(1, int)
-    n = int(finite.min())
+    complete = np.isfinite(x).all(axis=2) & np.isfinite(stats["energy"].values) if x.size else np.zeros((1, 1), bool)
+    length = np.logical_and.accumulate(complete, axis=1).sum(axis=1)
+    longest = np.argsort(-length, kind="stable")
+    total = length[longest] * np.arange(1, len(length) + 1)
+    chains = longest[: len(length) if every_chain else int(np.argmax(total)) + 1]
+    n = int(length[chains].min())
     if n == 0:
-        raise HmmInferError("The run was interrupted before any draw was kept; run it again, with a smaller --tune to see draws sooner.")
+        raise HmmInferError("The run was interrupted before any draw was kept; run it again, with a smaller tune to see draws sooner.")
+    chains = np.sort(chains)
     names = {"diverging": "diverging", "energy": "energy", "n_steps": "n_steps", "depth": "tree_depth", "step_size": "step_size", "logp": "lp"}
-    kept = {new: stats[old].values[:, :n] for old, new in names.items() if old in stats}
-    return x[:, :n], kept
+    kept = {new: stats[old].values[chains, :n] for old, new in names.items() if old in stats}
+    return x[chains, :n], kept
+
+
+def recover(problem: Problem, store: Any, *, seed: int, tune: int, resume: xr.DataTree | None = None, progress: bool = True) -> xr.DataTree:
+    """The result of a killed run from the draws in its ``store``; the arguments are those of its :func:`fit`."""
+    with xr.open_datatree(str(store), engine="zarr", consolidated=False) as trace:
+        x, stats = _unpack(trace, resume is not None)
+    if resume is not None:
+        found = [Mode.from_dict(m) for m in json.loads(resume.attrs["modes"])]
+        if np.array_equal(resume["sampler_state"]["last"].values, x[:, -1]):
+            return resume  # killed after its draws were appended and before the store was removed
+    else:
+        found = Compiled(problem).modes(seed, progress)
+    tree = _assemble(problem, x, stats, found, seed, progress)
+    tree.attrs.update(method="nuts", interrupted=1, tune=tune)
+    return tree if resume is None else extend(resume, tree)
 
 
 def _fit_without_gradient(problem: Problem, sampler: str, draws: int, tune: int, chains: int, seed: int, progress: bool) -> xr.DataTree:
@@ -503,6 +537,14 @@ def _predictions(problem: Problem, draws: Mapping[str, np.ndarray], progress: bo
     with threadpool_limits(1, "blas"):
         y = problem.model.batch(theta.reshape(-1, theta.shape[-1]), progress, what, strict=False)
     return y.reshape(*theta.shape[:-1], -1)
+
+
+def prior_predictive(problem: Problem, size: int = 500, seed: int = 0, progress: bool = False) -> np.ndarray:
+    """Data (size, rows) as the priors and the noise predict them; NaN where the model has no solution."""
+    rng = np.random.default_rng(seed)
+    draws = problem.prior_draws(rng, size)
+    y = _predictions(problem, draws, progress, "prior predictive")
+    return y + problem.sigma_of(draws) * rng.standard_normal(y.shape)
 
 
 def _dataset(problem: Problem, draws: Mapping[str, np.ndarray], dims: Mapping[str, Any]) -> xr.Dataset:

@@ -43,7 +43,6 @@ class Code:
         arguments are ints, strings or recipes. Strings and ints only: the PyTensor operator is equal, hashed and pickled by it.
     forward, pullback, pushforward : numba dispatchers with the signatures above.
     data, state : types of the arrays after ``x`` and after ``y``: "f2 i1" is a float64 matrix and an int64 vector.
-    leaf : compiled as a unit of its own (see :mod:`hmminfer.native`); codes composed of others are small and are not.
     """
 
     recipe: Recipe
@@ -52,7 +51,6 @@ class Code:
     data: str
     state: str = ""
     pushforward: Any = None
-    leaf: bool = True
 
     def __reduce__(self) -> tuple[Callable, tuple]:
         return rebuild, (self.recipe,)
@@ -67,9 +65,7 @@ class Code:
 
     @cached_property
     def calls(self) -> tuple[Any, Any]:
-        """(forward, pullback) for use inside other compiled code: sealed for a leaf."""
-        if not self.leaf:
-            return self.forward, self.pullback
+        """(forward, pullback) for use inside other compiled code, sealed (see :mod:`hmminfer.native`)."""
         inputs = f"f1 {self.data}"
         return (
             seal(self.forward, inputs, f"hmminfer_{self.fingerprint}_forward"),
@@ -103,6 +99,7 @@ def _hash_object(thing: Any, digest: Any, seen: set[int]) -> None:
         return
     if isinstance(function, types.FunctionType):
         seen.add(id(function))
+        digest.update(function.__name__.encode())
         _hash_code(function.__code__, digest)
         for cell in function.__closure__ or ():
             _hash_object(cell.cell_contents, digest, seen)

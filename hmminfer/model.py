@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .coupling import stack
+from .coupling import Joint
 from .data import RawTable, Schema, Table, read_table
 from .errors import HmmInferError, unknown
 from .kernel import Kernel
@@ -54,7 +54,7 @@ class Model:
     name: str
     experiment: str
     parameters: ParameterSet
-    kernel: Kernel
+    kernel: Kernel | Joint
     observables: tuple[Observable, ...]
     fixed: Mapping[str, float] = field(default_factory=dict)
     table: Table | None = None
@@ -214,7 +214,10 @@ class Model:
                 index.extend(range(where[own], where[own] + p.length))
             indices.append(index)
         everything = ParameterSet(tuple(parameters))
-        kernel = stack([m.kernel for m in models], indices, everything.vector(fixed))
+        parts = tuple(m.kernel for m in models)
+        if any(isinstance(k, Joint) for k in parts):
+            raise HmmInferError("joint() takes single experiments, not joint models; give all of them in one call.")
+        kernel = Joint(parts, tuple(np.array(i) for i in indices), everything.vector(fixed))
         offsets = np.cumsum([0] + [m.n_out for m in models])
         observables = tuple(
             replace(o, name=f"{o.name}_{label}", rows=o.rows + offset, dim=f"{o.dim}_{label}")

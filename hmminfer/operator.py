@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pytensor
@@ -20,6 +20,7 @@ from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import register_funcify_and_cache_key
 from pytensor.tensor.type import TensorType
 
+from .coupling import Joint
 from .errors import HmmInferError
 from .kernel import Kernel, rebuild
 
@@ -123,24 +124,28 @@ def _vjp_numba(op: Vjp, node: Any = None, **kwargs: Any) -> tuple[Any, str]:
 
 
 LARGE = 20_000  # bytes; numba writes constants into the machine code, which takes minutes for the arrays of a reduced basis
-_variables: WeakKeyDictionary[Kernel, list[Any]] = WeakKeyDictionary()
+_shared: WeakValueDictionary[int, Any] = WeakValueDictionary()  # a shared variable keeps its array, and so the id, alive
 
 
-def data_variables(kernel: Kernel) -> list[Any]:
-    """The kernel's arrays as graph inputs: small ones constants, large ones shared variables, the same each time."""
-    if kernel not in _variables:
-        _variables[kernel] = [
-            pt.constant(d) if d.nbytes < LARGE else pytensor.shared(d, name=f"kernel_data_{i}", borrow=True)
-            for i, d in enumerate(kernel.data)
-        ]
-    return _variables[kernel]
+def data_variable(array: np.ndarray) -> Any:
+    """An array as input of a graph: a constant if small, else a shared variable, the same one for the same array."""
+    if array.nbytes < LARGE:
+        return pt.constant(array)
+    variable = _shared.get(id(array))
+    if variable is None or variable.get_value(borrow=True) is not array:
+        variable = pytensor.shared(array, borrow=True)
+        _shared[id(array)] = variable
+    return variable
 
 
-def apply_vector(kernel: Kernel, theta: Any) -> Any:
+def apply_vector(kernel: Kernel | Joint, theta: Any) -> Any:
     """Symbolic y of a symbolic vector theta."""
     if pytensor.config.floatX != "float64":
         raise HmmInferError("hmminfer computes in float64; set pytensor.config.floatX = 'float64' (it is float32 here).")
-    return Forward(kernel)(pt.cast(theta, "float64"), *data_variables(kernel))[0]
+    theta = pt.cast(theta, "float64")
+    if isinstance(kernel, Joint):
+        return pt.concatenate([apply_vector(k, theta[i]) for k, i in zip(kernel.parts, kernel.indices, strict=True)])
+    return Forward(kernel)(theta, *map(data_variable, kernel.data))[0]
 
 
 def apply(model: Model, variables: Mapping[str, Any]) -> Any:

@@ -1,0 +1,5 @@
+"""``python -m hmminfer`` is the ``hmminfer`` command."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,50 @@
+"""What all tests share: strict floating point, a cache of their own, seeded randomness, and two models that take time to build."""
+
+import os
+import zlib
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+# before anything reads them: results of offline work are kept beside the build, for all workers and the next run
+os.environ["HMMINFER_CACHE"] = str(ROOT / "build" / "cache")
+os.environ["MPLBACKEND"] = "Agg"
+
+import numpy as np
+import pytest
+
+from hmminfer.micro.reduced_cell import ReducedCell, reduced_cell
+from hmminfer.model import Model
+
+
+@pytest.fixture(autouse=True)
+def strict_numpy():
+    """An overflow, an invalid operation or a division by zero in NumPy is an error; underflow to zero is harmless."""
+    with np.errstate(divide="raise", over="raise", invalid="raise"):
+        yield
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """Random numbers that depend on nothing but the test's name."""
+    return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture(scope="session")
+def coupons() -> Model:
+    """The flagship: real coupons at 295 K, reduced cell."""
+    from hmminfer.models import fibre_composite
+
+    return fibre_composite.EXPERIMENTS["coupons"].model()
+
+
+@pytest.fixture(scope="session")
+def small_reduced() -> ReducedCell:
+    """Reduced basis of a coarse cell on a small box around a carbon/epoxy: seconds to train, and all code paths."""
+    return reduced_cell(*small_box(), "hexagonal", 1, snapshots=32)
+
+
+def small_box() -> tuple[np.ndarray, np.ndarray]:
+    """Box of the eight cell parameters for :func:`small_reduced`."""
+    centre = np.array([230.0, 15.0, 18.0, 0.20, 0.25, 3.5, 0.36, 0.60])
+    reach = np.array([23.0, 1.5, 1.8, 0.02, 0.02, 0.35, 0.02, 0.04])
+    return centre - reach, centre + reach
