@@ -46,7 +46,7 @@ def ess_vs_jax(quick: bool) -> dict[str, Any]:
     if not max(max(d.values()) for d in checked.values()) < 1e-8:
         raise AssertionError(f"the JAX model is not the same model: {checked}")
     we = ours("plate_dic", quick)
-    they = in_one_thread("benchmarks.peer_jax", *_options(*((150, 150, 2) if quick else (500, 300, 2))))
+    they = in_one_thread("benchmarks.peer_jax", *_options(*((150, 150, 2) if quick else (500, 500, 2))))
     assert_same_posterior(we, they)
     they["drawing_gradients"] = they["gradients"] - they["tuning_gradients"]
     detail = {

@@ -7,8 +7,9 @@ import sys
 from typing import Any
 
 import numpy as np
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
+from rich.text import Text
 
 
 def say(*what: Any, err: bool = False) -> None:
@@ -19,18 +20,18 @@ def say(*what: Any, err: bool = False) -> None:
         console.print(item, soft_wrap=isinstance(item, str))
 
 
-def grid(title: str, columns: list[str], rows: list[list[Any]]) -> Table:
-    """A table; numbers have four digits."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def grid(title: str, columns: list[str], rows: list[list[Any]]) -> Group:
+    """A titled table; numbers have four digits."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for i, column in enumerate(columns):
         number = bool(rows) and all(isinstance(row[i], float | int) for row in rows)
         table.add_column(column, justify="right" if number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(f"{x:.4g}" if isinstance(x, float) else str(x) for x in row))
-    return table
+    return Group(*([Text(title, style="bold")] if title else []), table)
 
 
-def frame(title: str, table: Any, index: str = "") -> Table:
+def frame(title: str, table: Any, index: str = "") -> Group:
     """A pandas table as one to print; missing numbers and empty columns are left out."""
     table = table.reset_index(names=index) if index else table
     table = table.dropna(axis=1, how="all")
@@ -84,7 +85,7 @@ def modes_text(problem: Any, tree: Any) -> list[str]:
     return [*lines, "Another angle, a rosette or a displacement field would tell them apart.", ""]
 
 
-def prior_table(problem: Any, seed: int) -> Table:
+def prior_table(problem: Any, seed: int) -> Group:
     """What the priors predict, beside the data."""
     from .inference import prior_predictive
 
@@ -97,7 +98,7 @@ def prior_table(problem: Any, seed: int) -> Table:
     return grid("Prior predictive (89 %)", ["quantity", "data", "low", "high", "unit", ""], rows)
 
 
-def checks_table(found: list[Any]) -> Table:
+def checks_table(found: list[Any]) -> Group:
     """Checks of a result with their advice."""
     word = {True: "ok", False: "LOOK", None: ""}
     return grid("Checks", ["check", "found", "", ""], [[c.name, c.value, word[c.ok], c.advice] for c in found])

@@ -19,7 +19,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -140,7 +140,14 @@ def summary(tree: xr.DataTree) -> pd.DataFrame:
             parts = [_of_mode(f(np.radians(2.0 * x)), label == k) for f in (np.cos, np.sin)]
             both = [_convergence([p]) for p in parts] if sampled else [{}]
             worst = {c: (np.max if c == "r_hat" else np.min)([b[c] for b in both]) for c in both[0]}
-            rows[title] = {"mean": mode.mean, "sd": mode.sd, "low": mode.low, "high": mode.high, "unit": attrs["units"], **worst}
+            rows[title] = {
+                "mean": mode.mean,
+                "sd": mode.sd,
+                "low": mode.low,
+                "high": mode.high,
+                "unit": attrs["units"],
+                **worst,
+            }
     out = pd.DataFrame.from_dict(rows, orient="index")
     out = out.reindex(columns=["mean", "sd", "low", "high", "unit", "ess_bulk", "ess_tail", "r_hat"])
     return out.assign(mcse=out["sd"] / np.sqrt(out["ess_bulk"]))
@@ -197,7 +204,8 @@ def _convergence(groups: list[np.ndarray]) -> dict[str, float]:
 
 class _Standard:
     """The unknowns of a problem in prior-standardised coordinates u: Normal(0, 1) a priori, except axial angles, which keep their shape and
-    have theta = mean + sd u. ln p = ln median + sigma u for a LogNormal prior."""
+    have theta = mean + sd u. ln p = ln median + sigma u for a LogNormal prior.
+    """
 
     def __init__(self, problem: Any) -> None:
         if not hasattr(problem, "free"):
@@ -220,7 +228,9 @@ class _Standard:
         u = rng.standard_normal((n, self.size))
         for p in self.problem.free:
             if p.axial and not isinstance(p, Field):
-                u[:, self.u_of[p.name]] = (p.prior.sample(rng, n * p.length).reshape(n, -1) - p.prior.centre) / p.prior.sd
+                u[:, self.u_of[p.name]] = (
+                    p.prior.sample(rng, n * p.length).reshape(n, -1) - p.prior.centre
+                ) / p.prior.sd
         return u
 
     def named(self, u: np.ndarray) -> dict[str, np.ndarray]:
@@ -252,7 +262,10 @@ class _Standard:
         step = np.zeros(self.size)
         step[self.iu] = 1e-4
         if len(self.iu) < len(sigma) / 4:
-            columns = [self.model.kernel(self.theta(u + e)) - self.model.kernel(self.theta(u - e)) for e in np.diag(step)[self.iu]]
+            columns = [
+                self.model.kernel(self.theta(u + e)) - self.model.kernel(self.theta(u - e))
+                for e in np.diag(step)[self.iu]
+            ]
             return np.stack(columns, axis=1) / 2e-4 / sigma[:, None]
         slope = (self.theta(u + step) - self.theta(u - step))[self.it] / 2e-4
         return self.model.kernel.jacobian(self.theta(u))[:, self.it] * slope / sigma[:, None]
@@ -296,7 +309,11 @@ class Identifiability:
         lines += [f"  seen:     {what}  (to {left:.2g} of its prior sd)" for what, left in self.seen]
         lines += [f"  not seen: {what}  ({left:.2g} of its prior sd is left)" for what, left in self.flat]
         lines += [f"  {name}: {k} of {n} coefficients are seen" for name, (k, n) in self.fields.items()]
-        lines.append("The data are expected to narrow: " + ", ".join(f"{k} by {max(v, 0.0):.0%}".replace("%", " %") for k, v in self.contraction.items()) + ".")
+        lines.append(
+            "The data are expected to narrow: "
+            + ", ".join(f"{k} by {max(v, 0.0):.0%}".replace("%", " %") for k, v in self.contraction.items())
+            + "."
+        )
         lines += [f"Both signs of {name} explain the data equally: expect separate modes." for name in self.symmetric]
         return "\n".join(lines)
 
@@ -334,7 +351,9 @@ def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifia
         logs.append((vt.T * -np.log1p(value**2)) @ vt)
         sds.append(np.sqrt(np.sum(vt.T**2 / (1.0 + value**2), axis=1)))
     if not singular:
-        raise HmmInferError("The model could not be solved at any prior draw; widen or move the priors to values the model can be solved for.")
+        raise HmmInferError(
+            "The model could not be solved at any prior draw; widen or move the priors to values the model can be solved for."
+        )
     value, vector = np.linalg.eigh(np.mean(logs, axis=0))
     covariance = (vector * np.exp(value)) @ vector.T
     groups = []
@@ -349,7 +368,7 @@ def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifia
 
 
 def _power(p: Parameter) -> float:
-    """d ln p / du at the prior's centre, for parameters that may be read as powers; 0 for the others."""
+    """D ln p / du at the prior's centre, for parameters that may be read as powers; 0 for the others."""
     if isinstance(p.prior, LogNormal):
         return 1.0 / p.prior.sigma
     return abs(p.prior.centre) / p.prior.sd if p.lower >= 0.0 and not p.axial else 0.0
@@ -373,7 +392,10 @@ def _combination(v: np.ndarray, names: list[str], scale: np.ndarray) -> str:
     if len(big) == 1:
         return names[big[0]]
     if np.any(scale[big] == 0.0):
-        return " ".join(f"{'-+'[int(v[i] > 0)]} {abs(v[i]):.1f} {names[i]}" for i in big).removeprefix("+ ") + " (in prior sds)"
+        return (
+            " ".join(f"{'-+'[int(v[i] > 0)]} {abs(v[i]):.1f} {names[i]}" for i in big).removeprefix("+ ")
+            + " (in prior sds)"
+        )
     power = v * scale / np.max(np.abs(v[big] * scale[big]))
     text = ""
     for i in big:
@@ -419,24 +441,48 @@ def checks(tree: xr.DataTree) -> list[Check]:
 
 def _sampling(tree: xr.DataTree) -> list[Check]:
     if tree.attrs.get("method", "nuts") == "laplace":
-        return [Check("sampling", "Laplace approximation", None, "A preview draws from a Gaussian around each mode; sample with fit() before you conclude.")]
+        return [
+            Check(
+                "sampling",
+                "Laplace approximation",
+                None,
+                "A preview draws from a Gaussian around each mode; sample with fit() before you conclude.",
+            )
+        ]
     import arviz as az
 
     table = summary(tree)
     r_hat, bulk, tail = table["r_hat"].max(), table["ess_bulk"].min(), table["ess_tail"].min()
     more = "Chains differ: sample longer (more tune and draws); if it stays, look at the trace for a chain in a mode of its own."
-    out = [Check("R-hat < 1.01", f"{r_hat:.3f} ({table['r_hat'].idxmax()})", bool(r_hat < 1.01), "Chains agree." if r_hat < 1.01 else more)]
+    out = [
+        Check(
+            "R-hat < 1.01",
+            f"{r_hat:.3f} ({table['r_hat'].idxmax()})",
+            bool(r_hat < 1.01),
+            "Chains agree." if r_hat < 1.01 else more,
+        )
+    ]
     for name, value, row in (("bulk", bulk, table["ess_bulk"].idxmin()), ("tail", tail, table["ess_tail"].idxmin())):
-        advice = "Enough independent draws." if value > 400 else "Draw more: the Monte Carlo error of means (bulk) or interval ends (tail) is large."
+        advice = (
+            "Enough independent draws."
+            if value > 400
+            else "Draw more: the Monte Carlo error of means (bulk) or interval ends (tail) is large."
+        )
         out.append(Check(f"ESS {name} > 400", f"{value:.0f} ({row})", bool(value > 400), advice))
     stats_ = tree["sample_stats"].to_dataset() if "sample_stats" in tree.children else xr.Dataset()
     if "diverging" in stats_:
         n = int(stats_["diverging"].sum())
-        advice = "None." if n == 0 else "The sampler met curvature it cannot follow: see where they lie, tighten vague priors, or fix what the data do not see."
+        advice = (
+            "None."
+            if n == 0
+            else "The sampler met curvature it cannot follow: see where they lie, tighten vague priors, or fix what the data do not see."
+        )
         out.append(Check("divergences = 0", str(n), n == 0, advice))
     if "energy" in stats_:
         low = float(np.min(az.bfmi(np.asarray(stats_["energy"]))))
-        advice = "Energies mix." if low > 0.3 else "Heavy tails are explored slowly: tighten vague priors or sample longer."
+        advice = (
+            "Energies mix." if low > 0.3 else "Heavy tails are explored slowly: tighten vague priors or sample longer."
+        )
         out.append(Check("E-BFMI > 0.3", f"{low:.2f} (worst chain)", low > 0.3, advice))
     return out
 
@@ -445,8 +491,15 @@ def _rows(tree: xr.DataTree) -> Any:
     """(label, observed, noise sd, noise-free draws, predictive draws, prior predictive draws) of each datum."""
     observed = tree["observed_data"].to_dataset()
     for name, values in observed.data_vars.items():
-        labels = [str(x) for x in observed[f"{name}_specimen"].values] if f"{name}_specimen" in observed.coords else [f"[{i}]" for i in range(values.size)]
-        groups = (tree[g][name].values.reshape(-1, values.size) for g in ("predictions", "posterior_predictive", "prior_predictive"))
+        labels = (
+            [str(x) for x in observed[f"{name}_specimen"].values]
+            if f"{name}_specimen" in observed.coords
+            else [f"[{i}]" for i in range(values.size)]
+        )
+        groups = (
+            tree[g][name].values.reshape(-1, values.size)
+            for g in ("predictions", "posterior_predictive", "prior_predictive")
+        )
         clean, predictive, prior = groups
         sd = tree["constant_data"][name].values
         for i, label in enumerate(labels):
@@ -454,7 +507,7 @@ def _rows(tree: xr.DataTree) -> Any:
 
 
 def _predictive(tree: xr.DataTree) -> list[Check]:
-    """z = (observed - predictive mean) / predictive sd of each row; P(chi2 replicated > chi2 observed); data within the prior predictive.
+    """Z = (observed - predictive mean) / predictive sd of each row; P(chi2 replicated > chi2 observed); data within the prior predictive.
 
     The bound on |z| is the one that the largest of n standard normals stays below in 95 % of cases.
     """
@@ -466,17 +519,31 @@ def _predictive(tree: xr.DataTree) -> list[Check]:
     bound = float(stats.norm.isf(0.025 / len(y)))
     worst = np.argsort(-np.abs(z))
     ok = bool(np.abs(z).max() < bound)
-    advice = "Every datum is one the fitted model could give." if ok else "The model cannot give " + ", ".join(f"{names[i]} (z = {z[i]:+.1f})" for i in worst[:3] if abs(z[i]) > bound) + ": a wrong datum, too small an sd, or a model discrepancy."
+    advice = (
+        "Every datum is one the fitted model could give."
+        if ok
+        else "The model cannot give "
+        + ", ".join(f"{names[i]} (z = {z[i]:+.1f})" for i in worst[:3] if abs(z[i]) > bound)
+        + ": a wrong datum, too small an sd, or a model discrepancy."
+    )
     out = [Check(f"predictive |z| < {bound:.1f}", f"{np.abs(z[worst[0]]):.1f} ({names[worst[0]]})", ok, advice)]
     replicated, observed = (np.sum(((v - clean) / sd) ** 2, axis=1) for v in (drawn, y))
     p = float(np.mean(replicated >= observed))
-    advice = "The misfit is what the noise explains." if p > 0.05 else "The misfit is larger than the noise explains: let fit() infer the noise or a discrepancy, and look at the residuals."
+    advice = (
+        "The misfit is what the noise explains."
+        if p > 0.05
+        else "The misfit is larger than the noise explains: let fit() infer the noise or a discrepancy, and look at the residuals."
+    )
     out.append(Check("chi2 p-value > 0.05", f"{p:.2f}", p > 0.05, advice))
     low, high = np.nanquantile(prior, [0.025, 0.975], axis=0)
     outside = [n for n, v, a, b in zip(names, y, low, high, strict=True) if not a <= v <= b]
     ok = len(outside) <= 0.1 * len(y)
     shown = ", ".join(outside[:4]) + (" ..." if len(outside) > 4 else "")
-    advice = "The priors expected such data." if ok else f"The priors did not expect {shown}: check units and labels, or widen the priors."
+    advice = (
+        "The priors expected such data."
+        if ok
+        else f"The priors did not expect {shown}: check units and labels, or widen the priors."
+    )
     return [*out, Check("data within prior predictive 95 %", f"{len(y) - len(outside)} of {len(y)} rows", ok, advice)]
 
 
@@ -544,13 +611,20 @@ def _modes_check(tree: xr.DataTree) -> Check:
     for name, x, attrs in _entries(tree["posterior"].to_dataset()):
         modes = axial_modes(x) if attrs["axial"] else []
         if len(modes) > 1:
-            many.append(f"{name}: " + ", ".join(f"{m.mean:.1f} +- {m.sd:.1f} ({m.share:.0%})".replace("%", " %") for m in modes))
+            many.append(
+                f"{name}: " + ", ".join(f"{m.mean:.1f} +- {m.sd:.1f} ({m.share:.0%})".replace("%", " %") for m in modes)
+            )
     weights = [m["weight"] for m in json.loads(tree.attrs.get("modes", "[]"))]
     found = f"{len(weights)} found by search" if weights else "not searched"
     if many:
         advice = "The data do not tell these apart: report them all, or add a measurement that does (a strain rosette, a displacement field)."
         return Check("modes", "; ".join(many), None, advice)
-    return Check("modes", found, True if len(weights) < 2 else None, "One mode." if len(weights) < 2 else "Compare the chains: modes may differ in other unknowns.")
+    return Check(
+        "modes",
+        found,
+        True if len(weights) < 2 else None,
+        "One mode." if len(weights) < 2 else "Compare the chains: modes may differ in other unknowns.",
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------------- report
@@ -580,13 +654,18 @@ def report(tree: xr.DataTree, problem: Any = None, folder: str | Path | None = N
 
     from . import figures
 
-    plots: dict[str, Callable[[], Any]] = {"predictive": lambda: figures.predictive_figure(tree), "prior_posterior": lambda: figures.prior_posterior_figure(tree)}
+    plots: dict[str, Callable[[], Any]] = {
+        "predictive": lambda: figures.predictive_figure(tree),
+        "prior_posterior": lambda: figures.prior_posterior_figure(tree),
+    }
     if tree.attrs.get("method", "nuts") != "laplace":
         plots |= {"trace": lambda: figures.trace_figure(tree), "rank": lambda: figures.rank_figure(tree)}
     model = getattr(problem, "model", problem)
     if model is not None:
         plots = {"posterior": lambda: figures.posterior_figure(tree, model), **plots}
-    targets = [Path(folder) / name for name in ("report.txt", *(f"{k}.png" for k in plots))] if folder is not None else []
+    targets = (
+        [Path(folder) / name for name in ("report.txt", *(f"{k}.png" for k in plots))] if folder is not None else []
+    )
     for path in targets:
         if path.exists():
             raise HmmInferError(f"'{path}' exists already and is not overwritten; give another folder, or remove it.")
@@ -616,12 +695,32 @@ def report(tree: xr.DataTree, problem: Any = None, folder: str | Path | None = N
 def _tables(tree: xr.DataTree, table: pd.DataFrame, found: list[Check]) -> list[Any]:
     from rich.table import Table as RichTable
 
-    first = RichTable(title=f"{tree.attrs.get('model', 'model')} ({tree.attrs.get('experiment', '')}): {tree.attrs.get('data', 'data')}", title_justify="left")
-    for column in ("unknown", "mean", "sd", f"{SHARE:.0%} interval".replace("%", " %"), "unit", "ESS bulk", "ESS tail", "R-hat"):
+    first = RichTable(
+        title=f"{tree.attrs.get('model', 'model')} ({tree.attrs.get('experiment', '')}): {tree.attrs.get('data', 'data')}",
+        title_justify="left",
+    )
+    for column in (
+        "unknown",
+        "mean",
+        "sd",
+        f"{SHARE:.0%} interval".replace("%", " %"),
+        "unit",
+        "ESS bulk",
+        "ESS tail",
+        "R-hat",
+    ):
         first.add_column(column, justify="left" if column in ("unknown", "unit") else "right")
     for name, r in table.iterrows():
         ess = ["-" if math.isnan(r[c]) else f"{r[c]:.0f}" for c in ("ess_bulk", "ess_tail")]
-        first.add_row(str(name), f"{r['mean']:.4g}", f"{r['sd']:.2g}", f"{r['low']:.4g} to {r['high']:.4g}", r["unit"], *ess, "-" if math.isnan(r["r_hat"]) else f"{r['r_hat']:.3f}")
+        first.add_row(
+            str(name),
+            f"{r['mean']:.4g}",
+            f"{r['sd']:.2g}",
+            f"{r['low']:.4g} to {r['high']:.4g}",
+            r["unit"],
+            *ess,
+            "-" if math.isnan(r["r_hat"]) else f"{r['r_hat']:.3f}",
+        )
     second = RichTable("", "check", "found", "advice", title="Checks", title_justify="left", show_lines=False)
     for c in found:
         mark = {True: "[green]ok[/green]", False: "[red]look[/red]", None: "note"}[c.ok]
@@ -675,7 +774,9 @@ def sbc(
     """
     std = _Standard(model)
     if posterior is None and any(isinstance(p, Field) for p in std.problem.free):
-        raise HmmInferError("The default sampler of sbc() does not do fields; give posterior=, a function (problem, seed) -> named draws.")
+        raise HmmInferError(
+            "The default sampler of sbc() does not do fields; give posterior=, a function (problem, seed) -> named draws."
+        )
     rng = np.random.default_rng(seed)
     bank = std.prior(rng, 1000)
     y_bank = std.model.batch(std.theta(bank), strict=False)
@@ -684,7 +785,20 @@ def sbc(
     if len(bank) < 10:
         raise HmmInferError("The model could not be solved at almost every prior draw; widen or move the priors.")
     truths = np.random.default_rng(seed + 1).integers(len(bank), size=n) if n > len(bank) else np.arange(n)
-    jobs = [(std, bank[i], y_bank[i], np.delete(bank, i, 0), np.delete(y_bank, i, 0), draws, noise_factor, posterior, seed + 1000 + k) for k, i in enumerate(truths)]
+    jobs = [
+        (
+            std,
+            bank[i],
+            y_bank[i],
+            np.delete(bank, i, 0),
+            np.delete(y_bank, i, 0),
+            draws,
+            noise_factor,
+            posterior,
+            seed + 1000 + k,
+        )
+        for k, i in enumerate(truths)
+    ]
     if workers > 1:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             results = list(track(pool.map(_one_rank, jobs), "calibration", n, progress))
@@ -722,13 +836,17 @@ def _one_rank(job: tuple) -> tuple[dict[str, int], float]:
     for name, true in truth.items():
         if np.asarray(true)[0].size > LONG:
             continue
-        for i, (a, b) in enumerate(zip(np.reshape(true, (1, -1))[0], np.reshape(named[name], (len(y_x), -1)).T, strict=True)):
+        for i, (a, b) in enumerate(
+            zip(np.reshape(true, (1, -1))[0], np.reshape(named[name], (len(y_x), -1)).T, strict=True)
+        ):
             a, b = (np.cos(np.radians(2.0 * v)) if name in axial else v for v in (a, b))
             out[name if np.ndim(true) == 1 else f"{name}[{i}]"] = round(float(np.mean(b < a)) * draws)
     return out, k
 
 
-def _importance(std: _Standard, data: np.ndarray, bank: np.ndarray, y_bank: np.ndarray, draws: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
+def _importance(
+    std: _Standard, data: np.ndarray, bank: np.ndarray, y_bank: np.ndarray, draws: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Independent posterior draws u, their y, and Pareto k: population Monte Carlo with a mixture of t densities (Cappe et al. 2008).
 
     Components start at modes reached from the best prior draws, with the Gauss-Newton covariance; their images under theta -> -theta
@@ -747,9 +865,13 @@ def _importance(std: _Standard, data: np.ndarray, bank: np.ndarray, y_bank: np.n
 
     def log_density(u: np.ndarray, y: np.ndarray) -> np.ndarray:
         sigma = std.problem.sigma_of(std.named(u))
-        out = -0.5 * np.sum(((data - y) / sigma) ** 2 + 2.0 * np.log(sigma) + 0.0 * y, axis=-1) - 0.5 * np.sum(u[..., ~axial] ** 2, axis=-1)
+        out = -0.5 * np.sum(((data - y) / sigma) ** 2 + 2.0 * np.log(sigma) + 0.0 * y, axis=-1) - 0.5 * np.sum(
+            u[..., ~axial] ** 2, axis=-1
+        )
         for p in prior:
-            out = out + p.prior.concentration * np.sum(np.cos(np.radians(2.0 * p.prior.sd * u[..., std.u_of[p.name]])), axis=-1)
+            out = out + p.prior.concentration * np.sum(
+                np.cos(np.radians(2.0 * p.prior.sd * u[..., std.u_of[p.name]])), axis=-1
+            )
         return np.where(np.isfinite(out), out, -np.inf)
 
     sigma0 = np.broadcast_to(std.problem.sigma_of(std.named(np.zeros(std.size))), data.shape)
@@ -775,18 +897,28 @@ def _importance(std: _Standard, data: np.ndarray, bank: np.ndarray, y_bank: np.n
         for image in (x, np.where(axial, 2.0 * centre - x, x)):
             image = wrap(image)
             flips = np.where(axial & (image != wrap(x)), -1.0, 1.0)
-            if all(wrap(image - c) @ np.linalg.solve(v, wrap(image - c)) > 1.0 for c, v in zip(centres, shapes, strict=True)):
+            if all(
+                wrap(image - c) @ np.linalg.solve(v, wrap(image - c)) > 1.0
+                for c, v in zip(centres, shapes, strict=True)
+            ):
                 centres.append(image)
                 shapes.append(1.3 * covariance * np.outer(flips, flips))
     weight = np.full(len(centres), 1.0 / len(centres))
     for size in (400, 600, 1500):
         which = rng.choice(len(centres), size, p=weight)
-        steps = stats.multivariate_t.rvs(np.zeros(std.size), np.eye(std.size), df=6, size=size, random_state=rng).reshape(size, -1)
+        steps = stats.multivariate_t.rvs(
+            np.zeros(std.size), np.eye(std.size), df=6, size=size, random_state=rng
+        ).reshape(size, -1)
         u = np.stack([wrap(centres[c] + np.linalg.cholesky(shapes[c]) @ e) for c, e in zip(which, steps, strict=True)])
         y = np.full((size, len(data)), np.nan)
         near = np.all(np.abs(u[:, ~axial]) < 4.0, axis=1)  # beyond is 1e-4 of the prior, and outside a reduced basis
         y[near] = std.model.batch(std.theta(u[near]), strict=False)
-        parts = np.stack([np.log(w + 1e-300) + stats.multivariate_t.logpdf(wrap(u - c), np.zeros(std.size), v, df=6) for w, c, v in zip(weight, centres, shapes, strict=True)])
+        parts = np.stack(
+            [
+                np.log(w + 1e-300) + stats.multivariate_t.logpdf(wrap(u - c), np.zeros(std.size), v, df=6)
+                for w, c, v in zip(weight, centres, shapes, strict=True)
+            ]
+        )
         proposal = special.logsumexp(parts, axis=0)
         log_w = log_density(u, y) - proposal
         w = np.exp(log_w - special.logsumexp(log_w))
@@ -800,7 +932,9 @@ def _importance(std: _Standard, data: np.ndarray, bank: np.ndarray, y_bank: np.n
     return u[chosen], y[chosen], float(k)
 
 
-def _reshape(u: np.ndarray, w: np.ndarray, share: np.ndarray, centres: list, shapes: list, wrap: Callable) -> tuple[np.ndarray, list, list]:
+def _reshape(
+    u: np.ndarray, w: np.ndarray, share: np.ndarray, centres: list, shapes: list, wrap: Callable
+) -> tuple[np.ndarray, list, list]:
     """Weight, centre and covariance of each component from weighted draws; one that lost its mass is dropped."""
     out: list[tuple[float, np.ndarray, np.ndarray]] = []
     for c, v, r in zip(centres, shapes, share, strict=True):

@@ -42,7 +42,16 @@ def predict(
         if name not in built.parameters.names:
             raise unknown("setting or parameter", name, [*known, *built.parameters.names])
     values = {name: _numbers(text, built.parameters[name].unit) for name, text in given.items()}
-    return built.predict(posterior, progress=progress, draws=draws, **values)
+    swept = {k: v for k, v in values.items() if np.ndim(v) and built.parameters[k].size is None}
+    if len({len(v) for v in swept.values()}) > 1 or (swept and posterior is not None):
+        raise HmmInferError(
+            f"{', '.join(swept)}: give one value each beside a posterior, and lists of one length without it."
+        )
+    result = built.predict(posterior, progress=progress, draws=draws, **values)
+    if not swept:
+        return result
+    coords = {k: ("case", v, {"units": built.parameters[k].unit}) for k, v in swept.items()}
+    return result.rename(draw="case").assign_coords(coords)
 
 
 def _readers(module: ModuleType, what: str) -> dict[str, Any]:
@@ -83,12 +92,14 @@ def table(dataset: Any) -> Any:
     for name, variable in dataset.data_vars.items():
         over = [d for d in variable.dims if str(d) in ("chain", "draw", "sample")]
         rest = [d for d in variable.dims if d not in over]
-        x = variable.transpose(*over, *rest).values.reshape(-1, *(variable.sizes[d] for d in rest))
+        variable = variable.transpose(*over, *rest)
+        x = variable.values.reshape(-1, int(np.prod([variable.sizes[d] for d in rest])))
+        each = variable.isel({d: 0 for d in over})
         columns: dict[str, Any] = {"observable": name}
-        for key, coordinate in variable.coords.items():
-            if coordinate.dims == tuple(rest):
+        for key, coordinate in each.coords.items():
+            if coordinate.dims and key != "case":
                 unit = coordinate.attrs.get("units", "")
-                columns[f"{key} [{unit}]" if unit else str(key)] = coordinate.values
+                columns[f"{key} [{unit}]" if unit else str(key)] = coordinate.broadcast_like(each).values.ravel()
         if over:
             low, high = np.quantile(x, (0.055, 0.945), axis=0)
             columns |= {"mean": x.mean(axis=0), "sd": x.std(axis=0), "low": low, "high": high}
@@ -109,10 +120,8 @@ def shortened(rows_of: Any, rows: int = 7) -> Any:
 
 def check_file(path: Path) -> None:
     """Refuse a file that exists, or that could not be written at the end of the work."""
-    if path.suffix not in endings:
-        raise HmmInferError(
-            f"'{path}' does not end in {' or '.join(endings)}; choose one of these formats by the ending."
-        )
+    if path.suffix not in (".nc", ".csv"):
+        raise HmmInferError(f"'{path}' does not end in .nc or .csv; choose one of these formats by the ending.")
     if path.exists():
         raise HmmInferError(f"'{path}' exists already and is not overwritten; choose another name or move it.")
     if not path.parent.is_dir():
