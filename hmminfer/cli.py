@@ -139,11 +139,11 @@ def _noise(items: Pairs) -> Any:
 
 def _sample(recipe: Any, output: Path | None, preview: bool, prior_predictive: bool, quiet: bool) -> None:
     """Say what is fitted, sample, say what came out."""
+    problem = recipe.problem
     from . import inference, runs
     from .console import asked, frame, modes_text, prior_table
     from .diagnostics import identifiability, summary
 
-    problem = recipe.problem
     folder = output or runs.free_folder(f"{problem.model.name}_{problem.model.experiment}")
     runs.check_new(folder)
     if not quiet:

@@ -1,6 +1,6 @@
-"""Whether a result can be trusted: axial summaries, identifiability, checks with advice, calibration, and one report of it all.
+"""Whether a result can be trusted: axial summaries, identifiability, checks with advice, calibration, and a report.
 
-    summary(tree)              mean, sd, 89 % interval and convergence of every unknown; one row for each mode of an axial angle
+    summary(tree)              mean, sd, 89 % interval and convergence of every unknown, by modes for an axial angle
     identifiability(problem)   before sampling: which combinations of the unknowns the data see, in their own names
     checks(tree)               what to look at after sampling, each with a sentence of advice
     report(tree, problem)      all of it, printed, with figures
@@ -25,26 +25,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 import xarray as xr
 from scipy import optimize, special, stats
 
 from .errors import HmmInferError
-from .parameters import Field, HalfNormal, LogNormal, Parameter, Prior, Uniform
+from .parameters import Field, HalfNormal, LogNormal, Normal, Parameter, Prior, Uniform
 from .progress import track
 
 SHARE = 0.89  # of the intervals, as everywhere in ArviZ 1.x
 LONG = 20  # entries from which a vector appears in tables only through its hyperparameters
 
-# ------------------------------------------------------------------------------------------------------------- axial angles
+# --------------------------------------------------------------------------------------------------------- axial angles
 
 
 @dataclass(frozen=True)
 class AxialMode:
     """One mode of an axial angle: its ``share`` of the draws, circular mean, sd and 89 % interval in degrees.
 
-    ``mean`` is in (-90, 90]; ``low`` < ``mean`` < ``high`` run on across the seam (86 to 93). ``sd`` is the root mean square of the
-    deviations from the mean, wrapped to +-90: 52 degrees for an angle of which nothing is known.
+    ``mean`` is in (-90, 90]; ``low`` < ``mean`` < ``high`` run on across the seam (86 to 93). ``sd`` is the root mean
+    square of the deviations from the mean, wrapped to +-90: 52 degrees for an angle of which nothing is known.
     """
 
     share: float
@@ -55,7 +55,7 @@ class AxialMode:
 
 
 def axial_modes(draws_deg: Any) -> list[AxialMode]:
-    """Separate modes of an axial angle's draws (any shape, degrees), largest first; one where no clear gap parts them."""
+    """Separate modes of an axial angle's draws (any shape, degrees), largest first; one if no gap parts them."""
     theta = np.asarray(draws_deg, dtype=float)
     label = _mode_of(theta)
     return [_axial_mode(theta[label == k], theta.size) for k in range(label.max() + 1)]
@@ -84,8 +84,9 @@ def _hdi(x: np.ndarray) -> tuple[float, float]:
 def _mode_of(theta: np.ndarray) -> np.ndarray:
     """Mode of each draw: 0 for the largest.
 
-    The density of t = 2 theta, smoothed by half the distance that holds a tenth of the draws, is cut at its minima; a cut stays where the density falls
-    below 5 % of the lower peak beside it (two normals five sds apart) and both sides hold more than 2 % of the draws.
+    The density of t = 2 theta, smoothed by half the distance that holds a tenth of the draws, is cut at its minima; a
+    cut stays where the density falls below 5 % of the lower peak beside it (two normals five sds apart) and both sides
+    hold more than 2 % of the draws.
     """
     t = np.mod(2.0 * theta, 360.0)
     ordered, n = np.sort(t, axis=None), t.size
@@ -111,15 +112,16 @@ def _mode_of(theta: np.ndarray) -> np.ndarray:
     return np.argsort(order)[label]
 
 
-# ------------------------------------------------------------------------------------------------------------------ summary
+# -------------------------------------------------------------------------------------------------------------- summary
 
 
 def summary(tree: xr.DataTree) -> pd.DataFrame:
     """One row for each unknown: mean, sd, 89 % interval (low, high), unit, ess_bulk, ess_tail, r_hat, mcse.
 
-    An axial angle has circular statistics, the worst R-hat and ESS of cos 2 theta and sin 2 theta, and a row for each separate mode with that mode's
-    share of the draws. Chains are started in modes in proportion to their weights and may stay there: R-hat and ESS are then taken within each mode
-    (the largest R-hat, the sum of the ESS). Draws of the Laplace approximation are independent and have no R-hat.
+    An axial angle has circular statistics, the worst R-hat and ESS of cos 2 theta and sin 2 theta, and a row for each
+    separate mode with that mode's share of the draws. Chains are started in modes in proportion to their weights and
+    may stay there: R-hat and ESS are then taken within each mode (the largest R-hat, the sum of the ESS). Draws of the
+    Laplace approximation are independent and have no R-hat.
     """
     sampled = tree.attrs.get("method", "nuts") != "laplace"
     entries = list(_entries(tree["posterior"].to_dataset()))
@@ -165,8 +167,12 @@ def _entries(data: xr.Dataset) -> Any:
                 yield f"{name}[{i}]", x[(..., *index)], attrs
 
 
+def _values(tree: xr.DataTree, group: str, name: Any) -> np.ndarray:
+    return np.asarray(tree[group].to_dataset()[name])
+
+
 def _modes_of_chains(labels: list[np.ndarray], shape: tuple[int, ...]) -> list[np.ndarray]:
-    """Groups of chains that live in the same mode of every axial angle; one group of all when chains move between modes."""
+    """Groups of chains that live in the same mode of every axial angle; one of all when chains move."""
     every = [np.arange(shape[0])]
     if not labels:
         return every
@@ -186,7 +192,7 @@ def _of_mode(x: np.ndarray, inside: np.ndarray) -> np.ndarray:
 
 
 def _convergence(groups: list[np.ndarray]) -> dict[str, float]:
-    """R-hat (the worst) and effective sample sizes (summed) over groups of chains; one chain is compared with itself in halves."""
+    """R-hat (the worst) and effective sample sizes (summed) over groups of chains; a lone chain is halved."""
     import arviz as az
 
     out = []
@@ -199,12 +205,12 @@ def _convergence(groups: list[np.ndarray]) -> dict[str, float]:
     return {"ess_bulk": bulk.sum(), "ess_tail": tail.sum(), "r_hat": r_hat.max()}
 
 
-# ---------------------------------------------------------------------------------------------------------- identifiability
+# ------------------------------------------------------------------------------------------------------ identifiability
 
 
 class _Standard:
-    """The unknowns of a problem in prior-standardised coordinates u: Normal(0, 1) a priori, except axial angles, which keep their shape and
-    have theta = mean + sd u. ln p = ln median + sigma u for a LogNormal prior.
+    """The unknowns of a problem in prior-standardised coordinates u: Normal(0, 1) a priori, except axial angles, which
+    keep their shape and have theta = mean + sd u. ln p = ln median + sigma u for a LogNormal prior.
     """
 
     def __init__(self, problem: Any) -> None:
@@ -279,7 +285,7 @@ def _quantile(prior: Prior, u: np.ndarray) -> np.ndarray:
         return prior.standard_deviation * special.ndtri(0.5 + 0.5 * special.ndtr(u))
     if isinstance(prior, Uniform):
         return prior.lower + (prior.upper - prior.lower) * special.ndtr(u)
-    assert hasattr(prior, "mean")
+    assert isinstance(prior, Normal)
     a, b = (special.ndtr((x - prior.mean) / prior.standard_deviation) for x in (prior.lower, prior.upper))
     return prior.mean + prior.standard_deviation * special.ndtri(a + (b - a) * special.ndtr(u))
 
@@ -288,9 +294,10 @@ def _quantile(prior: Prior, u: np.ndarray) -> np.ndarray:
 class Identifiability:
     """What the data can say about the unknowns, before sampling.
 
-    ``singular`` (draws, unknowns): singular values of the sensitivity scaled by noise and prior; the data see a direction whose value is above 1.
-    ``contraction``: 1 - posterior sd / prior sd of each unknown; ``seen``, ``flat``: (combination, share of its prior sd that is left);
-    ``fields``: how many coefficients of each field are seen, and of how many; ``symmetric``: angles whose sign the data do not see.
+    ``singular`` (draws, unknowns): singular values of the sensitivity scaled by noise and prior; the data see a
+    direction whose value is above 1. ``contraction``: 1 - posterior sd / prior sd of each unknown; ``seen``, ``flat``:
+    (combination, share of its prior sd that is left); ``fields``: how many coefficients of each field are seen, and of
+    how many; ``symmetric``: angles whose sign the data do not see.
     """
 
     singular: np.ndarray
@@ -305,7 +312,7 @@ class Identifiability:
         middle, low, high = (np.quantile(self.singular, q, axis=0) for q in (0.5, 0.05, 0.95))
         values = ", ".join(f"{m:.2g} [{a:.2g} to {b:.2g}]" for m, a, b in zip(middle, low, high, strict=True))
         lines = [f"The data see {len(self.seen)} of {len(middle)} directions of the unknowns.",
-                 f"Singular values of the scaled sensitivity, median [5 % to 95 % over the prior]: {values}; seen if above 1."]  # fmt: skip
+                 f"Singular values of the scaled sensitivity [5 to 95 % of the prior]: {values}."]  # fmt: skip
         lines += [f"  seen:     {what}  (to {left:.2g} of its prior sd)" for what, left in self.seen]
         lines += [f"  not seen: {what}  ({left:.2g} of its prior sd is left)" for what, left in self.flat]
         lines += [f"  {name}: {k} of {n} coefficients are seen" for name, (k, n) in self.fields.items()]
@@ -321,9 +328,10 @@ class Identifiability:
 def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifiability:
     """Identifiability report of a problem (or of a model with data), from the linearised data at prior draws.
 
-    S = diag(1 / sigma) dy/du with u standardised by the prior; the posterior covariance in u is (I + S^T S)^-1. A field's coefficients f act
-    on the other unknowns like correlated noise, S <- (I + S_f S_f^T)^(-1/2) S, which marginalises them. Covariances are averaged over the
-    prior in the logarithm; eigenvalues above 1/2 are flat. Costly models use fewer draws (at least 8).
+    S = diag(1 / sigma) dy/du with u standardised by the prior; the posterior covariance in u is (I + S^T S)^-1. A
+    field's coefficients f act on the other unknowns like correlated noise, S <- (I + S_f S_f^T)^(-1/2) S, which
+    marginalises them. Covariances are averaged over the prior in the logarithm; eigenvalues above 1/2 are flat. Costly
+    models use fewer draws (at least 8).
     """
     std = _Standard(problem)
     problem, rng = std.problem, np.random.default_rng(seed)
@@ -352,7 +360,7 @@ def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifia
         sds.append(np.sqrt(np.sum(vt.T**2 / (1.0 + value**2), axis=1)))
     if not singular:
         raise HmmInferError(
-            "The model could not be solved at any prior draw; widen or move the priors to values the model can be solved for."
+            "The model could not be solved at any prior draw; move the priors to values it can be solved for."
         )
     value, vector = np.linalg.eigh(np.mean(logs, axis=0))
     covariance = (vector * np.exp(value)) @ vector.T
@@ -364,7 +372,7 @@ def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifia
         groups.append([(_combination(v[:, k], names, scale), float(left[k])) for k in order])
     contraction = dict(zip(names, 1.0 - np.median(sds, axis=0), strict=True))
     seen_of = {p.name: (int(np.median([c[i] for c in counts])), p.length) for i, p in enumerate(fields)}
-    return Identifiability(np.array(singular), contraction, *groups, seen_of, _symmetric(std, draws[:8]))
+    return Identifiability(np.array(singular), contraction, groups[0], groups[1], seen_of, _symmetric(std, draws[:8]))
 
 
 def _power(p: Parameter) -> float:
@@ -375,8 +383,8 @@ def _power(p: Parameter) -> float:
 
 
 def _simple(v: np.ndarray) -> np.ndarray:
-    """The same subspace by orthonormal columns with few large entries (varimax; Kaiser 1958), so that names can be read."""
-    n, k = v.shape
+    """The same subspace by orthonormal columns with few large entries (varimax; Kaiser 1958)."""
+    k = v.shape[1]
     rotation = np.eye(k)
     for _ in range(100 if k > 1 else 0):
         w = v @ rotation
@@ -405,7 +413,7 @@ def _combination(v: np.ndarray, names: list[str], scale: np.ndarray) -> str:
 
 
 def _symmetric(std: _Standard, draws: np.ndarray) -> list[str]:
-    """Axial unknowns with y(theta, t) = y(theta, -t) within a thousandth of the noise at every draw; several are also turned together."""
+    """Axial unknowns with y(t) = y(-t) within a thousandth of the noise at every draw; several also turned together."""
     where = std.model.parameters.slices()
     axial = [p.name for p in std.physical if p.axial]
     turns = {name: [name] for name in axial} | ({" and ".join(axial) + " together": axial} if len(axial) > 1 else {})
@@ -421,7 +429,7 @@ def _symmetric(std: _Standard, draws: np.ndarray) -> list[str]:
     return out
 
 
-# ------------------------------------------------------------------------------------------------------------------- checks
+# --------------------------------------------------------------------------------------------------------------- checks
 
 
 @dataclass(frozen=True)
@@ -453,7 +461,7 @@ def _sampling(tree: xr.DataTree) -> list[Check]:
 
     table = summary(tree)
     r_hat, bulk, tail = table["r_hat"].max(), table["ess_bulk"].min(), table["ess_tail"].min()
-    more = "Chains differ: sample longer (more tune and draws); if it stays, look at the trace for a chain in a mode of its own."
+    more = "Chains differ: sample longer; if it stays, look at the trace for a chain in a mode of its own."
     out = [
         Check(
             "R-hat < 1.01",
@@ -475,7 +483,7 @@ def _sampling(tree: xr.DataTree) -> list[Check]:
         advice = (
             "None."
             if n == 0
-            else "The sampler met curvature it cannot follow: see where they lie, tighten vague priors, or fix what the data do not see."
+            else "The sampler met curvature it cannot follow: tighten vague priors, or fix what the data do not see."
         )
         out.append(Check("divergences = 0", str(n), n == 0, advice))
     if "energy" in stats_:
@@ -497,17 +505,18 @@ def _rows(tree: xr.DataTree) -> Any:
             else [f"[{i}]" for i in range(values.size)]
         )
         groups = (
-            tree[g][name].values.reshape(-1, values.size)
+            _values(tree, g, name).reshape(-1, values.size)
             for g in ("predictions", "posterior_predictive", "prior_predictive")
         )
         clean, predictive, prior = groups
-        sd = tree["constant_data"][name].values
+        sd = _values(tree, "constant_data", name)
         for i, label in enumerate(labels):
             yield f"{name} {label}", float(values[i]), float(sd[i]), clean[:, i], predictive[:, i], prior[:, i]
 
 
 def _predictive(tree: xr.DataTree) -> list[Check]:
-    """Z = (observed - predictive mean) / predictive sd of each row; P(chi2 replicated > chi2 observed); data within the prior predictive.
+    """Each row's z = (observed - predictive mean) / predictive sd; P(chi2 replicated > chi2 observed); data within
+    the prior predictive.
 
     The bound on |z| is the one that the largest of n standard normals stays below in 95 % of cases.
     """
@@ -532,7 +541,7 @@ def _predictive(tree: xr.DataTree) -> list[Check]:
     advice = (
         "The misfit is what the noise explains."
         if p > 0.05
-        else "The misfit is larger than the noise explains: let fit() infer the noise or a discrepancy, and look at the residuals."
+        else "The misfit is larger than the noise explains: infer the noise or a discrepancy, and see the residuals."
     )
     out.append(Check("chi2 p-value > 0.05", f"{p:.2f}", p > 0.05, advice))
     low, high = np.nanquantile(prior, [0.025, 0.975], axis=0)
@@ -548,7 +557,7 @@ def _predictive(tree: xr.DataTree) -> list[Check]:
 
 
 def _pushed(tree: xr.DataTree) -> list[Check]:
-    """Parameters that the data push away from their priors: posterior mean 2 prior sd from the prior median, or piled up on a bound."""
+    """Parameters whose posterior mean lies 2 prior sd from the prior median, or that pile up on a bound."""
     prior = dict((name, x) for name, x, _ in _entries(tree["prior"].to_dataset()))
     out = []
     for name, x, attrs in _entries(tree["posterior"].to_dataset()):
@@ -562,15 +571,21 @@ def _pushed(tree: xr.DataTree) -> list[Check]:
         if abs(z) < 2.0 and not edge:
             continue
         way = "up" if z > 0 else "down"
-        words = f"{name} {x.mean():.3g} +- {x.std():.2g}{unit} is pushed {way} from its prior {np.median(before):.3g} +- {before.std():.2g}{unit}"
+        now, then = f"{x.mean():.3g} +- {x.std():.2g}{unit}", f"{np.median(before):.3g} +- {before.std():.2g}{unit}"
+        words = f"{name} {now} is pushed {way} from its prior {then}"
         words += f" and piles up on its {edge} bound" if edge else ""
-        advice = "Either the prior is wrong or the model lacks something and this parameter makes up for it (a model discrepancy): do not read it as measured."
+        advice = (
+            "Either the prior is wrong, or the model lacks something and this parameter makes up for it (a model "
+            "discrepancy): do not read it as measured."
+        )
         out.append(Check("pushed", words, False, advice))
     return out or [Check("pushed", "none", True, "No parameter is driven far from its prior.")]
 
 
 def _piled(x: np.ndarray, before: np.ndarray) -> str:
-    """Which end of its range the density is highest at, within a factor of two, where the prior's is not; "" for neither."""
+    """Which end of its range the density is highest at, within a factor of two, where the prior's is not; "" for
+    neither.
+    """
     shapes = [np.histogram(v, bins=30)[0] for v in (x, before)]
     for name, i in (("lower", 0), ("upper", -1)):
         now, then = (c[i] > 0.5 * c.max() for c in shapes)
@@ -617,7 +632,7 @@ def _modes_check(tree: xr.DataTree) -> Check:
     weights = [m["weight"] for m in json.loads(tree.attrs.get("modes", "[]"))]
     found = f"{len(weights)} found by search" if weights else "not searched"
     if many:
-        advice = "The data do not tell these apart: report them all, or add a measurement that does (a strain rosette, a displacement field)."
+        advice = "The data do not tell these apart: report all, or add a measurement that does (a rosette, a field)."
         return Check("modes", "; ".join(many), None, advice)
     return Check(
         "modes",
@@ -627,7 +642,7 @@ def _modes_check(tree: xr.DataTree) -> Check:
     )
 
 
-# ------------------------------------------------------------------------------------------------------------------- report
+# --------------------------------------------------------------------------------------------------------------- report
 
 
 @dataclass(frozen=True, eq=False)
@@ -642,13 +657,15 @@ class Report:
 
     @property
     def ok(self) -> bool:
+        """No check failed."""
         return all(c.ok is not False for c in self.checks)
 
 
 def report(tree: xr.DataTree, problem: Any = None, folder: str | Path | None = None, show: bool = True) -> Report:
     """Summary, checks and figures of a result; with its problem (or model) also what the data can see.
 
-    ``folder`` receives report.txt and the figures as PNG; files that exist there are an error. ``show`` prints, and displays in notebooks.
+    ``folder`` receives report.txt and the figures as PNG; files that exist there are an error. ``show`` prints, and
+    displays in notebooks.
     """
     from rich.console import Console
 
@@ -696,7 +713,7 @@ def _tables(tree: xr.DataTree, table: pd.DataFrame, found: list[Check]) -> list[
     from rich.table import Table as RichTable
 
     first = RichTable(
-        title=f"{tree.attrs.get('model', 'model')} ({tree.attrs.get('experiment', '')}): {tree.attrs.get('data', 'data')}",
+        title="{} ({}): {}".format(*(tree.attrs.get(k, "") for k in ("model", "experiment", "data"))),
         title_justify="left",
     )
     for column in (
@@ -728,16 +745,18 @@ def _tables(tree: xr.DataTree, table: pd.DataFrame, found: list[Check]) -> list[
     return [first, second]
 
 
-# -------------------------------------------------------------------------------------------------------------- calibration
+# ---------------------------------------------------------------------------------------------------------- calibration
 
 Sampler = Callable[[Any, int], Mapping[str, np.ndarray]]
 
 
 @dataclass(frozen=True, eq=False)
 class SBC:
-    """Ranks (n,) of the true values among ``draws`` posterior draws, and p-values of their uniformity (chi2), for each scalar quantity.
+    """Ranks (n,) of the true values among ``draws`` posterior draws, and p-values of their uniformity (chi2), for each
+    scalar quantity.
 
-    ``pareto_k`` (n,): of the default sampler's importance weights, below 0.7 where its draws can be trusted; NaN for other samplers.
+    ``pareto_k`` (n,): of the default sampler's importance weights, below 0.7 where its draws can be trusted; NaN for
+    other samplers.
     """
 
     ranks: dict[str, np.ndarray]
@@ -752,30 +771,39 @@ class SBC:
 
     @property
     def ok(self) -> bool:
+        """Calibrated, at the 1 % level."""
         return self.p_value > 0.01
 
 
 def sbc(
-    model: Any, n: int = 100, draws: int = 99, seed: int = 0, noise_factor: float = 1.0, posterior: Sampler | None = None, workers: int = 1,
+    model: Any,
+    n: int = 100,
+    draws: int = 99,
+    seed: int = 0,
+    noise_factor: float = 1.0,
+    posterior: Sampler | None = None,
+    workers: int = 1,
     progress: bool = True,
-) -> SBC:  # fmt: skip
-    """Simulation-based calibration (Talts et al. 2018): true values from the prior, data y + sigma noise, posterior, rank of the truth.
+) -> SBC:
+    """Simulation-based calibration (Talts et al. 2018): truths from the prior, data y + sigma noise, rank of the truth.
 
-    Ranks are uniform when priors, likelihood and sampler agree. An axial angle enters as cos 2 theta, which does not see its sign; the log
-    likelihood is ranked too, the quantity most sensitive to wrong noise (Modrak et al. 2023).
+    Ranks among the posterior's draws are uniform when priors, likelihood and sampler agree. An axial angle enters as
+    cos 2 theta, which does not see its sign; the log likelihood is ranked too, for it is the most sensitive to wrong
+    noise (Modrak et al. 2023).
 
     Parameters
     ----------
     model : a model with data (their layout and sd are used) or a problem.
-    noise_factor : multiplies the sd that the posterior assumes; anything but 1 must fail (0.7 is the negative control).
-    posterior : (problem, seed) -> named independent draws, for example by :func:`hmminfer.fit`; by default adaptive importance sampling,
-        for problems without fields.
+    n, draws, seed, progress : simulated data sets, posterior draws, seed, progress bar.
+    noise_factor : multiplies the sd the posterior assumes; anything but 1 must fail (0.7 is the negative control).
+    posterior : (problem, seed) -> named independent draws, for example by :func:`hmminfer.fit`; the default is adaptive
+        importance sampling, for problems without fields.
     workers : processes.
     """
     std = _Standard(model)
     if posterior is None and any(isinstance(p, Field) for p in std.problem.free):
         raise HmmInferError(
-            "The default sampler of sbc() does not do fields; give posterior=, a function (problem, seed) -> named draws."
+            "The default sampler of sbc() does not do fields; give posterior=, a function (problem, seed) -> draws."
         )
     rng = np.random.default_rng(seed)
     bank = std.prior(rng, 1000)
@@ -847,10 +875,11 @@ def _one_rank(job: tuple) -> tuple[dict[str, int], float]:
 def _importance(
     std: _Standard, data: np.ndarray, bank: np.ndarray, y_bank: np.ndarray, draws: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Independent posterior draws u, their y, and Pareto k: population Monte Carlo with a mixture of t densities (Cappe et al. 2008).
+    """Independent posterior draws u, their y, and Pareto k: population Monte Carlo with a mixture of t densities
+    (Cappe et al. 2008).
 
-    Components start at modes reached from the best prior draws, with the Gauss-Newton covariance; their images under theta -> -theta
-    are added; three rounds of weighted draws move and reshape them, and the last one is resampled.
+    Components start at modes reached from the best prior draws, with the Gauss-Newton covariance; their images under
+    theta -> -theta are added; three rounds of weighted draws move and reshape them, and the last one is resampled.
     """
     prior = [p for p in std.problem.free if p.axial]
     axial = np.zeros(std.size, bool)

@@ -1,6 +1,6 @@
 """Figures of a result, drawn with matplotlib: the one to show, and those to judge the sampling by.
 
-    posterior_figure(tree, model)   the angle, data against predictions, the inferred microstructure to scale, prior and posterior
+    posterior_figure(tree, model)   the angle, data against predictions, microstructure to scale, prior and posterior
     trace_figure, rank_figure, predictive_figure, prior_posterior_figure (tree)
 
 Colours are those of Okabe & Ito: posterior blue, data vermilion, prior grey; later modes and chains green and purple.
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .diagnostics import SHARE, _axial_mode, _centred, _entries, _hdi, _mode_of, _rows
+from .diagnostics import SHARE, _axial_mode, _centred, _entries, _hdi, _mode_of, _rows, _values
 from .parameters import Field
 
 BLUE, DATA, PRIOR, GREEN, PURPLE, ORANGE, SKY = (
@@ -28,11 +28,23 @@ BLUE, DATA, PRIOR, GREEN, PURPLE, ORANGE, SKY = (
     "#56B4E9",
 )
 CYCLE = (BLUE, GREEN, PURPLE, ORANGE, SKY, DATA)
-STYLE = {
-    "font.size": 9, "axes.titlesize": 9.5, "axes.titlelocation": "left", "axes.labelsize": 9, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.linewidth": 0.7, "xtick.major.width": 0.7, "ytick.major.width": 0.7, "xtick.labelsize": 8, "ytick.labelsize": 8, "legend.fontsize": 8,
-    "legend.frameon": False, "lines.linewidth": 1.3, "figure.dpi": 110,
-}  # fmt: skip
+STYLE: Any = {
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.3,
+    "figure.dpi": 110,
+}
 
 
 def _figure(width: float, height: float) -> Any:
@@ -66,17 +78,19 @@ def _label(name: str, attrs: Any, short: bool = False) -> str:
 def _fixed(tree: xr.DataTree, name: str) -> np.ndarray | None:
     """Draws (all,) of a parameter, or its fixed value, or None."""
     if name in tree["posterior"]:
-        return tree["posterior"][name].values.reshape(-1)
+        return _values(tree, "posterior", name).reshape(-1)
     held = json.loads(tree.attrs.get("fixed", "{}"))
     return np.array([float(held[name])]) if name in held and np.ndim(held[name]) == 0 else None
 
 
-# ------------------------------------------------------------------------------------------------------- the figure to show
+# --------------------------------------------------------------------------------------------------- the figure to show
 
 
 @_styled
 def posterior_figure(tree: xr.DataTree, model: Any) -> Any:
-    """(a) fibre orientation, (b) data against predictions, (c) inferred microstructure to scale, (d) prior and posterior."""
+    """(a) fibre orientation, (b) data against predictions, (c) inferred microstructure to scale, (d) prior and
+    posterior.
+    """
     figure = _figure(13.0, 7.6)
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08, wspace=0.03, hspace=0.05)
     grid = figure.add_gridspec(2, 3, width_ratios=(1.0, 1.0, 1.05))
@@ -156,13 +170,13 @@ def _angles(ax: Any, tree: xr.DataTree, model: Any) -> None:
     if nominal or not few:
         ax.legend(loc="center" if few and len(texts) == 2 else "best", fontsize=8 if len(texts) < 7 else 6)
     ax.set_ylim(-0.08 * peak if few else None, 1.2 * peak)
-    ax.margins(x=0.22 if few and len(texts) > 1 else 0.05)
+    ax.margins(x=0.3 if few and len(texts) > 1 else 0.05)
     ax.locator_params(axis="y", nbins=6)
     ax.set(xlabel="fibre angle to the load (deg); bars: 89 % intervals", ylabel="density (1/deg)")
 
 
 def _degrees(angle: float) -> str:
-    return f"{angle:.1f}°".replace("-", "−")
+    return f"{angle:.1f}°".replace("-", "\N{MINUS SIGN}")
 
 
 def _nominal(model: Any) -> list[float]:
@@ -182,10 +196,8 @@ def _off_axis(ax: Any, tree: xr.DataTree, model: Any) -> None:
 
     curves = models.get(model.name).moduli(**{k: model.about[k] for k in ("packing", "cell", "refine")})
     e = curves.predict(tree, draws=150, progress=False)["youngs_modulus"]
-    angle, low, middle, high = (
-        e["angle"].values,
-        *np.quantile(e.values, [0.5 - SHARE / 2, 0.5, 0.5 + SHARE / 2], axis=0),
-    )
+    angle = e["angle"].values
+    low, middle, high = np.quantile(e.values, [0.5 - SHARE / 2, 0.5, 0.5 + SHARE / 2], axis=0)
     ax.fill_between(angle, low, high, color=BLUE, alpha=0.25, lw=0)
     ax.plot(angle, middle, color=BLUE, label="posterior, 89 % band")
     table = model.table
@@ -202,7 +214,7 @@ def _off_axis(ax: Any, tree: xr.DataTree, model: Any) -> None:
         if specimen not in hidden or name not in tree["posterior"]:
             ax.errorbar(abs(at), table.value[i], table.sd[i], label=first.pop("known", None), **style)
             continue
-        x = tree["posterior"][name].values
+        x = _values(tree, "posterior", name)
         mode = _axial_mode(x[_mode_of(x) == 0], x.size)
         ax.plot(abs(at), table.value[i], "o", mfc="white", color=DATA, ms=5, zorder=3, label=first.pop("nominal", None))
         ax.errorbar(abs(mode.mean), table.value[i], table.sd[i], mode.sd, label=first.pop("hidden", None), **style)
@@ -260,7 +272,7 @@ def _scores(ax: Any, tree: xr.DataTree) -> None:
     ax.hist(z, bins=np.linspace(-reach, reach, 25), density=True, color=BLUE, alpha=0.35, label=f"{len(z)} rows")
     x = np.linspace(-reach, reach, 200)
     ax.plot(x, np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), color="black", lw=1.0, label="standard normal")
-    ax.set(xlabel="(measured − predicted) / predictive sd", ylabel="density")
+    ax.set(xlabel="(measured - predicted) / predictive sd", ylabel="density")
     ax.set_title("residuals")
     ax.legend(loc="upper right")
 
@@ -270,7 +282,7 @@ def _against(ax: Any, tree: xr.DataTree) -> None:
     observed = tree["observed_data"].to_dataset()
     units = set()
     for colour, (name, v) in zip(CYCLE, ((n, v) for n, v in observed.data_vars.items() if v.size > 3), strict=False):
-        drawn = tree["posterior_predictive"][name].values.reshape(-1, v.size)
+        drawn = _values(tree, "posterior_predictive", name).reshape(-1, v.size)
         ax.plot(
             drawn.mean(axis=0), v.values, "o", ms=3, alpha=0.7, color=colour, mew=0, label=str(name).replace("_", " ")
         )
@@ -290,11 +302,11 @@ def _residual_map(ax: Any, tree: xr.DataTree, model: Any) -> None:
     local = [
         n for n, v in observed.data_vars.items() if f"{n}_x" in v.coords and np.isfinite(v[f"{n}_x"].values).all()
     ][:2]
-    (x0, y0), (x1, y1) = model.scene["plate"].box
+    (x0, y0), (_, y1) = model.scene["plate"].box
     shift, points = 1.55 * (y1 - y0), None
     for k, name in enumerate(local):
         v = observed[name]
-        drawn = tree["posterior_predictive"][name].values.reshape(-1, v.size)
+        drawn = _values(tree, "posterior_predictive", name).reshape(-1, v.size)
         z = (v.values - drawn.mean(axis=0)) / drawn.std(axis=0)
         _outline(ax, model, -k * shift)
         points = ax.scatter(
@@ -310,7 +322,7 @@ def _residual_map(ax: Any, tree: xr.DataTree, model: Any) -> None:
         )
         ax.text(x0, y1 - k * shift + 0.06 * shift, str(name).replace("_", " "), fontsize=8)
     if points is not None:
-        ax.figure.colorbar(points, ax=ax, label="(measured − predicted) / sd", shrink=0.7, fraction=0.05)
+        ax.figure.colorbar(points, ax=ax, label="(measured - predicted) / sd", shrink=0.7, fraction=0.05)
     ax.set(aspect="equal", yticks=[], xlabel="x (mm)")
     ax.spines["left"].set_visible(False)
     ax.set_title("residuals over the plate", pad=14)
@@ -328,11 +340,13 @@ def _outline(ax: Any, model: Any, shift: float = 0.0) -> None:
         )
 
 
-# ----------------------------------------------------------------------------------------------------- inferred microstructure
+# ---------------------------------------------------------------------------------------------- inferred microstructure
 
 
 def _section(ax: Any, tree: xr.DataTree, model: Any) -> None:
-    """Cross-section to scale: fibres of true radius r = sqrt(v_f A / pi), A the area of a cell; light rim: 89 % interval."""
+    """Cross-section to scale: fibres of true radius r = sqrt(v_f A / pi), A the area of a cell; light rim: 89 %
+    interval.
+    """
     from matplotlib.patches import Circle
 
     v = _fixed(tree, "volume_fraction")
@@ -435,7 +449,7 @@ def _fibres(ax: Any, zone: Any, angle: float, spacing: float, colour: str) -> No
     along, across, reach = np.array([math.cos(a), math.sin(a)]), np.array([-math.sin(a), math.cos(a)]), math.hypot(w, h)
     offsets = np.arange(-reach, reach, spacing)[:, None] * across + np.array([x + w / 2, y + h / 2])
     lines = LineCollection(
-        np.stack([offsets - reach * along, offsets + reach * along], axis=1), colors=colour, lw=1.1, alpha=0.8
+        list(np.stack([offsets - reach * along, offsets + reach * along], axis=1)), colors=colour, lw=1.1, alpha=0.8
     )
     ax.add_collection(lines, autolim=False)
     lines.set_clip_path(zone)
@@ -450,10 +464,10 @@ def _orientation_maps(ax: Any, ax_sd: Any, tree: xr.DataTree, model: Any, p: Fie
     gx, gy = np.linspace(x0, x1, 81), np.linspace(y0, y1, 41)
     points = np.stack(np.meshgrid(gx, gy), axis=-1).reshape(-1, 2)
     phi, _ = field_basis(points, plate.box, int(s["field_x"]), int(s["field_y"]))
-    beta = tree["posterior"][p.name].values.reshape(-1, p.length)
+    beta = _values(tree, "posterior", p.name).reshape(-1, p.length)
     base = _fixed(tree, "fibre_angle")
     pick = np.linspace(0, len(beta) - 1, min(300, len(beta))).astype(int)
-    t = np.radians(2.0 * np.broadcast_to(base, len(beta))[pick, None]) + beta[pick] @ phi.T
+    t = np.radians(2.0 * np.broadcast_to(0.0 if base is None else base, len(beta))[pick, None]) + beta[pick] @ phi.T
     mean = np.angle(np.mean(np.exp(1j * t), axis=0))
     away = np.angle(np.exp(1j * (t - mean)))
     theta, sd = (0.5 * np.degrees(v).reshape(len(gy), len(gx)) for v in (mean, np.sqrt(np.mean(away**2, axis=0))))
@@ -478,14 +492,15 @@ def _orientation_maps(ax: Any, ax_sd: Any, tree: xr.DataTree, model: Any, p: Fie
     )
 
 
-# ----------------------------------------------------------------------------------------------------- judging the sampling
+# ------------------------------------------------------------------------------------------------- judging the sampling
 
 
 def _before_after(ax: Any, tree: xr.DataTree, name: str, x: np.ndarray, attrs: Any) -> None:
     """Prior and posterior densities of one number, each to its own height; 89 % interval as a bar."""
     prior = {n: v for n, v, _ in _entries(tree["prior"].to_dataset())}.get(name)
     values = np.concatenate([x.ravel(), prior.ravel()]) if prior is not None else x.ravel()
-    edges = np.linspace(*np.quantile(values, [0.002, 0.99 if prior is not None and values.min() > 0 else 0.998]), 45)
+    first, last = np.quantile(values, [0.002, 0.99 if prior is not None and values.min() > 0 else 0.998])
+    edges = np.linspace(first, last, 45)
     if prior is not None:
         height, _ = np.histogram(prior, edges[::2])
         ax.stairs(height / max(height.max(), 1), edges[::2], fill=True, color=PRIOR, alpha=0.45)
@@ -523,7 +538,9 @@ def prior_posterior_figure(tree: xr.DataTree) -> Any:
 
 @_styled
 def predictive_figure(tree: xr.DataTree) -> Any:
-    """Data against posterior predictive: row by row where they are few, measured against predicted and residuals where they are many."""
+    """Data against posterior predictive: row by row where they are few, measured against predicted and residuals where
+    they are many.
+    """
     figure = _figure(9.5, 3.6)
     few = len(list(_rows(tree))) <= 20
     left, right = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
@@ -541,7 +558,7 @@ def trace_figure(tree: xr.DataTree) -> Any:
     """Draws in order, one line for each chain; divergences as ticks below. Axial angles in degrees."""
     entries = list(_entries(tree["posterior"].to_dataset()))[:12]
     figure = _figure(9.5, 1.35 * len(entries) + 0.5)
-    bad = tree["sample_stats"]["diverging"].values if "diverging" in tree["sample_stats"] else None
+    bad = _values(tree, "sample_stats", "diverging") if "diverging" in tree["sample_stats"] else None
     axes = figure.subplots(len(entries), 2, width_ratios=(1, 3), squeeze=False)
     for (left, right), (name, x, attrs) in zip(axes, entries, strict=True):
         edges = np.linspace(x.min(), x.max(), 36)

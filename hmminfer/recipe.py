@@ -87,10 +87,10 @@ class Recipe:
     @cached_property
     def problem(self) -> Problem:
         """The model, data, priors and noise, settled."""
-        from .inference import Problem
-
         models.get(self.model)  # an unknown model is said before its data are read
         model = self._experiment(self._name).model(self.raw, dict(self.options), **dict(self.settings))
+        from .inference import Problem  # takes seconds: mistakes above come at once
+
         return Problem.of(model, **self.choices)
 
     @property

@@ -1,0 +1,212 @@
+"""Bad input, as the issue lists it: one clear sentence names the thing and the remedy, and nothing is lost."""
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import hmminfer as hm
+from hmminfer import recipe, runs
+from hmminfer.cli import app
+
+COUPONS = '# experiment = "coupons"\nquantity,specimen,angle [deg],value,unit,sd\n'
+PLATE = '# experiment = "plate"\nquantity,x [mm],y [mm],value,unit,sd\n'
+GOOD = COUPONS + "youngs_modulus,A,10,140,GPa,4\n"
+
+
+def refused(*args, code=1):
+    """What a command that must fail says on stderr."""
+    result = CliRunner().invoke(app, [str(a) for a in args])
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    assert isinstance(result.exception, SystemExit)
+    assert result.stderr.startswith("Error: ")
+    return result.stderr
+
+
+FIT = ("fit", "fibre_composite")
+PREDICT = ("predict", "fibre_composite")
+
+# what is asked -> what the sentence must hold: the thing, and the nearest name or the remedy
+CASES = {
+    "unknown model": (("fit", "fiber_composite"), "model 'fiber_composite'", "Did you mean 'fibre_composite'?"),
+    "no model": (("fit",), "No model", "hmminfer fit fibre_composite"),
+    "model to predict": (("predict", "fibre"), "model 'fibre'", "fibre_composite"),
+    "model of a template": (("template", "fibre_composit"), "fibre_composit'", "Did you mean 'fibre_composite'?"),
+    "unknown dataset": ((*FIT, "--dataset", "raghavan_mesh"), "dataset", "Did you mean 'raghavan_meshii'?"),
+    "dataset to show": (("datasets", "plate"), "dataset 'plate'", "Did you mean 'plate_dic'?"),
+    "unknown experiment": ((*FIT, "--experiment", "coupon"), "experiment 'coupon'", "Did you mean 'coupons'?"),
+    "data of another experiment": ((*FIT, "--experiment", "plate", "--dataset", "wwfe_laminae"), "'coupons'", "plate"),
+    "no such file": ((*FIT, "--data", "nowhere.csv"), "no file 'nowhere.csv'", "check its name"),
+    "unknown setting": ((*FIT, "--set", "temperatur=463 K"), "'temperatur'", "Did you mean 'temperature'?"),
+    "setting without value": ((*FIT, "--set", "temperature"), "'temperature'", "--set name=value"),
+    "temperature not in data": ((*FIT, "--set", "temperature=300 K"), "300 K", "295"),
+    "unknown parameter, fixed": ((*FIT, "--fix", "volume_frction=0.6"), "'volume_frction'", "'volume_fraction'"),
+    "unknown parameter, prior": ((*FIT, "--prior", "matrix_modul=Normal(4, 1)"), "'matrix_modul'", "'matrix_modulus'"),
+    "unknown prior": ((*FIT, "--prior", "matrix_modulus=LogNorm(4, 1)"), "'LogNorm'", "Did you mean 'LogNormal'?"),
+    "prior with bad numbers": ((*FIT, "--prior", "matrix_modulus=LogNormal(-4, 1)"), "LogNormal", "positive median"),
+    "prior of an angle": ((*FIT, "--prior", "fibre_angle=Normal(10, 1)"), "'fibre_angle'", "Axial"),
+    "fixed and with prior": (
+        (*FIT, "--fix", "matrix_modulus=4", "--prior", "matrix_modulus=LogNormal(4, 1)"), "matrix_modulus", "choose",
+    ),
+    "unknown unit": ((*FIT, "--fix", "matrix_modulus=3.5 Gpa"), "unit 'Gpa'", "Did you mean 'GPa'?"),
+    "unit of another kind": ((*FIT, "--fix", "matrix_modulus=3.5 mm"), "'mm'", "GPa"),
+    "outside the support, fixed": ((*FIT, "--fix", "volume_fraction=1.2"), "'volume_fraction' = 1.2", "[0.01, 0.9]"),
+    "outside the support, predicted": ((*PREDICT, "--set", "volume_fraction=-0.1"), "-0.1", "give a value inside"),
+    "not a number": ((*FIT, "--fix", "volume_fraction=nan"), "'nan'", "not a number"),
+    "negative noise": ((*FIT, "--noise", "-3%"), "noise of youngs_modulus", "positive"),
+    "negative noise of a quantity": ((*FIT, "--noise", "shear_modulus=-1 GPa"), "noise of shear_modulus", "positive"),
+    "noise of an unknown quantity": ((*FIT, "--noise", "young_modulus=1 GPa"), "'young_modulus'", "'youngs_modulus'"),
+    "noise that is no noise": ((*FIT, "--noise", "a lot"), "'a lot'", "'infer'"),
+    "unknown discrepancy": ((*FIT, "--discrepancy", "extr", "--draws", "0"), "'extr'", "Did you mean 'extra'?"),
+    "unknown sampler": ((*FIT, "--sampler", "nut", "--quiet"), "sampler 'nut'", "Did you mean 'nuts'?"),
+    "negative draws": ((*FIT, "--draws", "-5", "--quiet"), "draws is -5", "at least 1"),
+    "unknown cell": ((*FIT, "--cell", "ful"), "cell 'ful'", "Did you mean 'full'?"),
+    "unknown packing": ((*FIT, "--packing", "hexagon"), "'hexagon'", "Did you mean 'hexagonal'?"),
+    "unknown prediction": ((*PREDICT, "--what", "modul"), "prediction 'modul'", "Did you mean 'moduli'?"),
+    "setting of a prediction": ((*PREDICT, "--what", "fields", "--set", "lenght=10 mm"), "'lenght'", "'length'"),
+    "length that is none": ((*PREDICT, "--what", "fields", "--set", "length=10 GPa"), "'length'", "mm"),
+    "no solution": (
+        (*PREDICT, "--set", "fibre_axial_modulus=1", "--set", "fibre_transverse_modulus=900"),
+        "no solution because of", "nearer to its prior",
+    ),
+    "prior outside the support": ((*FIT, "--prior", "matrix_poisson=Uniform(0.6, 0.7)"), "'matrix_poisson'", "[0, 0.49]"),
+    "no start has a solution": (
+        (*FIT, "--prior", "fibre_axial_modulus=LogNormal(1, 0.01)", "--fix", "fibre_transverse_modulus=900"),
+        "could not be solved", "priors",
+    ),
+    "output of no known kind": ((*PREDICT, "--output", "p.xlsx"), "'p.xlsx'", ".nc or .csv"),
+    "no such run": (("report", "no_run"), "no run 'no_run'", "hmminfer fit"),
+    "no such run to extend": (("extend", "no_run"), "no run 'no_run'", "hmminfer fit"),
+    "no such run file": (("fit", "--run", "no_run.toml"), "no_run.toml", "run.toml of a run"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_mistake_is_one_sentence(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    args, thing, remedy = CASES[case]
+    said = refused(*args)
+    assert thing in said
+    assert remedy in said
+    assert list(tmp_path.iterdir()) == []  # nothing is left behind
+
+
+BAD_DATA = {
+    "not a number": (COUPONS + "youngs_modulus,A,10,nan,GPa,4\n", "Line 3", "not finite"),
+    "text": (COUPONS + "youngs_modulus,A,10,stiff,GPa,4\n", "'stiff'", "use digits"),
+    "missing column": ("quantity,specimen,angle [deg],value,sd\nyoungs_modulus,A,10,140,4\n", "'unit'", "add it"),
+    "unknown column": (GOOD.replace("specimen", "specimn"), "'specimn'", "Did you mean 'specimen'?"),
+    "unknown quantity": (GOOD.replace("youngs_m", "young_m"), "'young_modulus'", "Did you mean 'youngs_modulus'?"),
+    "unknown unit": (GOOD.replace("GPa", "Gpa"), "'Gpa'", "Did you mean 'GPa'?"),
+    "wrong unit": (GOOD.replace("GPa", "mm"), "'mm'", "GPa"),
+    "negative sd": (GOOD.replace(",4\n", ",-4\n"), "sd is -4", "positive"),
+    "no sd": (GOOD.replace(",4\n", ",\n"), "no sd", "'infer'"),
+    "cells too many": (GOOD.replace(",4\n", ",4,5,6\n"), "line 3", "6 columns"),
+    "empty cell": (GOOD.replace("A,10,", "A,,"), "'angle'", "fill it in"),
+    "no rows": (COUPONS, "no rows", "add one row"),
+    "nothing": ("", "is empty", "template"),
+    "outside the plate": (PLATE + "displacement_x,500,5,10,um,1\n", "outside the plate", "Correct the points"),
+    "unknown experiment": (PLATE.replace('"plate"', '"plat"') + "force,,,9,N,1\n", "'plat'", "Did you mean 'plate'?"),
+    "known fibre outside support": ("# volume_fraction = 3\n" + GOOD, "'volume_fraction'", "give a value inside"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_DATA)
+def test_bad_data_are_named_with_their_line(case, tmp_path):
+    text, thing, remedy = BAD_DATA[case]
+    (tmp_path / "my.csv").write_text(text)
+    said = refused(*FIT, "--data", tmp_path / "my.csv", "--output", tmp_path / "out")
+    assert thing in said
+    assert remedy in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_shapes_that_do_not_fit(coupons):
+    with pytest.raises(hm.HmmInferError, match=r"not one number or one for each of the 5 rows"):
+        hm.build(coupons, noise=np.ones(4))
+    with pytest.raises(hm.HmmInferError, match=r"noise of .* is nan"):
+        hm.build(coupons, noise=np.full(5, np.nan))
+    plate = hm.models.fibre_composite.plate_fields(5, 3, orientation="zones", zones=2, elements_x=8, elements_y=2)
+    with pytest.raises(hm.HmmInferError, match=r"'fibre_angle' needs 2 values, got shape \(3,\)"):
+        plate.predict(fibre_angle=[1.0, 2.0, 3.0])
+
+
+def test_results_are_never_overwritten(tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "notes.txt").write_text("mine")
+    for args in ((*FIT, "--output", kept), (*FIT, "--output", kept / "notes.txt")):
+        said = refused(*args)
+        assert "exists already" in said
+        assert "choose another --output" in said
+    (tmp_path / "p.csv").write_text("mine")
+    for args in (
+        (*PREDICT, "--output", tmp_path / "p.csv"),
+        ("template", "fibre_composite", "--output", tmp_path / "p.csv"),
+    ):
+        assert "exists already and is not overwritten" in refused(*args)
+    assert (kept / "notes.txt").read_text() == (tmp_path / "p.csv").read_text() == "mine"
+    with pytest.raises(hm.HmmInferError, match="exists already"):
+        runs.run(recipe.Recipe("fibre_composite"), kept)
+
+
+def test_no_start_with_a_solution(coupons, monkeypatch):
+    """The search for modes says so when every prior draw fails, with an example of what was tried."""
+    from hmminfer.inference import Compiled, Problem
+
+    monkeypatch.setattr(Compiled, "__init__", lambda self, problem: setattr(self, "problem", problem))
+    monkeypatch.setattr(Compiled, "__call__", lambda self, x: (-np.inf, np.zeros_like(x)))
+    with pytest.raises(hm.HmmInferError, match=r"No start has a solution.*matrix_modulus.*Widen or move the priors"):
+        Compiled(Problem.of(coupons)).modes(0)
+
+
+def test_an_interrupt_before_the_first_draw_leaves_nothing(tmp_path, monkeypatch):
+    from hmminfer import inference
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inference, "fit", interrupted)
+    result = CliRunner().invoke(app, [*FIT, "--quiet", "--output", str(tmp_path / "out")])
+    assert result.exit_code == 130
+    assert "Interrupted: nothing was drawn yet" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_stopped_before_its_first_draw_says_how_to_repeat_it(tmp_path):
+    recipe.Recipe("fibre_composite", seed=1).write(tmp_path)
+    (tmp_path / "draws.zarr").mkdir()
+    said = refused("report", tmp_path)
+    assert "stopped before its first draw" in said
+    assert f"--run {tmp_path / 'run.toml'}" in said
+
+
+def test_files_that_are_no_results(tmp_path):
+    (tmp_path / "posterior.nc").write_text("no")
+    assert "cannot be read as a result" in refused("report", tmp_path)
+    assert "no file" not in refused("report", tmp_path / "posterior.nc")
+    (tmp_path / "empty").mkdir()
+    assert "holds no posterior.nc" in refused("report", tmp_path / "empty")
+
+
+def test_bad_run_files(tmp_path):
+    file = tmp_path / "run.toml"
+    for text, words in {
+        'model = "fibre_composite"\ndraw = 3': ("'draw'", "Did you mean 'draws'?"),
+        "model = fibre": ("not valid TOML", "correct that line"),
+        "draws = 3": ("names no model", "add a line"),
+        'model = "fibre_composite"\nseed = "x"\nsampler = 3': ("sampler", "nuts"),
+    }.items():
+        file.write_text(text)
+        said = refused("fit", "--run", file, "--quiet", "--output", tmp_path / "out")
+        assert all(word in said for word in words), said
+    file.write_text('model = "fibre_composite"')
+    assert "leave the other choices out" in refused("fit", "--run", file, "--draws", "5")
+
+
+@pytest.mark.parametrize("args", [("ft",), ("fit", "fibre_composite", "--drawz", "3"), ("extend",)])
+def test_wrong_usage_is_explained(args):
+    result = CliRunner().invoke(app, list(args))
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+    assert "Usage" in result.stderr
