@@ -20,7 +20,6 @@ import numpy as np
 from .kernel import Code, Kernel
 from .native import specialise
 
-
 # The templates below are compiled with these names bound to the parts being composed (see native.specialise).
 law_forward = law_pullback = macro_forward = macro_pullback = None
 law_end = n_data = law_state = state_end = 0

@@ -1,7 +1,6 @@
-"""Figures of a result, drawn with matplotlib: the one to show, and those to judge the sampling by.
+"""The figure of a result that one shows, drawn with matplotlib.
 
     posterior_figure(tree, model)   the angle, data against predictions, microstructure to scale, prior and posterior
-    trace_figure, rank_figure, predictive_figure, prior_posterior_figure (tree)
 
 Colours are those of Okabe & Ito: posterior blue, data vermilion, prior grey; later modes and chains green and purple.
 """
@@ -15,7 +14,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .diagnostics import SHARE, _axial_mode, _centred, _entries, _hdi, _mode_of, _rows, _values
+from .axial import SHARE, axial_mode, centred, interval, mode_of
+from .diagnostics import measured_rows, named_entries, values_of
 from .parameters import Field
 
 BLUE, DATA, PRIOR, GREEN, PURPLE, ORANGE, SKY = (
@@ -47,14 +47,14 @@ STYLE: Any = {
 }
 
 
-def _figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
     import matplotlib.pyplot  # noqa: F401  (lets notebooks display figures)
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _styled(draw: Any) -> Any:
+def styled(draw: Any) -> Any:
     """Run a figure function under STYLE."""
     from functools import wraps
 
@@ -68,7 +68,7 @@ def _styled(draw: Any) -> Any:
     return styled
 
 
-def _label(name: str, attrs: Any, short: bool = False) -> str:
+def label_of(name: str, attrs: Any, short: bool = False) -> str:
     index = name[name.index("[") :] if "[" in name else ""
     symbol = f"${attrs['symbol']}$ {index}".strip() if attrs.get("symbol") else name.replace("_", " ")
     text = symbol if short or not attrs.get("symbol") else f"{name.replace('_', ' ')} {f'${attrs["symbol"]}$'}"
@@ -78,7 +78,7 @@ def _label(name: str, attrs: Any, short: bool = False) -> str:
 def _fixed(tree: xr.DataTree, name: str) -> np.ndarray | None:
     """Draws (all,) of a parameter, or its fixed value, or None."""
     if name in tree["posterior"]:
-        return _values(tree, "posterior", name).reshape(-1)
+        return values_of(tree, "posterior", name).reshape(-1)
     held = json.loads(tree.attrs.get("fixed", "{}"))
     return np.array([float(held[name])]) if name in held and np.ndim(held[name]) == 0 else None
 
@@ -86,12 +86,12 @@ def _fixed(tree: xr.DataTree, name: str) -> np.ndarray | None:
 # --------------------------------------------------------------------------------------------------- the figure to show
 
 
-@_styled
+@styled
 def posterior_figure(tree: xr.DataTree, model: Any) -> Any:
     """(a) fibre orientation, (b) data against predictions, (c) inferred microstructure to scale, (d) prior and
     posterior.
     """
-    figure = _figure(13.0, 7.6)
+    figure = new_figure(13.0, 7.6)
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08, wspace=0.03, hspace=0.05)
     grid = figure.add_gridspec(2, 3, width_ratios=(1.0, 1.0, 1.05))
     top = [figure.add_subplot(grid[0, i]) for i in range(3)]
@@ -104,20 +104,20 @@ def posterior_figure(tree: xr.DataTree, model: Any) -> Any:
         _body(body, tree, model)
     if model.experiment == "coupons" and "youngs_modulus" in tree["observed_data"]:
         _off_axis(top[1], tree, model)
-        _ratios(top[2], tree)
-    elif "plate" in model.scene and len(list(_rows(tree))) > 12:
-        _against(top[1], tree)
+        ratios(top[2], tree)
+    elif "plate" in model.scene and len(list(measured_rows(tree))) > 12:
+        against(top[1], tree)
         _residual_map(top[2], tree, model)
     else:
-        _ratios(top[1], tree)
-        _scores(top[2], tree)
+        ratios(top[1], tree)
+        scores(top[2], tree)
     _section(section, tree, model)
-    entries = [e for e in _entries(tree["posterior"].to_dataset()) if not e[2]["axial"]][:9]
+    entries = [e for e in named_entries(tree["posterior"].to_dataset()) if not e[2]["axial"]][:9]
     columns = 2 if len(entries) <= 6 else 3
     inner = grid[1, 2].subgridspec(max(1, math.ceil(len(entries) / columns)), columns, hspace=0.1)
     small = [figure.add_subplot(inner[i // columns, i % columns]) for i in range(len(entries))]
     for ax, (name, x, attrs) in zip(small, entries, strict=True):
-        _before_after(ax, tree, name, x, attrs)
+        before_after(ax, tree, name, x, attrs)
     if small:
         small[0].set_title("(d) prior (grey) and posterior (blue)")
     return figure
@@ -125,7 +125,7 @@ def posterior_figure(tree: xr.DataTree, model: Any) -> Any:
 
 def _angles(ax: Any, tree: xr.DataTree, model: Any) -> None:
     """Histograms of the axial angles, each mode with its mean, sd and 89 % interval; the nominal angle as a line."""
-    entries = [e for e in _entries(tree["posterior"].to_dataset()) if e[2]["axial"]]
+    entries = [e for e in named_entries(tree["posterior"].to_dataset()) if e[2]["axial"]]
     ax.set_title("(a) fibre orientation")
     if not entries:
         ax.text(0.5, 0.5, "no angle is inferred", ha="center", va="center", transform=ax.transAxes)
@@ -134,11 +134,11 @@ def _angles(ax: Any, tree: xr.DataTree, model: Any) -> None:
     colours = iter(CYCLE * 20)
     peak, texts = 0.0, []
     for name, x, _ in entries:
-        label = _mode_of(x)
+        label = mode_of(x)
         for k in range(label.max() + 1):
             inside = x[label == k]
-            mode, colour = _axial_mode(inside, x.size), next(colours)
-            away, mean = _centred(inside)
+            mode, colour = axial_mode(inside, x.size), next(colours)
+            away, mean = centred(inside)
             shown = mean + away
             height, edges = np.histogram(shown, bins=int(np.clip(0.8 * np.sqrt(inside.size), 12, 30)))
             height = height / x.size / np.diff(edges)
@@ -214,8 +214,8 @@ def _off_axis(ax: Any, tree: xr.DataTree, model: Any) -> None:
         if specimen not in hidden or name not in tree["posterior"]:
             ax.errorbar(abs(at), table.value[i], table.sd[i], label=first.pop("known", None), **style)
             continue
-        x = _values(tree, "posterior", name)
-        mode = _axial_mode(x[_mode_of(x) == 0], x.size)
+        x = values_of(tree, "posterior", name)
+        mode = axial_mode(x[mode_of(x) == 0], x.size)
         ax.plot(abs(at), table.value[i], "o", mfc="white", color=DATA, ms=5, zorder=3, label=first.pop("nominal", None))
         ax.errorbar(abs(mode.mean), table.value[i], table.sd[i], mode.sd, label=first.pop("hidden", None), **style)
     ax.set(
@@ -239,13 +239,13 @@ def _plain_log(axis: Any, limits: tuple[float, float]) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def _ratios(ax: Any, tree: xr.DataTree, limit: int = 20) -> None:
+def ratios(ax: Any, tree: xr.DataTree, limit: int = 20) -> None:
     """Predictive mean and 89 % interval over the measured value, row by row, with the noise around 1."""
-    rows = list(_rows(tree))[:limit]
+    rows = list(measured_rows(tree))[:limit]
     for i, (_, y, sd, _, drawn, _) in enumerate(rows):
         scale = abs(y) or 1.0
         centre = (drawn - y) / scale * 100.0
-        low, high = _hdi(centre)
+        low, high = interval(centre)
         ax.plot(
             [-100 * sd / scale, 100 * sd / scale],
             [i, i],
@@ -265,9 +265,9 @@ def _ratios(ax: Any, tree: xr.DataTree, limit: int = 20) -> None:
     ax.legend(loc="upper center", ncols=2, columnspacing=1.0, handlelength=1.3)
 
 
-def _scores(ax: Any, tree: xr.DataTree) -> None:
+def scores(ax: Any, tree: xr.DataTree) -> None:
     """Histogram of z = (measured - predictive mean) / predictive sd over the rows, with the standard normal."""
-    z = np.array([(y - drawn.mean()) / drawn.std() for _, y, _, _, drawn, _ in _rows(tree)])
+    z = np.array([(y - drawn.mean()) / drawn.std() for _, y, _, _, drawn, _ in measured_rows(tree)])
     reach = max(4.0, float(np.abs(z).max()) + 0.3)
     ax.hist(z, bins=np.linspace(-reach, reach, 25), density=True, color=BLUE, alpha=0.35, label=f"{len(z)} rows")
     x = np.linspace(-reach, reach, 200)
@@ -277,12 +277,12 @@ def _scores(ax: Any, tree: xr.DataTree) -> None:
     ax.legend(loc="upper right")
 
 
-def _against(ax: Any, tree: xr.DataTree) -> None:
+def against(ax: Any, tree: xr.DataTree) -> None:
     """Measured against predicted; quantities of few rows are left to the table."""
     observed = tree["observed_data"].to_dataset()
     units = set()
     for colour, (name, v) in zip(CYCLE, ((n, v) for n, v in observed.data_vars.items() if v.size > 3), strict=False):
-        drawn = _values(tree, "posterior_predictive", name).reshape(-1, v.size)
+        drawn = values_of(tree, "posterior_predictive", name).reshape(-1, v.size)
         ax.plot(
             drawn.mean(axis=0), v.values, "o", ms=3, alpha=0.7, color=colour, mew=0, label=str(name).replace("_", " ")
         )
@@ -306,7 +306,7 @@ def _residual_map(ax: Any, tree: xr.DataTree, model: Any) -> None:
     shift, points = 1.55 * (y1 - y0), None
     for k, name in enumerate(local):
         v = observed[name]
-        drawn = _values(tree, "posterior_predictive", name).reshape(-1, v.size)
+        drawn = values_of(tree, "posterior_predictive", name).reshape(-1, v.size)
         z = (v.values - drawn.mean(axis=0)) / drawn.std(axis=0)
         _outline(ax, model, -k * shift)
         points = ax.scatter(
@@ -358,7 +358,7 @@ def _section(ax: Any, tree: xr.DataTree, model: Any) -> None:
         return
     row = math.sqrt(3.0) / 2.0 if packing == "hexagonal" else 1.0
     radius = lambda f: math.sqrt(f * row / math.pi)  # noqa: E731  (spacing 1, one fibre per area ``row``)
-    low, high = _hdi(v) if v.size > 1 else (v[0], v[0])
+    low, high = interval(v) if v.size > 1 else (v[0], v[0])
     width, height = 5.0, 3.2
     ax.add_patch(_box(0, 0, width, height, fc="#F3E3C3", ec="none"))
     frame = _box(0, 0, width, height, fc="none", ec="0.3", lw=0.9, zorder=4)
@@ -400,14 +400,14 @@ def _body(ax: Any, tree: xr.DataTree, model: Any) -> None:
             cases.append(
                 (
                     "one angle for each zone",
-                    [_axial_mode(v.values[..., i], v[..., i].size).mean for i in range(v.shape[2])],
+                    [axial_mode(v.values[..., i], v[..., i].size).mean for i in range(v.shape[2])],
                     BLUE,
                 )
             )
         elif v.attrs.get("axial"):
-            label = _mode_of(v.values)
+            label = mode_of(v.values)
             for k in range(label.max() + 1):
-                mode = _axial_mode(v.values[label == k], v.size)
+                mode = axial_mode(v.values[label == k], v.size)
                 which = "" if len(cases) == 0 and label.max() == 0 else f"{str(name).replace('_', ' ')}: "
                 share = f", {mode.share:.0%} of the draws".replace("%", " %") if label.max() else ""
                 cases.append(
@@ -464,7 +464,7 @@ def _orientation_maps(ax: Any, ax_sd: Any, tree: xr.DataTree, model: Any, p: Fie
     gx, gy = np.linspace(x0, x1, 81), np.linspace(y0, y1, 41)
     points = np.stack(np.meshgrid(gx, gy), axis=-1).reshape(-1, 2)
     phi, _ = field_basis(points, plate.box, int(s["field_x"]), int(s["field_y"]))
-    beta = _values(tree, "posterior", p.name).reshape(-1, p.length)
+    beta = values_of(tree, "posterior", p.name).reshape(-1, p.length)
     base = _fixed(tree, "fibre_angle")
     pick = np.linspace(0, len(beta) - 1, min(300, len(beta))).astype(int)
     t = np.radians(2.0 * np.broadcast_to(0.0 if base is None else base, len(beta))[pick, None]) + beta[pick] @ phi.T
@@ -492,12 +492,9 @@ def _orientation_maps(ax: Any, ax_sd: Any, tree: xr.DataTree, model: Any, p: Fie
     )
 
 
-# ------------------------------------------------------------------------------------------------- judging the sampling
-
-
-def _before_after(ax: Any, tree: xr.DataTree, name: str, x: np.ndarray, attrs: Any) -> None:
+def before_after(ax: Any, tree: xr.DataTree, name: str, x: np.ndarray, attrs: Any) -> None:
     """Prior and posterior densities of one number, each to its own height; 89 % interval as a bar."""
-    prior = {n: v for n, v, _ in _entries(tree["prior"].to_dataset())}.get(name)
+    prior = {n: v for n, v, _ in named_entries(tree["prior"].to_dataset())}.get(name)
     values = np.concatenate([x.ravel(), prior.ravel()]) if prior is not None else x.ravel()
     first, last = np.quantile(values, [0.002, 0.99 if prior is not None and values.min() > 0 else 0.998])
     edges = np.linspace(first, last, 45)
@@ -507,104 +504,11 @@ def _before_after(ax: Any, tree: xr.DataTree, name: str, x: np.ndarray, attrs: A
     fine = np.linspace(x.min(), x.max(), int(np.clip(0.8 * np.sqrt(x.size), 12, 40)))
     height, _ = np.histogram(x, fine)
     ax.stairs(height / height.max(), fine, fill=True, color=BLUE, alpha=0.55)
-    label = _mode_of(x) if attrs["axial"] else np.zeros(x.shape, int)
+    label = mode_of(x) if attrs["axial"] else np.zeros(x.shape, int)
     for k in range(label.max() + 1):
-        mode = _axial_mode(x[label == k], x.size) if attrs["axial"] else None
-        ax.plot((mode.low, mode.high) if mode else _hdi(x), [-0.07, -0.07], color=BLUE, lw=2.5, solid_capstyle="butt")
+        mode = axial_mode(x[label == k], x.size) if attrs["axial"] else None
+        ax.plot((mode.low, mode.high) if mode else interval(x), [-0.07, -0.07], color=BLUE, lw=2.5, solid_capstyle="butt")
     ax.set(yticks=[], ylim=(-0.14, 1.08))
     ax.spines["left"].set_visible(False)
-    ax.set_xlabel(_label(name, attrs, short=True), labelpad=1)
+    ax.set_xlabel(label_of(name, attrs, short=True), labelpad=1)
     ax.locator_params(axis="x", nbins=4)
-
-
-@_styled
-def prior_posterior_figure(tree: xr.DataTree) -> Any:
-    """Prior (grey) and posterior (blue) of every unknown."""
-    entries = list(_entries(tree["posterior"].to_dataset()))
-    columns = min(4, len(entries))
-    rows = math.ceil(len(entries) / columns)
-    figure = _figure(2.7 * columns, 1.9 * rows + 0.3)
-    for i, (name, x, attrs) in enumerate(entries):
-        ax = figure.add_subplot(rows, columns, i + 1)
-        _before_after(ax, tree, name, x, attrs)
-    figure.suptitle(
-        "Prior (grey) and posterior (blue), each to its own height; bars: 89 % intervals",
-        x=0.01,
-        ha="left",
-        fontsize=9.5,
-    )
-    return figure
-
-
-@_styled
-def predictive_figure(tree: xr.DataTree) -> Any:
-    """Data against posterior predictive: row by row where they are few, measured against predicted and residuals where
-    they are many.
-    """
-    figure = _figure(9.5, 3.6)
-    few = len(list(_rows(tree))) <= 20
-    left, right = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
-    if few:
-        _ratios(left, tree)
-    else:
-        _against(left, tree)
-        left.set_title("data against predictions")
-    _scores(right, tree)
-    return figure
-
-
-@_styled
-def trace_figure(tree: xr.DataTree) -> Any:
-    """Draws in order, one line for each chain; divergences as ticks below. Axial angles in degrees."""
-    entries = list(_entries(tree["posterior"].to_dataset()))[:12]
-    figure = _figure(9.5, 1.35 * len(entries) + 0.5)
-    bad = _values(tree, "sample_stats", "diverging") if "diverging" in tree["sample_stats"] else None
-    axes = figure.subplots(len(entries), 2, width_ratios=(1, 3), squeeze=False)
-    for (left, right), (name, x, attrs) in zip(axes, entries, strict=True):
-        edges = np.linspace(x.min(), x.max(), 36)
-        for c, chain in enumerate(x):
-            colour = CYCLE[c % 6]
-            left.stairs(np.histogram(chain, edges, density=True)[0], edges, color=colour, lw=0.9)
-            right.plot(chain, color=colour, lw=0.5, alpha=0.8)
-        if bad is not None and bad.any():
-            right.plot(
-                np.flatnonzero(bad.any(axis=0)), np.full(int(bad.any(axis=0).sum()), x.min()), "|", color="black", ms=7
-            )
-        left.set(yticks=[], xlabel=_label(name, attrs, short=True))
-        left.spines["left"].set_visible(False)
-        right.margins(x=0.005)
-    axes[-1, 1].set_xlabel("draw")
-    axes[0, 1].set_title(
-        f"{len(entries[0][1])} chains" + ("; ticks: divergences" if bad is not None and bad.any() else "")
-    )
-    return figure
-
-
-@_styled
-def rank_figure(tree: xr.DataTree) -> Any:
-    """Histograms of each chain's ranks among all draws: level when the chains agree. Axial angles through cos 2 theta.
-
-    The grey band holds 98 % of the bars of independent draws.
-    """
-    from scipy import stats
-
-    entries = list(_entries(tree["posterior"].to_dataset()))[:12]
-    columns = min(3, len(entries))
-    rows = math.ceil(len(entries) / columns)
-    figure = _figure(3.2 * columns, 1.9 * rows + 0.4)
-    for i, (name, x, attrs) in enumerate(entries):
-        ax = figure.add_subplot(rows, columns, i + 1)
-        v = np.cos(np.radians(2.0 * x)) if attrs["axial"] else x
-        rank = stats.rankdata(v).reshape(v.shape) - 0.5
-        bins = int(np.clip(v.shape[1] // 50, 5, 20))
-        low, high = stats.binom.ppf([0.01, 0.99], v.shape[1], 1.0 / bins) * bins / v.shape[1]
-        ax.axhspan(low, high, color=PRIOR, alpha=0.25, lw=0)
-        for c, chain in enumerate(rank):
-            count, edges = np.histogram(chain, bins, range=(0, rank.size))
-            ax.stairs(count * bins / v.shape[1], edges / rank.size, color=CYCLE[c % 6], lw=1.1)
-        ax.set(ylim=(0, None), xlim=(0, 1), xticks=[0, 0.5, 1])
-        title = _label(name, {**attrs, "units": ""}, short=True)
-        ax.set_title(f"cos 2{title}" if attrs["axial"] else title)
-    figure.supxlabel("rank among all draws (share)", fontsize=9)
-    figure.supylabel("relative frequency", fontsize=9)
-    return figure

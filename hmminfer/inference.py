@@ -30,7 +30,19 @@ from .errors import HmmInferError, unknown
 from .model import Model
 from .modes import Mode, chain_starts, find_modes
 from .operator import apply_vector
-from .parameters import WRAP, Axial, Field, HalfNormal, LogNormal, Normal, Parameter, ParameterSet, Prior, Uniform, wrap_axial
+from .parameters import (
+    WRAP,
+    Axial,
+    Field,
+    HalfNormal,
+    LogNormal,
+    Normal,
+    Parameter,
+    ParameterSet,
+    Prior,
+    Uniform,
+    wrap_axial,
+)
 
 SAMPLERS = ("nuts", "smc", "demetropolis")
 

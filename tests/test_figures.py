@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from hmminfer import figures
+from hmminfer import figures, sampling_figures
 from hmminfer.macro.plate_mesh import rectangle
 from hmminfer.parameters import Axial, Field, LogNormal, Normal, Parameter, ParameterSet
 
@@ -144,10 +144,10 @@ def test_fibres_run_at_the_inferred_angle():
 @pytest.mark.parametrize("rows", [5, 40])
 def test_the_figures_for_judging(rows):
     tree = result(one(), rows=rows)
-    assert "rank among all draws" in words(figures.rank_figure(tree))
-    assert "ticks: divergences" in words(figures.trace_figure(tree))
-    assert "standard normal" in words(figures.predictive_figure(tree))
-    assert "$v_f$" in words(figures.prior_posterior_figure(tree))
+    assert "rank among all draws" in words(sampling_figures.rank_figure(tree))
+    assert "ticks: divergences" in words(sampling_figures.trace_figure(tree))
+    assert "standard normal" in words(sampling_figures.predictive_figure(tree))
+    assert "$v_f$" in words(sampling_figures.prior_posterior_figure(tree))
 
 
 def test_a_preview_of_one_chain_and_a_known_volume_fraction():

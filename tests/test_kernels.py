@@ -5,9 +5,12 @@ import json
 import multiprocessing
 import os
 import pickle
+import shutil
 import subprocess
 import sys
+import tempfile
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytensor
@@ -106,16 +109,13 @@ SMALL = {
     "clamped_coupon": {"refine": 1, "cell": "full"},
 }
 VARIANTS = {
-    "plate": [{}, {"orientation": "zones", "zones": 2}, {"orientation": "field", "field_x": 3, "field_y": 2}, {"hole_radius": 5, "elements_y": 2}],
+    "plate": [{}, {"orientation": "zones", "zones": 2}, {"orientation": "field", "field_x": 3, "field_y": 2}, {"hole_radius": 5, "elements_y": 2, "length": 140}],
 }
 
 
 @functools.cache
 def model_of(system, experiment, variant=0):
     """Model of an experiment for its own template: what a user's first file gives."""
-    import tempfile
-    from pathlib import Path
-
     exp = models.get(system).EXPERIMENTS[experiment]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "template.csv"
@@ -252,7 +252,7 @@ def test_operators_are_small_and_equal(name):
     assert vjp != op
     assert pickle.loads(pickle.dumps(vjp)) == vjp
     theta = pt.vector()
-    graph = FunctionGraph([theta], [apply_vector(kernel, theta) + apply_vector(kernel, theta)], clone=True)
+    graph = FunctionGraph(outputs=[apply_vector(kernel, theta) + apply_vector(kernel, theta)], clone=True)
     MergeOptimizer().rewrite(graph)
     assert sum(isinstance(node.op, Forward) for node in graph.apply_nodes) == 1, "equal applications merge"
 
@@ -383,9 +383,6 @@ def test_fingerprint_follows_constants_helpers_closures_and_globals(monkeypatch)
 @pytest.mark.parametrize("module", ["hmminfer.micro.elastic_cell", "hmminfer.macro.lamina", "hmminfer.linalg"])
 def test_fingerprint_follows_an_edited_file(tmp_path, module):
     """The real thing: one number changed in a copy of the package changes the fingerprint of what calls it, and nothing else."""
-    import shutil
-    from pathlib import Path
-
     root = Path(__file__).parent.parent
     shutil.copytree(root / "hmminfer", tmp_path / "hmminfer", symlinks=False, ignore=shutil.ignore_patterns("__pycache__", "models", "datasets", "*.nb?"))
     file = tmp_path / (module.replace(".", "/") + ".py")

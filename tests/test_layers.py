@@ -31,15 +31,20 @@ RANK = {
     "discrepancy": 9,
     "datasets": 9,
     "modes": 9,
+    "prediction": 10,
     "inference": 10,
     "diagnostics": 11,
-    "figures": 11,
-    "cli": 12,
+    "recipe": 11,
+    "figures": 12,
+    "runs": 13,
+    "console": 13,
+    "cli": 14,
+    "__main__": 15,
 }
 # lazily, inside functions, a lower layer may reach up for convenience: the doors are listed
-DOORS = {("model", "operator"), ("model", "datasets"), ("model", "inference")}
+DOORS = {("model", "operator"), ("model", "datasets"), ("model", "inference"), ("diagnostics", "figures")}
 PROBABILITY = {"pymc", "pytensor", "nutpie", "arviz"}
-PROBABILISTIC = {"operator", "inference", "diagnostics", "figures", "cli", "modes"}
+PROBABILISTIC = {"operator", "inference", "diagnostics", "figures", "recipe", "runs", "console", "cli"}
 
 
 def files():
