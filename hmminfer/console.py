@@ -87,7 +87,7 @@ def modes_text(problem: Any, tree: Any) -> list[str]:
 
 def prior_table(problem: Any, seed: int) -> Group:
     """What the priors predict, beside the data."""
-    from .inference import prior_predictive
+    from .results import prior_predictive
 
     y = prior_predictive(problem, 500, seed)
     low, high = np.nanquantile(y, (0.055, 0.945), axis=0)

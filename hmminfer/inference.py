@@ -24,7 +24,7 @@ import pytensor.tensor as pt
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
-from . import __version__, discrepancy, units
+from . import discrepancy, units
 from .data import Table
 from .errors import HmmInferError, unknown
 from .model import Model
@@ -38,11 +38,11 @@ from .parameters import (
     LogNormal,
     Normal,
     Parameter,
-    ParameterSet,
     Prior,
     Uniform,
     wrap_axial,
 )
+from .results import assemble, extend, field_scales, hyperparameters
 
 SAMPLERS = ("nuts", "smc", "demetropolis")
 
@@ -97,7 +97,7 @@ class Problem:
         out: list[Parameter] = []
         for p in self.model.parameters:
             if p.name not in self.model.fixed:
-                out.extend([*_hyper(p), p] if isinstance(p, Field) else [p])
+                out.extend([*hyperparameters(p), p] if isinstance(p, Field) else [p])
         return (*out, *self.noise, *self.extra)
 
     def value_name(self, p: Parameter) -> str:
@@ -123,7 +123,7 @@ class Problem:
         name = self.value_name(p)
         if isinstance(p, Field):
             z = pm.Normal(name, 0.0, 1.0, shape=p.length)
-            amplitude, length = (variables[h.name] for h in _hyper(p))
+            amplitude, length = (variables[h.name] for h in hyperparameters(p))
             return z * p.scales(amplitude, length, sqrt=pt.sqrt)
         shape = () if p.size is None else p.size
         if isinstance(p.prior, Axial):
@@ -176,7 +176,7 @@ class Problem:
         for p in self.free:
             if isinstance(p, Field):
                 z = rng.standard_normal((size, p.length))
-                amplitude, length = (out[h.name] for h in _hyper(p))
+                amplitude, length = (out[h.name] for h in hyperparameters(p))
                 out[self.value_name(p)] = z
                 out[p.name] = z * np.stack([p.scales(a, ell) for a, ell in zip(amplitude, length, strict=True)])
             else:
@@ -201,8 +201,8 @@ class Problem:
             part = x[..., start : start + p.length]
             start += p.length
             if isinstance(p, Field):
-                amplitude, length = (out[h.name] for h in _hyper(p))
-                out[p.name] = part * _scales(p, amplitude, length)
+                amplitude, length = (out[h.name] for h in hyperparameters(p))
+                out[p.name] = part * field_scales(p, amplitude, length)
                 continue
             value = wrap_axial(part) if p.axial else _backward(p.prior, part)
             out[p.name] = value[..., 0] if p.size is None else value
@@ -211,17 +211,6 @@ class Problem:
     def axial_positions(self) -> np.ndarray:
         """Which entries of the unconstrained vector are double angles."""
         return np.concatenate([np.full(p.length, p.axial and not isinstance(p, Field)) for p in self.free])
-
-
-def _hyper(p: Field) -> tuple[Parameter, Parameter]:
-    return (
-        Parameter(f"{p.name}_amplitude", p.unit, p.amplitude, f"standard deviation of {p.name}", 0.0),
-        Parameter(f"{p.name}_length", "mm", p.length_scale, f"correlation length of {p.name}", 0.0),
-    )
-
-
-def _scales(p: Field, amplitude: np.ndarray, length: np.ndarray) -> np.ndarray:
-    return p.scales(np.asarray(amplitude)[..., None], np.asarray(length)[..., None])
 
 
 def _forward(prior: Prior, x: np.ndarray) -> np.ndarray:
@@ -312,8 +301,12 @@ class Compiled:
         value, gradient = self.nutpie.logp_func(np.ascontiguousarray(x, dtype=float))
         return float(value), np.asarray(gradient)
 
-    def modes(self, seed: int, progress: bool = False, searches: int = 16) -> list[Mode]:
-        """Modes of the posterior, heaviest first; an error names the reason when no start has a solution."""
+    def modes(self, seed: int, progress: bool = False, searches: int | None = None) -> list[Mode]:
+        """Modes of the posterior, heaviest first; an error names the reason when no start has a solution.
+
+        ``searches``: optimisations from the best prior draws; 16, or 4 for a field, whose many directions cost as many gradients each.
+        """
+        searches = searches or (16 if self.nutpie.n_dim < 30 else 4)
         rng = np.random.default_rng(seed)
         starts = self.problem.unconstrain(self.problem.prior_draws(rng, 20 * searches))
         with threadpool_limits(1, "blas"):
@@ -335,7 +328,7 @@ def preview(model: Model, *, draws: int = 1000, seed: int = 0, progress: bool = 
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(draws, [m.weight for m in found])
     x = np.concatenate([m.sample(rng, n) for m, n in zip(found, counts, strict=True)])[None]
-    tree = _assemble(problem, x, {}, found, seed, progress)
+    tree = assemble(problem, x, {}, found, seed, progress)
     tree.attrs["method"] = "laplace"
     return tree
 
@@ -394,7 +387,7 @@ def fit(
         chains = len(starts)
     trace, interrupted = _nuts(compiled, starts, draws, tune, chains, seed, cores, progress, store)
     x, stats = _unpack(trace, resume is not None)
-    tree = _assemble(problem, x, stats, found, seed, progress)
+    tree = assemble(problem, x, stats, found, seed, progress)
     tree.attrs.update(method="nuts", interrupted=int(interrupted), tune=tune)
     return tree if resume is None else extend(resume, tree)
 
@@ -422,7 +415,7 @@ def _nuts(
     with threadpool_limits(1, "blas"):
         sampler = nutpie.sample(
             ready, draws=draws, tune=tune, chains=chains, seed=seed, cores=cores, progress_bar=progress, save_warmup=False,
-            adaptation="low_rank", store_unconstrained=True, blocking=False, **kwargs,
+            adaptation="low_rank", target_accept=0.9, store_unconstrained=True, blocking=False, **kwargs,
         )  # fmt: skip
         try:
             trace = sampler.wait()
@@ -466,7 +459,7 @@ def recover(problem: Problem, store: Any, *, seed: int, tune: int, resume: xr.Da
             return resume  # killed after its draws were appended and before the store was removed
     else:
         found = Compiled(problem).modes(seed, progress)
-    tree = _assemble(problem, x, stats, found, seed, progress)
+    tree = assemble(problem, x, stats, found, seed, progress)
     tree.attrs.update(method="nuts", interrupted=1, tune=tune)
     return tree if resume is None else extend(resume, tree)
 
@@ -485,124 +478,6 @@ def _fit_without_gradient(problem: Problem, sampler: str, draws: int, tune: int,
         v = posterior[problem.value_name(p)].values
         v = v[..., None] if v.ndim == 2 else v
         parts.append(v if isinstance(p, Field) or p.axial else _forward(p.prior, v))
-    tree = _assemble(problem, np.concatenate(parts, axis=2), {}, [], seed, progress)
+    tree = assemble(problem, np.concatenate(parts, axis=2), {}, [], seed, progress)
     tree.attrs.update(method=sampler, interrupted=0, tune=tune)
     return tree
-
-
-def _assemble(
-    problem: Problem, x: np.ndarray, stats: Mapping[str, np.ndarray], found: list[Mode], seed: int, progress: bool
-) -> xr.DataTree:
-    """The labelled result of unconstrained draws (chain, draw, dim)."""
-    model, table = problem.model, problem.table
-    chains, n, _ = x.shape
-    rng = np.random.default_rng(seed + 1)
-    dims = {"chain": np.arange(chains), "draw": np.arange(n)}
-    draws = problem.constrain(x)
-    y = _predictions(problem, draws, progress, "posterior predictive")
-    sigma = problem.sigma_of(draws)
-    prior = problem.prior_draws(rng, 500)
-    y_prior = _predictions(problem, prior, False, "prior predictive")
-    observed = model.to_dataset(table.value)
-    residual = (table.value - y) / sigma
-    loglik = -0.5 * residual**2 - np.log(sigma * np.sqrt(2 * np.pi)) + np.zeros_like(y)
-    groups = {
-        "posterior": _dataset(problem, draws, dims),
-        "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in stats.items()}, coords=dims),
-        "posterior_predictive": model.to_dataset(y + sigma * rng.standard_normal(y.shape), list(dims), dims),
-        "predictions": model.to_dataset(y, list(dims), dims),
-        "log_likelihood": xr.Dataset({"observed": (("chain", "draw", "row"), loglik)}, coords=dims),
-        "log_prior": _log_prior(problem, draws, dims),
-        "prior": _dataset(problem, {k: v[None] for k, v in prior.items()}, {"chain": [0], "draw": np.arange(500)}),
-        "prior_predictive": model.to_dataset(
-            (y_prior + problem.sigma_of(prior) * rng.standard_normal(y_prior.shape))[None], ["chain", "draw"], {"chain": [0], "draw": np.arange(500)}
-        ),
-        "observed_data": observed,
-        "constant_data": model.to_dataset(problem.sd),
-        "sampler_state": xr.Dataset({"last": (("chain", "dim"), x[:, -1])}),
-    }
-    tree = xr.DataTree.from_dict(groups)
-    tree.attrs = {
-        "hmminfer": __version__,
-        "model": model.name,
-        "experiment": model.experiment,
-        "data": table.name,
-        "seed": seed,
-        "fixed": json.dumps({k: np.asarray(v).tolist() for k, v in model.fixed.items()}),
-        "modes": json.dumps([m.to_dict() for m in found]),
-        "choices": json.dumps({k: _jsonable(v) for k, v in problem.choices.items()}),
-        "about": json.dumps({k: _jsonable(v) for k, v in model.about.items()}),
-    }
-    return tree
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {k: _jsonable(v) for k, v in value.items()}
-    return value if isinstance(value, str | int | float) else str(value)
-
-
-def _predictions(problem: Problem, draws: Mapping[str, np.ndarray], progress: bool, what: str) -> np.ndarray:
-    """y (..., rows) without noise for named draws."""
-    names = [p.name for p in problem.model.parameters if p.name in draws]
-    theta = problem.model.vector({k: draws[k] for k in names})
-    with threadpool_limits(1, "blas"):
-        y = problem.model.batch(theta.reshape(-1, theta.shape[-1]), progress, what, strict=False)
-    return y.reshape(*theta.shape[:-1], -1)
-
-
-def prior_predictive(problem: Problem, size: int = 500, seed: int = 0, progress: bool = False) -> np.ndarray:
-    """Data (size, rows) as the priors and the noise predict them; NaN where the model has no solution."""
-    rng = np.random.default_rng(seed)
-    draws = problem.prior_draws(rng, size)
-    y = _predictions(problem, draws, progress, "prior predictive")
-    return y + problem.sigma_of(draws) * rng.standard_normal(y.shape)
-
-
-def _dataset(problem: Problem, draws: Mapping[str, np.ndarray], dims: Mapping[str, Any]) -> xr.Dataset:
-    """Named draws with units and descriptions."""
-    variables = {}
-    for p in problem.free:
-        value = np.asarray(draws[p.name])
-        names = [*dims, *([f"{p.name}_dim"] if value.ndim > len(dims) else [])]
-        attrs = {"units": p.unit, "description": p.description, "axial": int(p.axial and not isinstance(p, Field)), "symbol": p.symbol}
-        variables[p.name] = xr.DataArray(value, dims=names, attrs=attrs)
-    fixed = json.dumps({k: np.asarray(v).tolist() for k, v in problem.model.fixed.items()})
-    return xr.Dataset(variables, coords=dict(dims), attrs={"fixed": fixed})
-
-
-def _log_prior(problem: Problem, draws: Mapping[str, np.ndarray], dims: Mapping[str, Any]) -> xr.Dataset:
-    """Log prior density of each unknown, for prior sensitivity by power scaling; a field counts through its z."""
-    out = {}
-    for p in problem.free:
-        value = np.asarray(draws[p.name])
-        if isinstance(p, Field):
-            amplitude, length = (draws[h.name] for h in _hyper(p))
-            z = value / _scales(p, amplitude, length)
-            density = np.sum(-0.5 * z**2 - 0.5 * np.log(2 * np.pi), axis=-1)
-        else:
-            density = p.prior.logpdf(value)
-            density = density.sum(axis=-1) if density.ndim > 2 else density
-        out[p.name] = (("chain", "draw"), density)
-    return xr.Dataset(out, coords=dict(dims))
-
-
-def extend(first: xr.DataTree, more: xr.DataTree) -> xr.DataTree:
-    """Append the draws of a resumed run to the run it resumed."""
-    groups = {}
-    for name, node in more.children.items():
-        new = node.to_dataset()
-        if "draw" in new.dims and name not in ("prior", "prior_predictive"):
-            old = first[name].to_dataset()
-            new = new.assign_coords(draw=new["draw"].values + old.sizes["draw"])
-            groups[name] = xr.concat([old, new], dim="draw", combine_attrs="override", data_vars="minimal", coords="minimal", compat="override", join="outer")
-        else:
-            groups[name] = new
-    tree = xr.DataTree.from_dict(groups)
-    tree.attrs = {**more.attrs, "extended_from_seed": first.attrs["seed"]}
-    return tree
-
-
-def named_parameters(problem: Problem) -> ParameterSet:
-    """All unknowns as a set, for tables and reports."""
-    return ParameterSet(problem.free)
