@@ -287,6 +287,39 @@ def test_second_derivatives_are_refused_not_zero():
         pytensor.grad(slope.sum(), theta)
 
 
+@pytest.mark.parametrize("view", ["every second entry", "column", "reversed", "cotangent is a column", "cotangent is broadcast"])
+def test_graphs_that_hand_over_strided_vectors(view, rng):
+    """What users write around a model (columns of a matrix, stacked specimens, a bare sum) compiles as it stands."""
+    kernel = coupon_rows(1)
+    x = points_near(kernel, rng, 1)[0]
+    n = kernel.n_in
+    given = pt.matrix("given")
+    value = np.zeros((2 * n, 2))
+    value[:n, 0] = x
+    theta = given[:n, 0]
+    if view == "every second entry":
+        value[::2, 0] = x
+        theta = given.T.flatten()[: 2 * n : 2]
+    elif view == "reversed":
+        value[:n, 0] = x[::-1]
+        theta = given[:n, 0][::-1]
+    elif view.startswith("cotangent"):
+        theta = given[:n].T.flatten()[:n]
+    y = apply_vector(kernel, theta)
+    if view == "cotangent is a column":
+        weights = np.stack([rng.standard_normal(kernel.n_out), np.zeros(kernel.n_out)], axis=1)
+        cost = (pt.stack([y, 2 * y], axis=1) * weights).sum()
+        w = weights[:, 0]
+    else:
+        w = np.ones(kernel.n_out)
+        cost = y.sum()
+    function = pytensor.function([given], [y, pytensor.grad(cost, given)], mode="NUMBA")
+    got, slope = function(value)
+    expected, bar = kernel.value_and_pullback(x, w)
+    np.testing.assert_allclose(got, expected, rtol=1e-12)
+    np.testing.assert_allclose(slope[np.abs(slope) > 0].sum(), bar.sum(), rtol=1e-10)
+
+
 def test_batches_by_vectorisation(rng):
     """Blockwise over a matrix of thetas equals row by row."""
     kernel = coupon_rows(1)
