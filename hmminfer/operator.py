@@ -73,7 +73,7 @@ class Forward(_KernelOp):
         for storage, value in zip(output_storage, out, strict=True):
             storage[0] = value
 
-    def infer_shape(self, fgraph: Any, node: Apply, input_shapes: Any) -> list:
+    def infer_shape(self, node: Apply, input_shapes: Any) -> list:
         return [tuple(pt.constant(n, dtype="int64") for n in shape) for shape in self.shapes]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
@@ -100,7 +100,7 @@ class Vjp(_KernelOp):
     def perform(self, node: Apply, inputs: Any, output_storage: Any) -> None:
         output_storage[0][0] = self.code.pullback(*(np.ascontiguousarray(i) for i in inputs))
 
-    def infer_shape(self, fgraph: Any, node: Apply, input_shapes: Any) -> list:
+    def infer_shape(self, node: Apply, input_shapes: Any) -> list:
         return [(pt.constant(self.n_in, dtype="int64"),)]
 
     def pullback(self, inputs: Any, outputs: Any, cotangents: Any) -> list[Variable]:

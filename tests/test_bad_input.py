@@ -69,7 +69,7 @@ CASES = {
         (*PREDICT, "--set", "fibre_axial_modulus=1", "--set", "fibre_transverse_modulus=900"),
         "no solution because of", "nearer to its prior",
     ),
-    "prior outside the support": ((*FIT, "--prior", "matrix_poisson=Uniform(0.6, 0.7)"), "'matrix_poisson'", "[0, 0.49]"),
+    "prior outside its support": ((*FIT, "--prior", "matrix_poisson=Uniform(0.6, 0.7)"), "matrix_poisson", "[0, 0.49]"),
     "no start has a solution": (
         (*FIT, "--prior", "fibre_axial_modulus=LogNormal(1, 0.01)", "--fix", "fibre_transverse_modulus=900"),
         "could not be solved", "priors",

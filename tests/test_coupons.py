@@ -41,7 +41,9 @@ def compliances(degrees, e1, e2, g12, nu12):
 DEGREES = np.array([-90.0, -61.0, -45.0, -7.5, 0.0, 2.0, 10.0, 33.0, 45.0, 72.0, 90.0, 135.0])
 
 
-@pytest.mark.parametrize("constants", [AS4, (45.6, 16.2, 5.83, 0.278), (10.0, 10.0, 10.0 / 2.6, 0.3)], ids=["AS4", "glass", "isotropic"])
+@pytest.mark.parametrize(
+    "constants", [AS4, (45.6, 16.2, 5.83, 0.278), (10.0, 10.0, 10.0 / 2.6, 0.3)], ids=["AS4", "glass", "isotropic"]
+)
 def test_closed_forms(constants):
     s11, s12, s16, s66 = compliances(DEGREES, *constants)
     # rounding of a 6 x 6 inverse and two rotations: condition number about 40
@@ -68,7 +70,13 @@ def test_shear_coupling_of_as4():
 
 @pytest.mark.parametrize(
     ("e1", "e2", "g12", "predicted"),
-    [(200.0, 14.0, 14.73, 150.0), (196.0, 13.2, 13.57, 144.2), (195.6, 12.92, 12.99, 142.0), (193.1, 12.62, 12.55, 139.2), (191.6, 9.52, 12.12, 136.5)],
+    [
+        (200.0, 14.0, 14.73, 150.0),
+        (196.0, 13.2, 13.57, 144.2),
+        (195.6, 12.92, 12.99, 142.0),
+        (193.1, 12.62, 12.55, 139.2),
+        (191.6, 9.52, 12.12, 136.5),
+    ],
 )
 def test_modulus_at_ten_degrees_of_raghavan_and_meshii(e1, e2, g12, predicted):
     """Predicted from the tabulated E1, E2, G at five temperatures, nu12 = 0.3; printed with one decimal."""
@@ -99,7 +107,12 @@ def test_every_modulus_over_all_angles():
     stiff = np.linalg.inv(fibre_composite.law(cell="full", refine=2).kernel(model.vector()).reshape(6, 6))
     e1, e2, g12, nu12 = 1 / stiff[0, 0], 1 / stiff[1, 1], 1 / stiff[5, 5], -stiff[0, 1] / stiff[0, 0]
     s11, s12, s16, s66 = compliances(np.array([0.0, 30.0, 90.0]), e1, e2, g12, nu12)
-    for name, exact in (("youngs_modulus", 1 / s11), ("shear_modulus", 1 / s66), ("poisson_ratio", -s12 / s11), ("shear_coupling", s16 / s11)):
+    for name, exact in (
+        ("youngs_modulus", 1 / s11),
+        ("shear_modulus", 1 / s66),
+        ("poisson_ratio", -s12 / s11),
+        ("shear_coupling", s16 / s11),
+    ):
         np.testing.assert_allclose(out[name].values, exact, rtol=1e-11, atol=1e-12)
     assert out["youngs_modulus"].attrs["units"] == "GPa"
 

@@ -70,55 +70,61 @@ def test_chains_start_in_the_right_basin_for_twenty_seeds(plate):
         assert np.all(np.abs(starts["volume_fraction"] - truth["volume_fraction"]) < 0.15), (seed, starts)
 
 
-def test_the_trap_exists_and_holds_no_mass(plate, plate_modes):
-    """Started at -76 degrees and v = 0.75 an optimiser stays far from the truth, at a hopeless density: the reason for the search."""
+def test_a_start_in_the_known_trap_ends_in_the_mode_or_holds_no_mass(plate, plate_modes):
+    """At -76 degrees and v = 0.75 other tools' chains were lost; whatever an optimiser finds from there must not compete."""
     from scipy.optimize import minimize
 
-    x = plate.problem.unconstrain(
-        {"matrix_modulus": np.array([4.0]), "volume_fraction": np.array([0.75]), "fibre_angle": np.array([-76.0])}
-    )[0]
+    start = {"matrix_modulus": np.array([4.0]), "volume_fraction": np.array([0.75]), "fibre_angle": np.array([-76.0])}
+    x = plate.problem.unconstrain(start)[0]
     result = minimize(lambda p: (-plate(p)[0], -plate(p)[1]), x, jac=True, method="L-BFGS-B")
-    assert plate_modes[0].logp - (-result.fun) > 100.0 or np.linalg.norm(result.x - plate_modes[0].x) < 1e-2
+    end = np.where(plate.problem.axial_positions(), np.mod(result.x + np.pi, 2 * np.pi) - np.pi, result.x)
+    back = np.linalg.norm(end - plate_modes[0].x) < 0.1  # a small fraction of the posterior's sd in each coordinate
+    assert back or plate_modes[0].logp - plate(end)[0] > 100.0
 
 
-def test_equal_seeds_give_equal_draws(coupons_model):
+def test_equal_seeds_give_equal_draws(coupons):
     kwargs = {"seed": 11, "draws": 60, "tune": 100, "chains": 2, "progress": False}
-    a, b = fit(coupons_model, **kwargs), fit(coupons_model, **kwargs)
+    a, b = fit(coupons, **kwargs), fit(coupons, **kwargs)
     for name in a["posterior"].data_vars:
         assert np.array_equal(a["posterior"][name].values, b["posterior"][name].values)
-    more = fit(coupons_model, seed=12, draws=40, tune=60, resume=a, progress=False)
+    more = fit(coupons, seed=12, draws=40, tune=60, resume=a, progress=False)
     assert more["posterior"].sizes["draw"] == 100
     assert np.array_equal(more["posterior"]["fibre_angle"].values[:, :60], a["posterior"]["fibre_angle"].values)
 
 
-def test_one_coupon_has_two_modes_and_a_rosette_removes_one(coupons_model):
-    found = Compiled(Problem.of(coupons_model)).modes(seed=1)
-    angles = sorted(float(Problem.of(coupons_model).constrain(m.x)["fibre_angle"]) for m in found)
+def test_one_coupon_has_two_modes_and_a_rosette_removes_one(coupons):
+    found = Compiled(Problem.of(coupons)).modes(seed=1)
+    angles = sorted(float(Problem.of(coupons).constrain(m.x)["fibre_angle"]) for m in found)
     assert len(angles) == 2
     assert angles[0] == pytest.approx(-angles[1], abs=0.05)
     assert found[0].weight == pytest.approx(0.5, abs=0.02)
 
-    raw = fibre_data_with_rosette()
+    best = max(found, key=lambda m: Problem.of(coupons).constrain(m.x)["fibre_angle"])
+    values = {k: float(v) for k, v in Problem.of(coupons).constrain(best.x).items()}
+    angle = values.pop("fibre_angle")
+    coupling = fibre.moduli([angle]).predict(values)["shear_coupling"].item()
+    raw = data_with_rosette(coupling)
     with_rosette = fibre.EXPERIMENTS["coupons"].model(raw)
     only = Compiled(Problem.of(with_rosette)).modes(seed=1)
     assert len(only) == 1
     assert Problem.of(with_rosette).constrain(only[0].x)["fibre_angle"] == pytest.approx(angles[1], abs=0.5)
 
 
-def fibre_data_with_rosette():
-    """The coupons at 295 K and a 45-degree rosette on the off-axis one that reads the shear coupling the model has at +10 degrees."""
+def data_with_rosette(coupling: float):
+    """The coupons at 295 K, and a 45-degree rosette on the off-axis one that reads the given shear coupling."""
     from dataclasses import replace
 
     from hmminfer import datasets
 
     raw = datasets.load("raghavan_meshii")
-    row = {"quantity": "shear_coupling", "specimen": "10", "angle": "10", "temperature": "295", "value": "-2.3", "unit": "", "sd": "0.1"}
+    row = {"quantity": "shear_coupling", "specimen": "10", "angle": "10", "temperature": "295", "unit": "", "sd": "0.1"}
+    row["value"] = f"{coupling:.4f}"
     return replace(raw, rows=[*raw.rows[:5], row], lines=list(range(1, 7)))
 
 
-def test_raghavan_meshii_gives_the_published_angle(coupons_model):
+def test_raghavan_meshii_gives_the_published_angle(coupons):
     """Independent cylinder-model chains gave 10.3 +- 0.7 degrees at 295 K (v near 0.77); Laplace draws suffice to compare."""
-    tree = preview(coupons_model, draws=2000, seed=0, progress=False)
+    tree = preview(coupons, draws=2000, seed=0, progress=False)
     angle = np.abs(tree["posterior"]["fibre_angle"].values)
     assert angle.mean() == pytest.approx(10.3, abs=0.4)
     assert angle.std() == pytest.approx(0.7, abs=0.2)
@@ -126,21 +132,21 @@ def test_raghavan_meshii_gives_the_published_angle(coupons_model):
     assert json.loads(tree.attrs["fixed"])["matrix_poisson"] == 0.36
 
 
-def test_joint_shares_what_it_is_told_to(coupons_model):
+def test_joint_shares_what_it_is_told_to(coupons):
     hot = fibre.EXPERIMENTS["coupons"].model(temperature=463)
     shared = [p.name for p in hot.parameters if p.name != "matrix_modulus"]
-    joint = Model.joint([coupons_model, hot], shared=shared, labels=["295K", "463K"])
-    assert joint.parameters.size == coupons_model.parameters.size + 1
+    joint = Model.joint([coupons, hot], shared=shared, labels=["295K", "463K"])
+    assert joint.parameters.size == coupons.parameters.size + 1
     values = {"fibre_angle": 11.0, "volume_fraction": 0.7, "matrix_modulus_295K": 6.0, "matrix_modulus_463K": 4.0}
     y = joint.evaluate(values)
-    one = coupons_model.evaluate({"fibre_angle": 11.0, "volume_fraction": 0.7, "matrix_modulus": 6.0})
+    one = coupons.evaluate({"fibre_angle": 11.0, "volume_fraction": 0.7, "matrix_modulus": 6.0})
     two = hot.evaluate({"fibre_angle": 11.0, "volume_fraction": 0.7, "matrix_modulus": 4.0})
     np.testing.assert_array_equal(y, np.concatenate([one, two]))
     with pytest.raises(HmmInferError, match="Unknown parameter 'angle'"):
-        Model.joint([coupons_model, hot], shared=["angle"])
+        Model.joint([coupons, hot], shared=["angle"])
 
 
-def test_inside_ones_own_pymc_model(coupons_model):
+def test_inside_ones_own_pymc_model(coupons):
     """Two specimens with their own angles around a common one; the gradient of the whole is that of finite differences."""
     with pm.Model() as own:
         mean = pm.Normal("mean", 10.0, 5.0)
@@ -148,11 +154,11 @@ def test_inside_ones_own_pymc_model(coupons_model):
         angle = pm.Normal("angle", mean, spread, shape=2)
         modulus = pm.LogNormal("modulus", np.log(5.0), 0.3)
         for i in range(2):
-            y = coupons_model(
+            y = coupons(
                 fibre_angle=angle[i], matrix_modulus=modulus, volume_fraction=0.7, fibre_axial_modulus=270.0,
                 fibre_transverse_modulus=16.0, fibre_shear_modulus=60.0,
             )  # fmt: skip
-            pm.Normal(f"y{i}", y, coupons_model.table.sd, observed=coupons_model.table.value)
+            pm.Normal(f"y{i}", y, coupons.table.sd, observed=coupons.table.value)
     function = own.logp_dlogp_function(ravel_inputs=True)
     function.set_extra_values({})
     x = np.array([10.0, 0.3, 9.5, 11.0, 1.7])
@@ -164,18 +170,18 @@ def test_inside_ones_own_pymc_model(coupons_model):
         numeric = (function(x + e)[0] - function(x - e)[0]) / 2e-5
         assert numeric == pytest.approx(gradient[i], rel=1e-5, abs=1e-4)  # second-order differences of a value near 1e2
     with pytest.raises(HmmInferError, match="Give a variable or a number for"):
-        coupons_model(fibre_angle=10.0)
+        coupons(fibre_angle=10.0)
 
 
-def test_noise_priors_and_fixed_values_by_name(coupons_model):
-    problem = Problem.of(coupons_model, noise="infer", priors={"matrix_poisson": "Normal(0.36, 0.02, 0.2, 0.45)"}, fixed={"fibre_angle": "10 deg"})
+def test_noise_priors_and_fixed_values_by_name(coupons):
+    problem = Problem.of(coupons, noise="infer", priors={"matrix_poisson": "Normal(0.36, 0.02, 0.2, 0.45)"}, fixed={"fibre_angle": "10 deg"})
     names = [p.name for p in problem.free]
     assert "fibre_angle" not in names
     assert "matrix_poisson" in names
     assert "noise_scale_youngs_modulus" in names
-    assert Problem.of(coupons_model, noise="5%").sd == pytest.approx(0.05 * coupons_model.table.value)
+    assert Problem.of(coupons, noise="5%").sd == pytest.approx(0.05 * coupons.table.value)
     with pytest.raises(HmmInferError, match="Did you mean 'fibre_angle'"):
-        Problem.of(coupons_model, fixed={"fiber_angle": 10})
+        Problem.of(coupons, fixed={"fiber_angle": 10})
     x = problem.unconstrain(problem.prior_draws(np.random.default_rng(0), 5))
     again = problem.unconstrain({k: v for k, v in problem.constrain(x).items()})
     np.testing.assert_allclose(np.where(problem.axial_positions(), 0, again - x), 0.0, atol=1e-9)

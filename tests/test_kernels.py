@@ -73,7 +73,9 @@ def plate(load="grips", orientation="uniform"):
     free = np.flatnonzero(~fixed.ravel())
     rows = eye_array(2 * n, format="csr")[rng.choice(free, 7, replace=False)]
     order = rng.permutation(7 + len(reactions))
-    return plane_stress_kernel(mesh, 1.3, fixed, value, force, csr_array(rows), reactions, order, phi, 0.4 + 0.01 * points[:, 0])
+    return plane_stress_kernel(
+        mesh, 1.3, fixed, value, force, csr_array(rows), reactions, order, phi, 0.4 + 0.01 * points[:, 0]
+    )
 
 
 @functools.cache
@@ -109,7 +111,12 @@ SMALL = {
     "clamped_coupon": {"refine": 1, "cell": "full"},
 }
 VARIANTS = {
-    "plate": [{}, {"orientation": "zones", "zones": 2}, {"orientation": "field", "field_x": 3, "field_y": 2}, {"hole_radius": 5, "elements_y": 2, "length": 140}],
+    "plate": [
+        {},
+        {"orientation": "zones", "zones": 2},
+        {"orientation": "field", "field_x": 3, "field_y": 2},
+        {"hole_radius": 5, "elements_y": 2, "length": 140},
+    ],
 }
 
 
@@ -144,7 +151,9 @@ LEAVES = {
     "coupled": coupled,
 }
 CATALOGUE = {
-    f"{system}: {name}{' ' + str(i) if i else ''}": functools.partial(lambda s, n, i: model_of(s, n, i).kernel, system, name, i)
+    f"{system}: {name}{' ' + str(i) if i else ''}": functools.partial(
+        lambda s, n, i: model_of(s, n, i).kernel, system, name, i
+    )
     for system in models.names()
     for name in models.get(system).EXPERIMENTS
     for i in range(len(VARIANTS.get(name, [{}])))
@@ -218,7 +227,10 @@ def test_compiled_operator_equals_plain_call(name, rng):
     slope = pytensor.grad((weight * y).sum(), theta)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        compiled = [pytensor.function([theta, weight], [y, slope], mode=mode) for mode in ("NUMBA", get_mode("FAST_COMPILE").clone(linker="py"))]
+        compiled = [
+            pytensor.function([theta, weight], [y, slope], mode=mode)
+            for mode in ("NUMBA", get_mode("FAST_COMPILE").clone(linker="py"))
+        ]
     nodes = [node.op for node in compiled[0].maker.fgraph.toposort()]
     parts = len(kernel.parts) if isinstance(kernel, Joint) else 1
     assert sum(isinstance(op, Forward) for op in nodes) == parts, "value and gradient share one forward"
@@ -275,7 +287,10 @@ def test_data_variables_are_the_same_each_time():
 
 
 def test_float32_is_refused():
-    with pytensor.config.change_flags(floatX="float32"), pytest.raises(HmmInferError, match="set pytensor.config.floatX = 'float64'"):
+    with (
+        pytensor.config.change_flags(floatX="float32"),
+        pytest.raises(HmmInferError, match="set pytensor.config.floatX = 'float64'"),
+    ):
         apply_vector(elastic_cell("square", 1), pt.vector(dtype="float64"))
 
 
@@ -287,7 +302,9 @@ def test_second_derivatives_are_refused_not_zero():
         pytensor.grad(slope.sum(), theta)
 
 
-@pytest.mark.parametrize("view", ["every second entry", "column", "reversed", "cotangent is a column", "cotangent is broadcast"])
+@pytest.mark.parametrize(
+    "view", ["every second entry", "column", "reversed", "cotangent is a column", "cotangent is broadcast"]
+)
 def test_graphs_that_hand_over_strided_vectors(view, rng):
     """What users write around a model (columns of a matrix, stacked specimens, a bare sum) compiles as it stands."""
     kernel = coupon_rows(1)
@@ -368,7 +385,11 @@ def test_fingerprints_do_not_depend_on_the_process():
     found = []
     for seed in ("0", "4242"):
         run = subprocess.run(
-            [sys.executable, "-c", PRINT_FINGERPRINTS], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+            [sys.executable, "-c", PRINT_FINGERPRINTS],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
         )
         found.append(json.loads(run.stdout))
     assert found[0] == found[1]
@@ -417,7 +438,12 @@ def test_fingerprint_follows_constants_helpers_closures_and_globals(monkeypatch)
 def test_fingerprint_follows_an_edited_file(tmp_path, module):
     """The real thing: one number changed in a copy of the package changes the fingerprint of what calls it, and nothing else."""
     root = Path(__file__).parent.parent
-    shutil.copytree(root / "hmminfer", tmp_path / "hmminfer", symlinks=False, ignore=shutil.ignore_patterns("__pycache__", "models", "datasets", "*.nb?"))
+    shutil.copytree(
+        root / "hmminfer",
+        tmp_path / "hmminfer",
+        symlinks=False,
+        ignore=shutil.ignore_patterns("__pycache__", "models", "datasets", "*.nb?"),
+    )
     file = tmp_path / (module.replace(".", "/") + ".py")
     before, after = {
         "hmminfer.micro.elastic_cell": ("0.5 * (out + out.T)", "0.50001 * (out + out.T)"),
@@ -426,11 +452,20 @@ def test_fingerprint_follows_an_edited_file(tmp_path, module):
     }[module]
     text = file.read_text(encoding="utf-8")
     assert text.count(before) == 1
-    script = PRINT_FINGERPRINTS.replace(" + composed", "").replace("composed = [", "pass  # [")  # composing compiles, which takes a minute
+    script = PRINT_FINGERPRINTS.replace(" + composed", "").replace(
+        "composed = [", "pass  # ["
+    )  # composing compiles, which takes a minute
 
     def fingerprints():
-        env = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_CACHE_DIR": str(tmp_path / "numba")}
-        run = subprocess.run([sys.executable, "-P", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+        env = {
+            **os.environ,
+            "PYTHONPATH": str(tmp_path),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "NUMBA_CACHE_DIR": str(tmp_path / "numba"),
+        }
+        run = subprocess.run(
+            [sys.executable, "-P", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+        )
         return np.array(json.loads(run.stdout))
 
     first = fingerprints()
@@ -464,7 +499,10 @@ UNPHYSICAL = {
 }
 
 
-@pytest.mark.parametrize("kernel", ["cell, square, 1", "cell, hexagonal, 2", "reduced cell", "fibre_composite: coupons", "fibre_composite: plate"])
+@pytest.mark.parametrize(
+    "kernel",
+    ["cell, square, 1", "cell, hexagonal, 2", "reduced cell", "fibre_composite: coupons", "fibre_composite: plate"],
+)
 @pytest.mark.parametrize("case", UNPHYSICAL)
 def test_unphysical_points_give_nan(kernel, case):
     kernel = KERNELS[kernel]()
@@ -472,7 +510,9 @@ def test_unphysical_points_give_nan(kernel, case):
     x = kernel.example.copy()
     x[entry] = value
     y, bar = kernel.value_and_pullback(x, np.ones(kernel.n_out))
-    physical = y if kernel.n_out == 36 else y[:-1]  # the neat matrix modulus in the coupons' template is the parameter itself
+    physical = (
+        y if kernel.n_out == 36 else y[:-1]
+    )  # the neat matrix modulus in the coupons' template is the parameter itself
     assert np.all(np.isnan(physical)), y
     assert np.any(np.isnan(bar))
     # nothing is remembered: the next good point is answered as before
@@ -482,7 +522,13 @@ def test_unphysical_points_give_nan(kernel, case):
 @pytest.mark.parametrize("name", ["plate, grips", "plate, stress", "coupons, hidden angles"])
 def test_macro_problems_refuse_effective_data_that_are_no_stiffness(name):
     kernel = KERNELS[name]()
-    for bad in (-np.eye(6), np.zeros((6, 6)), np.diag([1.0, 1, 1, 1, 1, -1]), np.full((6, 6), np.nan), np.full((6, 6), np.inf)):
+    for bad in (
+        -np.eye(6),
+        np.zeros((6, 6)),
+        np.diag([1.0, 1, 1, 1, 1, -1]),
+        np.full((6, 6), np.nan),
+        np.full((6, 6), np.inf),
+    ):
         x = kernel.example.copy()
         x[:36] = bad.ravel()
         y, bar = kernel.value_and_pullback(x, np.ones(kernel.n_out))
