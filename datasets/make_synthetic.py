@@ -39,7 +39,13 @@ CASES: dict[str, dict[str, Any]] = {
         "seed": 20261122,
     },
     "tow_steered_plate": {
-        "settings": {"length": "100 mm", "width": "50 mm", "thickness": "1 mm", "displacement": "0.1 mm", "orientation": "field"},
+        "settings": {
+            "length": "100 mm",
+            "width": "50 mm",
+            "thickness": "1 mm",
+            "displacement": "0.1 mm",
+            "orientation": "field",
+        },
         "grid": (24, 12),
         "mesh": {"elements_x": 64, "elements_y": 32},
         "angle": lambda x, y: 20.0 + 25.0 * np.sin(np.pi * x / 100.0) + 6.0 * np.cos(np.pi * y / 50.0),
@@ -66,7 +72,7 @@ def measure(name: str) -> tuple[RawTable, dict[str, Any]]:
         for x, y in points
     ]
     rows.append({"quantity": "force", "x": "", "y": "", "value": "0", "unit": "N", "sd": "1"})
-    header = ["quantity", "x [mm]", "y [mm]", "value", "unit", "sd"]
+    header = ("quantity", "x [mm]", "y [mm]", "value", "unit", "sd")
     raw = RawTable(name, "", s, header, rows, list(range(2, 2 + len(rows))), {})
     table = fibre.PLATE.check(raw, **case["mesh"])
     truth = fibre.plate(table, cell="full", refine=CELL_REFINE, angle=case["angle"])

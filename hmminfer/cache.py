@@ -34,7 +34,7 @@ def cached_arrays(kind: str, key: str, compute: Callable[[], dict[str, np.ndarra
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
-            np.savez(file, key=np.array(key), **arrays)
+            np.savez(file, allow_pickle=False, **{"key": np.array(key), **arrays})
         os.replace(file.name, path)  # whole or not at all, whoever else is writing
     except OSError:
         pass  # a folder that cannot be written costs time, not correctness

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,10 @@ from .kernel import Code, Kernel
 from .native import specialise
 
 # The templates below are compiled with these names bound to the parts being composed (see native.specialise).
-law_forward = law_pullback = macro_forward = macro_pullback = None
+law_forward: Any = None
+law_pullback: Any = None
+macro_forward: Any = None
+macro_pullback: Any = None
 law_end = n_data = law_state = state_end = 0
 
 
@@ -52,7 +56,7 @@ def _couple_pullback(theta, *rest):
     return theta_bar
 
 
-@lru_cache(maxsize=None)
+@cache
 def couple_code(law: Code, macro: Code) -> Code:
     """Code of macro(law(theta[law_index]), theta[macro_index]) followed by theta[direct_index]."""
     end = 3 + law.n_data
@@ -68,11 +72,18 @@ def couple_code(law: Code, macro: Code) -> Code:
 
 
 def couple(
-    law: Kernel, macro: Kernel, law_index: Sequence[int], macro_index: Sequence[int], direct_index: Sequence[int], example: np.ndarray
+    law: Kernel,
+    macro: Kernel,
+    law_index: Sequence[int],
+    macro_index: Sequence[int],
+    direct_index: Sequence[int],
+    example: np.ndarray,
 ) -> Kernel:
     """The coupled kernel: which entries of theta go to the law, to the macro problem (after the effective data), straight to y."""
     indices = tuple(np.asarray(i, dtype=np.int64) for i in (law_index, macro_index, direct_index))
-    return Kernel(couple_code(law.code, macro.code), indices + law.data + macro.data, np.ascontiguousarray(example, dtype=float))
+    return Kernel(
+        couple_code(law.code, macro.code), indices + law.data + macro.data, np.ascontiguousarray(example, dtype=float)
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,20 @@ from .calibration import SBC, sbc
 from .errors import HmmInferError
 from .sensitivity import Identifiability, identifiability
 
-__all__ = ["SBC", "AxialMode", "Check", "Identifiability", "Report", "axial_modes", "checks", "identifiability", "report", "sbc", "summary"]
+__all__ = [
+    "SBC",
+    "AxialMode",
+    "Check",
+    "Identifiability",
+    "Report",
+    "axial_modes",
+    "checks",
+    "identifiability",
+    "report",
+    "sbc",
+    "summary",
+]
+
 
 def summary(tree: xr.DataTree) -> pd.DataFrame:
     """One row for each unknown: mean, sd, 89 % interval (low, high), unit, ess_bulk, ess_tail, r_hat, mcse.
@@ -365,7 +378,10 @@ def report(tree: xr.DataTree, problem: Any = None, folder: str | Path | None = N
         "prior_posterior": lambda: sampling_figures.prior_posterior_figure(tree),
     }
     if tree.attrs.get("method", "nuts") != "laplace":
-        plots |= {"trace": lambda: sampling_figures.trace_figure(tree), "rank": lambda: sampling_figures.rank_figure(tree)}
+        plots |= {
+            "trace": lambda: sampling_figures.trace_figure(tree),
+            "rank": lambda: sampling_figures.rank_figure(tree),
+        }
     model = getattr(problem, "model", problem)
     if model is not None:
         plots = {"posterior": lambda: figures.posterior_figure(tree, model), **plots}

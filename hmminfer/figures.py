@@ -507,7 +507,9 @@ def before_after(ax: Any, tree: xr.DataTree, name: str, x: np.ndarray, attrs: An
     label = mode_of(x) if attrs["axial"] else np.zeros(x.shape, int)
     for k in range(label.max() + 1):
         mode = axial_mode(x[label == k], x.size) if attrs["axial"] else None
-        ax.plot((mode.low, mode.high) if mode else interval(x), [-0.07, -0.07], color=BLUE, lw=2.5, solid_capstyle="butt")
+        ax.plot(
+            (mode.low, mode.high) if mode else interval(x), [-0.07, -0.07], color=BLUE, lw=2.5, solid_capstyle="butt"
+        )
     ax.set(yticks=[], ylim=(-0.14, 1.08))
     ax.spines["left"].set_visible(False)
     ax.set_xlabel(label_of(name, attrs, short=True), labelpad=1)

@@ -72,7 +72,9 @@ class Problem:
     ) -> Problem:
         """Settle what is known and unknown; see :func:`fit` for the arguments."""
         if model.table is None:
-            raise HmmInferError(f"Model '{model.name}' ({model.experiment}) has no data; build it from a table or a dataset to fit it.")
+            raise HmmInferError(
+                f"Model '{model.name}' ({model.experiment}) has no data; build it from a table or a dataset to fit it."
+            )
         for name in {**(priors or {}), **(fixed or {})}:
             model.parameters[name]
         both = set(priors or {}) & set(fixed or {})
@@ -102,7 +104,13 @@ class Problem:
 
     def value_name(self, p: Parameter) -> str:
         """Name of the random variable behind a parameter."""
-        return f"{p.name}_double" if p.axial and not isinstance(p, Field) else f"{p.name}_z" if isinstance(p, Field) else p.name
+        return (
+            f"{p.name}_double"
+            if p.axial and not isinstance(p, Field)
+            else f"{p.name}_z"
+            if isinstance(p, Field)
+            else p.name
+        )
 
     def pymc(self) -> pm.Model:
         """The posterior as a PyMC model."""
@@ -113,7 +121,9 @@ class Problem:
                 variables[p.name] = self._variable(p, variables)
             parts = []
             for p in self.model.parameters:
-                parts.append(variables[p.name] if p.name in variables else pt.constant(p.to_vector(self.model.fixed[p.name])))
+                parts.append(
+                    variables[p.name] if p.name in variables else pt.constant(p.to_vector(self.model.fixed[p.name]))
+                )
             y = apply_vector(self.model.kernel, pt.concatenate([pt.atleast_1d(x) for x in parts]))
             pm.Normal("observed", y, self._sigma(variables), observed=table.value, dims="row")
         return model
@@ -129,7 +139,9 @@ class Problem:
         if isinstance(p.prior, Axial):
             t = pm.Normal(name, 0.0, WRAP, shape=shape)
             if p.prior.concentration > 0:
-                pm.Potential(f"{p.name}_prior", pt.sum(p.prior.concentration * pt.cos(t - math.radians(2 * p.prior.mean))))
+                pm.Potential(
+                    f"{p.name}_prior", pt.sum(p.prior.concentration * pt.cos(t - math.radians(2 * p.prior.mean)))
+                )
             return t
         prior = p.prior
         if isinstance(prior, LogNormal):
@@ -253,7 +265,14 @@ def _noise(table: Table, noise: Any) -> tuple[np.ndarray, tuple[Parameter, ...]]
         base = np.where(np.isfinite(table.sd), table.sd, 0.03 * rms)
         names = dict.fromkeys(table.quantity.tolist())
         return base, tuple(
-            Parameter(f"noise_scale_{q}", "", LogNormal(1.0, 1.0), f"noise of {q} over the stated sd (3 % of rms where none)", 0.0) for q in names
+            Parameter(
+                f"noise_scale_{q}",
+                "",
+                LogNormal(1.0, 1.0),
+                f"noise of {q} over the stated sd (3 % of rms where none)",
+                0.0,
+            )
+            for q in names
         )
     if isinstance(noise, str) and noise.strip().endswith("%"):
         sd = units.parse(noise, "") * np.abs(table.value)
@@ -383,7 +402,7 @@ def fit(
         starts = chain_starts(found, chains, np.random.default_rng(seed))
     else:
         found = [Mode.from_dict(m) for m in json.loads(resume.attrs["modes"])]
-        starts = resume["sampler_state"]["last"].values
+        starts = np.asarray(resume["sampler_state"]["last"].values)
         chains = len(starts)
     trace, interrupted = _nuts(compiled, starts, draws, tune, chains, seed, cores, progress, store)
     x, stats = _unpack(trace, resume is not None)
@@ -393,7 +412,15 @@ def fit(
 
 
 def _nuts(
-    compiled: Compiled, starts: np.ndarray, draws: int, tune: int, chains: int, seed: int, cores: int | None, progress: bool, store: Any
+    compiled: Compiled,
+    starts: np.ndarray,
+    draws: int,
+    tune: int,
+    chains: int,
+    seed: int,
+    cores: int | None,
+    progress: bool,
+    store: Any,
 ) -> tuple[Any, bool]:
     """Run nutpie from given starts; True when the user interrupted it."""
     import dataclasses
@@ -423,7 +450,9 @@ def _nuts(
             interrupted = True
             trace = sampler.abort()
         except RuntimeError as error:
-            raise HmmInferError(f"The sampler could not start: {error}. Check the data and priors, or try another seed.") from None
+            raise HmmInferError(
+                f"The sampler could not start: {error}. Check the data and priors, or try another seed."
+            ) from None
     return trace, interrupted
 
 
@@ -442,20 +471,31 @@ def _unpack(trace: Any, every_chain: bool = False) -> tuple[np.ndarray, dict[str
     chains = longest[: len(length) if every_chain else int(np.argmax(total)) + 1]
     n = int(length[chains].min())
     if n == 0:
-        raise HmmInferError("The run was interrupted before any draw was kept; run it again, with a smaller tune to see draws sooner.")
+        raise HmmInferError(
+            "The run was interrupted before any draw was kept; run it again, with a smaller tune to see draws sooner."
+        )
     chains = np.sort(chains)
-    names = {"diverging": "diverging", "energy": "energy", "n_steps": "n_steps", "depth": "tree_depth", "step_size": "step_size", "logp": "lp"}
+    names = {
+        "diverging": "diverging",
+        "energy": "energy",
+        "n_steps": "n_steps",
+        "depth": "tree_depth",
+        "step_size": "step_size",
+        "logp": "lp",
+    }
     kept = {new: stats[old].values[chains, :n] for old, new in names.items() if old in stats}
     return x[chains, :n], kept
 
 
-def recover(problem: Problem, store: Any, *, seed: int, tune: int, resume: xr.DataTree | None = None, progress: bool = True) -> xr.DataTree:
+def recover(
+    problem: Problem, store: Any, *, seed: int, tune: int, resume: xr.DataTree | None = None, progress: bool = True
+) -> xr.DataTree:
     """The result of a killed run from the draws in its ``store``; the arguments are those of its :func:`fit`."""
     with xr.open_datatree(str(store), engine="zarr", consolidated=False) as trace:
         x, stats = _unpack(trace, resume is not None)
     if resume is not None:
         found = [Mode.from_dict(m) for m in json.loads(resume.attrs["modes"])]
-        if np.array_equal(resume["sampler_state"]["last"].values, x[:, -1]):
+        if np.array_equal(np.asarray(resume["sampler_state"]["last"].values), x[:, -1]):
             return resume  # killed after its draws were appended and before the store was removed
     else:
         found = Compiled(problem).modes(seed, progress)
@@ -464,11 +504,19 @@ def recover(problem: Problem, store: Any, *, seed: int, tune: int, resume: xr.Da
     return tree if resume is None else extend(resume, tree)
 
 
-def _fit_without_gradient(problem: Problem, sampler: str, draws: int, tune: int, chains: int, seed: int, progress: bool) -> xr.DataTree:
+def _fit_without_gradient(
+    problem: Problem, sampler: str, draws: int, tune: int, chains: int, seed: int, progress: bool
+) -> xr.DataTree:
     """SMC or DE Metropolis, for models without gradients or with separate modes."""
     with problem.pymc(), threadpool_limits(1, "blas"):
-        common: dict[str, Any] = {"draws": draws, "chains": chains, "random_seed": seed, "progressbar": progress, "cores": 1}
-        if sampler == "smc":
+        common: dict[str, Any] = {
+            "draws": draws,
+            "chains": chains,
+            "random_seed": seed,
+            "progressbar": progress,
+            "cores": 1,
+        }
+        if sampler == "smc":  # noqa: SIM108 (two calls with a paragraph of arguments read better apart)
             trace = pm.sample_smc(**common)
         else:
             trace = pm.sample(tune=tune, step=pm.DEMetropolisZ(), compute_convergence_checks=False, **common)

@@ -22,7 +22,7 @@ import importlib
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,7 @@ class Code:
         return digest.hexdigest()[:24]
 
 
-@lru_cache(maxsize=None)
+@cache
 def rebuild(recipe: Recipe) -> Code:
     """The code that a recipe names; the same object for the same recipe."""
     module, name, *arguments = recipe
@@ -154,10 +154,14 @@ class Kernel:
 
     def __post_init__(self) -> None:
         if len(self.data) != self.code.n_data:
-            raise HmmInferError(f"Kernel {self.code.recipe} takes {self.code.n_data} data arrays, got {len(self.data)}.")
+            raise HmmInferError(
+                f"Kernel {self.code.recipe} takes {self.code.n_data} data arrays, got {len(self.data)}."
+            )
         for i, (array, kind) in enumerate(zip(self.data, array_types(self.code.data), strict=True)):
             if array.dtype.name != kind.dtype.name or array.ndim != kind.ndim or not array.flags.c_contiguous:
-                raise HmmInferError(f"Data array {i} of kernel {self.code.recipe} must be {kind}, got {array.dtype} of shape {array.shape}.")
+                raise HmmInferError(
+                    f"Data array {i} of kernel {self.code.recipe} must be {kind}, got {array.dtype} of shape {array.shape}."
+                )
 
     @property
     def n_in(self) -> int:

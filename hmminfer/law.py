@@ -21,6 +21,7 @@ A linear law is enough to say which parameters it takes and what its output mean
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from .kernel import Kernel
 from .parameters import Parameter
@@ -43,7 +44,7 @@ class LinearLaw:
     unit: str
     shape: tuple[int, ...]
 
-    def __call__(self, *values: float):
+    def __call__(self, *values: float) -> Any:
         """Effective data at the given parameter values, reshaped."""
         import numpy as np
 

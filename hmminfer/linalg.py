@@ -9,6 +9,7 @@ Importing this module registers the LAPACK symbols in the process; cached compil
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -24,7 +25,9 @@ def _lapack(name: str, n_arguments: int) -> types.ExternalFunction:
     """The LAPACK routine ``name`` as a function of ``n_arguments`` pointers, callable from njit code."""
     signature = _CAPSULE_NAME(cython_lapack.__pyx_capi__[name]).decode()
     if "long" in signature or "int64" in signature:  # pragma: no cover - a SciPy built with 64-bit LAPACK integers
-        raise ImportError(f"SciPy's {name} takes 64-bit integers here ({signature}); install a SciPy with 32-bit LAPACK.")
+        raise ImportError(
+            f"SciPy's {name} takes 64-bit integers here ({signature}); install a SciPy with 32-bit LAPACK."
+        )
     symbol = f"hmminfer_{name}"
     llvm.add_symbol(symbol, get_cython_function_address("scipy.linalg.cython_lapack", name))
     return types.ExternalFunction(symbol, types.void(*[types.voidptr] * n_arguments))
@@ -56,7 +59,9 @@ def band_solve(factor, b):
     ldab = np.full(1, factor.shape[1], dtype=np.int32)
     ldb = np.full(1, b.shape[1], dtype=np.int32)
     info = np.zeros(1, dtype=np.int32)
-    _dpbtrs(uplo.ctypes, n.ctypes, kd.ctypes, nrhs.ctypes, factor.ctypes, ldab.ctypes, b.ctypes, ldb.ctypes, info.ctypes)
+    _dpbtrs(
+        uplo.ctypes, n.ctypes, kd.ctypes, nrhs.ctypes, factor.ctypes, ldab.ctypes, b.ctypes, ldb.ctypes, info.ctypes
+    )
 
 
 # reassociation lets the inner products use vector instructions; NaN still propagates
@@ -109,7 +114,7 @@ def spd_inverse(a):
     return inverse
 
 
-def band_to_sparse(ab: np.ndarray):
+def band_to_sparse(ab: np.ndarray) -> Any:
     """The symmetric matrix of a band as scipy CSR, for work that happens once."""
     from scipy.sparse import csr_array
 
@@ -121,7 +126,7 @@ def band_to_sparse(ab: np.ndarray):
     return csr_array((np.concatenate([value, value[below]]), (rows, columns)), shape=(len(ab), len(ab)))
 
 
-def bandwidth_order(graph, positions: np.ndarray | None = None) -> np.ndarray:
+def bandwidth_order(graph: Any, positions: np.ndarray | None = None) -> np.ndarray:
     """Permutation of a sparse symmetric graph that keeps the band narrow: the best of reverse Cuthill-McKee and sweeps.
 
     ``positions`` (n, 2): node coordinates; structured meshes are best swept along their longer direction.

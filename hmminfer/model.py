@@ -65,7 +65,9 @@ class Model:
         for name in self.fixed:
             self.parameters[name]
         if self.kernel.n_in != self.parameters.size:
-            raise HmmInferError(f"Model {self.name}: kernel takes {self.kernel.n_in} numbers, parameters give {self.parameters.size}.")
+            raise HmmInferError(
+                f"Model {self.name}: kernel takes {self.kernel.n_in} numbers, parameters give {self.parameters.size}."
+            )
 
     @property
     def n_out(self) -> int:
@@ -120,7 +122,9 @@ class Model:
         out.attrs["given"] = ", ".join(sorted(given)) or "nothing: fixed values and prior medians"
         return out
 
-    def batch(self, thetas: np.ndarray, progress: bool = False, what: str = "computing", strict: bool = True) -> np.ndarray:
+    def batch(
+        self, thetas: np.ndarray, progress: bool = False, what: str = "computing", strict: bool = True
+    ) -> np.ndarray:
         """y for each row of ``thetas``, (n, n_out); a row without a solution is an error, or NaN when not ``strict``."""
         from .progress import track
 
@@ -131,7 +135,9 @@ class Model:
                 raise HmmInferError(self.explain(thetas[i]))
         return y
 
-    def to_dataset(self, y: np.ndarray, dims: Sequence[str] = (), coords: Mapping[str, Any] | None = None) -> xr.Dataset:
+    def to_dataset(
+        self, y: np.ndarray, dims: Sequence[str] = (), coords: Mapping[str, Any] | None = None
+    ) -> xr.Dataset:
         """Observables of y (..., n_out) as labelled arrays."""
         variables = {}
         for o in self.observables:
@@ -141,16 +147,20 @@ class Model:
         attrs = {"model": self.name, "experiment": self.experiment, **{k: _plain(v) for k, v in self.about.items()}}
         return xr.Dataset(variables, attrs=attrs)
 
-    def _draws_of(self, values: Any, named: Mapping[str, Any], draws: int | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _draws_of(
+        self, values: Any, named: Mapping[str, Any], draws: int | None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Sample dimensions (name -> coordinate) and named values of what the user gave."""
-        if values is None or isinstance(values, Mapping) and not isinstance(values, xr.Dataset | xr.DataTree):
+        if values is None or (isinstance(values, Mapping) and not isinstance(values, xr.Dataset | xr.DataTree)):
             given = {**(values or {}), **named}
             for name in given:
                 self.parameters[name]
             return {}, given
         if isinstance(values, xr.DataTree):
             if "posterior" not in values.children:
-                raise HmmInferError("This DataTree has no 'posterior' group; give the result of fit(), or a dataset of draws.")
+                raise HmmInferError(
+                    "This DataTree has no 'posterior' group; give the result of fit(), or a dataset of draws."
+                )
             values = values["posterior"].to_dataset()
         dims = [d for d in ("chain", "draw", "sample") if d in values.dims]
         stacked = values.stack(_s=dims).transpose("_s", ...) if len(dims) > 1 else values.rename({dims[0]: "_s"})
@@ -215,9 +225,10 @@ class Model:
             indices.append(index)
         everything = ParameterSet(tuple(parameters))
         parts = tuple(m.kernel for m in models)
-        if any(isinstance(k, Joint) for k in parts):
+        single = tuple(k for k in parts if isinstance(k, Kernel))
+        if len(single) < len(parts):
             raise HmmInferError("joint() takes single experiments, not joint models; give all of them in one call.")
-        kernel = Joint(parts, tuple(np.array(i) for i in indices), everything.vector(fixed))
+        kernel = Joint(single, tuple(np.array(i) for i in indices), everything.vector(fixed))
         offsets = np.cumsum([0] + [m.n_out for m in models])
         observables = tuple(
             replace(o, name=f"{o.name}_{label}", rows=o.rows + offset, dim=f"{o.dim}_{label}")
@@ -227,7 +238,17 @@ class Model:
         tables = [m.table for m in models]
         table = _joined(tables) if all(t is not None for t in tables) else None
         about = {**models[0].about, "joint": ", ".join(labels), "shared": ", ".join(shared)}
-        return Model(models[0].name, "joint " + models[0].experiment, everything, kernel, observables, fixed, table, about, models[0].scene)
+        return Model(
+            models[0].name,
+            "joint " + models[0].experiment,
+            everything,
+            kernel,
+            observables,
+            fixed,
+            table,
+            about,
+            models[0].scene,
+        )
 
 
 def _joined(tables: Sequence[Any]) -> Table:
@@ -246,15 +267,13 @@ class Experiment:
     """One way to test a physical system: what its data look like, and the factory that builds the model for them.
 
     ``build(table, **options)`` returns a Model whose row i of y is row i of the table; ``dataset`` is fitted when none is named.
-    ``scene`` draws what was inferred into a matplotlib axis (see :mod:`hmminfer.figures`); ``predictions`` names factories of
-    models for predictions that need no data, from the settings of this experiment.
+    ``predictions`` names factories of models for predictions without data that take this experiment's settings.
     """
 
     schema: Schema
     build: Callable[..., Model]
     dataset: str
     description: str = ""
-    draw: Callable[..., None] | None = None
     predictions: Mapping[str, Callable[..., Model]] = field(default_factory=dict)
 
     def model(self, data: Any = None, options: Mapping[str, Any] | None = None, **settings: Any) -> Model:
@@ -275,7 +294,9 @@ class Experiment:
         known = {"experiment", *(s.name for s in self.schema.settings)}
         facts = {k: v for k, v in {**data.settings, **settings}.items() if k not in known}
         data = replace(data, settings={k: v for k, v in data.settings.items() if k in known})
-        model = self.build(self.schema.check(data, **{k: v for k, v in settings.items() if k in known}), **(options or {}))
+        model = self.build(
+            self.schema.check(data, **{k: v for k, v in settings.items() if k in known}), **(options or {})
+        )
         return _with_facts(model, facts, known)
 
 
@@ -286,7 +307,11 @@ def _with_facts(model: Model, facts: Mapping[str, Any], known: set[str]) -> Mode
             raise unknown("setting or parameter", name, [*sorted(known), *model.parameters.names])
     priors = {k: v for k, v in facts.items() if isinstance(v, str) and "(" in v}
     model = model.with_priors(priors) if priors else model
-    values = {k: float(model.parameters[k].from_vector(model.parameters[k].to_vector(v))) for k, v in facts.items() if k not in priors}
+    values = {
+        k: float(model.parameters[k].from_vector(model.parameters[k].to_vector(v)))
+        for k, v in facts.items()
+        if k not in priors
+    }
     return replace(model, fixed={**model.fixed, **values}) if values else model
 
 

@@ -34,7 +34,12 @@ class Mode:
         return self.logp + 0.5 * np.linalg.slogdet(2 * np.pi * self.covariance)[1]
 
     def to_dict(self) -> dict[str, Any]:
-        return {"x": self.x.tolist(), "logp": self.logp, "weight": self.weight, "sd": np.sqrt(np.diag(self.covariance)).tolist()}
+        return {
+            "x": self.x.tolist(),
+            "logp": self.logp,
+            "weight": self.weight,
+            "sd": np.sqrt(np.diag(self.covariance)).tolist(),
+        }
 
     @classmethod
     def from_dict(cls, d: dict[str, Any]) -> Mode:

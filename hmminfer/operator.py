@@ -36,7 +36,14 @@ class _KernelOp(Op):
     def __init__(self, kernel: Kernel | None = None, props: tuple | None = None) -> None:
         if kernel is not None:
             data_shapes = tuple(tuple(int(n) for n in d.shape) for d in kernel.data)
-            props = (kernel.code.recipe, kernel.n_in, kernel.shapes, kernel.dtypes, data_shapes, kernel.code.fingerprint)
+            props = (
+                kernel.code.recipe,
+                kernel.n_in,
+                kernel.shapes,
+                kernel.dtypes,
+                data_shapes,
+                kernel.code.fingerprint,
+            )
         assert props is not None
         self.recipe, self.n_in, self.shapes, self.dtypes, self.data_shapes, self.fingerprint = props
 
@@ -63,10 +70,9 @@ class Forward(_KernelOp):
     def gufunc_signature(self) -> str:
         return f"{self._core(((self.n_in,), *self.data_shapes))}->{self._core(self.shapes)}"
 
-    def make_node(self, theta: Any, *data: Any) -> Apply:
-        inputs = [pt.as_tensor_variable(theta), *(pt.as_tensor_variable(d) for d in data)]
+    def make_node(self, *inputs: Any) -> Apply:
         outputs = [TensorType(dtype, shape=shape)() for dtype, shape in zip(self.dtypes, self.shapes, strict=True)]
-        return Apply(self, inputs, outputs)
+        return Apply(self, [pt.as_tensor_variable(i) for i in inputs], outputs)
 
     def perform(self, node: Apply, inputs: Any, output_storage: Any) -> None:
         out = self.code.forward(*(np.ascontiguousarray(i) for i in inputs))
@@ -83,7 +89,7 @@ class Forward(_KernelOp):
         y_bar = cotangents[0]
         if isinstance(y_bar.type, DisconnectedType):
             return [disconnected_type() for _ in inputs]
-        theta_bar = Vjp(props=self.props)(*inputs, *outputs[1:], y_bar)
+        theta_bar: Any = Vjp(props=self.props)(*inputs, *outputs[1:], y_bar)
         return [theta_bar, *(disconnected_type() for _ in inputs[1:])]
 
 
@@ -105,7 +111,8 @@ class Vjp(_KernelOp):
 
     def pullback(self, inputs: Any, outputs: Any, cotangents: Any) -> list[Variable]:
         return [
-            grad_not_implemented(self, i, x, "hmminfer kernels have exact first derivatives only") for i, x in enumerate(inputs)
+            grad_not_implemented(self, i, x, "hmminfer kernels have exact first derivatives only")
+            for i, x in enumerate(inputs)
         ]
 
 
@@ -123,8 +130,12 @@ def _vjp_numba(op: Vjp, node: Any = None, **kwargs: Any) -> tuple[Any, str]:
     return op.code.calls[1], f"hmminfer-pullback-{op.fingerprint}"
 
 
-LARGE = 20_000  # bytes; numba writes constants into the machine code, which takes minutes for the arrays of a reduced basis
-_shared: WeakValueDictionary[int, Any] = WeakValueDictionary()  # a shared variable keeps its array, and so the id, alive
+LARGE = (
+    20_000  # bytes; numba writes constants into the machine code, which takes minutes for the arrays of a reduced basis
+)
+_shared: WeakValueDictionary[int, Any] = (
+    WeakValueDictionary()
+)  # a shared variable keeps its array, and so the id, alive
 
 
 def data_variable(array: np.ndarray) -> Any:
@@ -141,11 +152,14 @@ def data_variable(array: np.ndarray) -> Any:
 def apply_vector(kernel: Kernel | Joint, theta: Any) -> Any:
     """Symbolic y of a symbolic vector theta."""
     if pytensor.config.floatX != "float64":
-        raise HmmInferError("hmminfer computes in float64; set pytensor.config.floatX = 'float64' (it is float32 here).")
+        raise HmmInferError(
+            "hmminfer computes in float64; set pytensor.config.floatX = 'float64' (it is float32 here)."
+        )
     theta = pt.cast(theta, "float64")
     if isinstance(kernel, Joint):
         return pt.concatenate([apply_vector(k, theta[i]) for k, i in zip(kernel.parts, kernel.indices, strict=True)])
-    return Forward(kernel)(theta, *map(data_variable, kernel.data))[0]
+    outputs: Any = Forward(kernel)(theta, *map(data_variable, kernel.data))
+    return outputs[0]
 
 
 def apply(model: Model, variables: Mapping[str, Any]) -> Any:

@@ -165,7 +165,9 @@ def parse_prior(text: str, unit: str = "") -> Prior:
     """Prior from text such as ``LogNormal(3.5 GPa, 0.2)`` or ``Normal(0.6, 0.03, lower=0.3)``; quantities convert to ``unit``."""
     match = re.fullmatch(r"\s*([A-Za-z]+)\s*\(([^()]*)\)\s*", text)
     if match is None:
-        raise HmmInferError(f"Cannot read the prior {text!r}; write it as LogNormal(3.5 GPa, 0.2) or Normal(0.6, 0.03).")
+        raise HmmInferError(
+            f"Cannot read the prior {text!r}; write it as LogNormal(3.5 GPa, 0.2) or Normal(0.6, 0.03)."
+        )
     if match[1] not in PRIORS:
         raise unknown("prior", match[1], PRIORS)
     kind = PRIORS[match[1]]
@@ -219,7 +221,9 @@ class Parameter:
         """Vector entries (..., length) of a user's value: number, "3.5 GPa", or array with draws in front."""
         x = np.asarray(units.parse(value, self.unit) if isinstance(value, str) else value, dtype=float)
         if np.any(np.isnan(x)):
-            raise HmmInferError(f"Parameter '{self.name}' has a value that is not a number; give it in {self.unit or 'plain numbers'}.")
+            raise HmmInferError(
+                f"Parameter '{self.name}' has a value that is not a number; give it in {self.unit or 'plain numbers'}."
+            )
         if np.any(x < self.lower) or np.any(x > self.upper):
             raise HmmInferError(
                 f"Parameter '{self.name}' = {np.ravel(x)[np.argmax(np.abs(np.ravel(x)))]:g} {self.unit} is outside its support "
@@ -347,7 +351,10 @@ class ParameterSet:
         for p in self.parameters:
             if isinstance(p, Field):
                 scales = np.stack(
-                    [p.scales(a, ell) for a, ell in zip(p.amplitude.sample(rng, size), p.length_scale.sample(rng, size), strict=True)]
+                    [
+                        p.scales(a, ell)
+                        for a, ell in zip(p.amplitude.sample(rng, size), p.length_scale.sample(rng, size), strict=True)
+                    ]
                 )
                 parts.append(scales * rng.standard_normal((size, p.length)))
             else:
@@ -362,7 +369,9 @@ class ParameterSet:
             p = self[name]
             new[name] = replace(p, prior=parse_prior(prior, p.unit) if isinstance(prior, str) else prior)
             if p.axial and not isinstance(new[name].prior, Axial):
-                raise HmmInferError(f"'{name}' is an axial angle and takes an Axial(mean, concentration) prior; or fix it to a value.")
+                raise HmmInferError(
+                    f"'{name}' is an axial angle and takes an Axial(mean, concentration) prior; or fix it to a value."
+                )
         return ParameterSet(tuple(new.get(p.name, p) for p in self.parameters))
 
 

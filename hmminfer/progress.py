@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
-
-T = TypeVar("T")
 
 
-def track(items: Iterable[T], what: str, total: int | None = None, show: bool = True) -> Iterator[T]:
+def track[T](items: Iterable[T], what: str, total: int | None = None, show: bool = True) -> Iterator[T]:
     """Iterate with a progress bar on the terminal (or notebook); silent when ``show`` is False."""
     if not show:
         yield from items

@@ -51,7 +51,9 @@ def assemble(
         "log_prior": _log_prior(problem, draws, dims),
         "prior": _dataset(problem, {k: v[None] for k, v in prior.items()}, {"chain": [0], "draw": np.arange(500)}),
         "prior_predictive": model.to_dataset(
-            (y_prior + problem.sigma_of(prior) * rng.standard_normal(y_prior.shape))[None], ["chain", "draw"], {"chain": [0], "draw": np.arange(500)}
+            (y_prior + problem.sigma_of(prior) * rng.standard_normal(y_prior.shape))[None],
+            ["chain", "draw"],
+            {"chain": [0], "draw": np.arange(500)},
         ),
         "observed_data": observed,
         "constant_data": model.to_dataset(problem.sd),
@@ -101,7 +103,12 @@ def _dataset(problem: Any, draws: Mapping[str, np.ndarray], dims: Mapping[str, A
     for p in problem.free:
         value = np.asarray(draws[p.name])
         names = [*dims, *([f"{p.name}_dim"] if value.ndim > len(dims) else [])]
-        attrs = {"units": p.unit, "description": p.description, "axial": int(p.axial and not isinstance(p, Field)), "symbol": p.symbol}
+        attrs = {
+            "units": p.unit,
+            "description": p.description,
+            "axial": int(p.axial and not isinstance(p, Field)),
+            "symbol": p.symbol,
+        }
         variables[p.name] = xr.DataArray(value, dims=names, attrs=attrs)
     fixed = json.dumps({k: np.asarray(v).tolist() for k, v in problem.model.fixed.items()})
     return xr.Dataset(variables, coords=dict(dims), attrs={"fixed": fixed})
@@ -131,7 +138,15 @@ def extend(first: xr.DataTree, more: xr.DataTree) -> xr.DataTree:
         if "draw" in new.dims and name not in ("prior", "prior_predictive"):
             old = first[name].to_dataset()
             new = new.assign_coords(draw=new["draw"].values + old.sizes["draw"])
-            groups[name] = xr.concat([old, new], dim="draw", combine_attrs="override", data_vars="minimal", coords="minimal", compat="override", join="outer")
+            groups[name] = xr.concat(
+                [old, new],
+                dim="draw",
+                combine_attrs="override",
+                data_vars="minimal",
+                coords="minimal",
+                compat="override",
+                join="outer",
+            )
         else:
             groups[name] = new
     tree = xr.DataTree.from_dict(groups)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -41,6 +42,10 @@ def _cotangent(kernel: Kernel, x: np.ndarray, rng: np.random.Generator) -> np.nd
     return rng.standard_normal(kernel.n_out) / np.maximum(y, 1e-3 * y.max())
 
 
+def _along(kernel: Kernel, x: np.ndarray, v: np.ndarray, y_bar: np.ndarray, h: float) -> float:
+    return float(y_bar @ kernel(x + h * v))
+
+
 def central_difference(function: Callable[[float], float], scale: float = 1.0) -> tuple[float, float]:
     """Derivative at 0 and its measured noise: Richardson-extrapolated differences at several steps, the most stable pair."""
     steps = scale * 2.0 ** -np.arange(4, 22, 2)
@@ -53,7 +58,12 @@ def central_difference(function: Callable[[float], float], scale: float = 1.0) -
 
 
 def assert_gradient(
-    kernel: Kernel, points: np.ndarray | None = None, directions: int = 5, seed: int = 0, spread: float = 0.03, relative: float = 1e-7
+    kernel: Kernel,
+    points: np.ndarray | None = None,
+    directions: int = 5,
+    seed: int = 0,
+    spread: float = 0.03,
+    relative: float = 1e-7,
 ) -> None:
     """J^T y_bar against central differences at ``points`` (default: three near the example), random directions.
 
@@ -70,7 +80,7 @@ def assert_gradient(
             v = rng.standard_normal(kernel.n_in) * size * 0.1
             _, x_bar = kernel.value_and_pullback(x, y_bar)
             exact = float(x_bar @ v)
-            numeric, noise = central_difference(lambda h, x=x, v=v, y_bar=y_bar: float(y_bar @ kernel(x + h * v)))
+            numeric, noise = central_difference(partial(_along, kernel, x, v, y_bar))
             scale = np.linalg.norm(x_bar * v) + 1e-300
             assert abs(exact - numeric) <= max(relative * scale, 10 * noise), (exact, numeric, noise)
 

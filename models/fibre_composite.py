@@ -40,20 +40,52 @@ from hmminfer.model import Experiment, Model, Observable
 from hmminfer.parameters import Axial, Field, HalfNormal, LogNormal, Normal, Parameter, ParameterSet
 
 PHASES = (
-    Parameter("fibre_axial_modulus", "GPa", LogNormal(280.0, 0.30), "Young's modulus along the fibre", 0.1, 2000.0, "E_{1f}"),
-    Parameter("fibre_transverse_modulus", "GPa", LogNormal(15.0, 0.35), "Young's modulus across the fibre", 0.05, 1000.0, "E_{2f}"),
-    Parameter("fibre_shear_modulus", "GPa", LogNormal(25.0, 0.60), "shear modulus along the fibre", 0.05, 1000.0, "G_{12f}"),
-    Parameter("fibre_axial_poisson", "", Normal(0.20, 0.03, 0.0, 0.45), "axial Poisson ratio of the fibre", 0.0, 0.5, "\\nu_{12f}"),
-    Parameter("fibre_transverse_poisson", "", Normal(0.25, 0.04, 0.0, 0.45), "Poisson ratio across the fibre", 0.0, 0.6, "\\nu_{23f}"),
+    Parameter(
+        "fibre_axial_modulus", "GPa", LogNormal(280.0, 0.30), "Young's modulus along the fibre", 0.1, 2000.0, "E_{1f}"
+    ),
+    Parameter(
+        "fibre_transverse_modulus",
+        "GPa",
+        LogNormal(15.0, 0.35),
+        "Young's modulus across the fibre",
+        0.05,
+        1000.0,
+        "E_{2f}",
+    ),
+    Parameter(
+        "fibre_shear_modulus", "GPa", LogNormal(25.0, 0.60), "shear modulus along the fibre", 0.05, 1000.0, "G_{12f}"
+    ),
+    Parameter(
+        "fibre_axial_poisson",
+        "",
+        Normal(0.20, 0.03, 0.0, 0.45),
+        "axial Poisson ratio of the fibre",
+        0.0,
+        0.5,
+        "\\nu_{12f}",
+    ),
+    Parameter(
+        "fibre_transverse_poisson",
+        "",
+        Normal(0.25, 0.04, 0.0, 0.45),
+        "Poisson ratio across the fibre",
+        0.0,
+        0.6,
+        "\\nu_{23f}",
+    ),
     Parameter("matrix_modulus", "GPa", LogNormal(4.0, 0.50), "Young's modulus of the matrix", 0.01, 500.0, "E_m"),
     Parameter("matrix_poisson", "", Normal(0.36, 0.02, 0.1, 0.45), "Poisson ratio of the matrix", 0.0, 0.49, "\\nu_m"),
     Parameter("volume_fraction", "", Normal(0.62, 0.06, 0.30, 0.80), "fibre volume fraction", 0.01, 0.90, "v_f"),
 )
 FIXED = {"fibre_axial_poisson": 0.20, "fibre_transverse_poisson": 0.25, "matrix_poisson": 0.36}
-ANGLE = Parameter("fibre_angle", "deg", Axial(), "angle from the loading direction to the fibre", -180.0, 180.0, "\\theta", axial=True)
+ANGLE = Parameter(
+    "fibre_angle", "deg", Axial(), "angle from the loading direction to the fibre", -180.0, 180.0, "\\theta", axial=True
+)
 
 
-def law(packing: str = "hexagonal", cell: str = "reduced", refine: int = 4, phases: tuple[Parameter, ...] = PHASES) -> LinearLaw:
+def law(
+    packing: str = "hexagonal", cell: str = "reduced", refine: int = 4, phases: tuple[Parameter, ...] = PHASES
+) -> LinearLaw:
     """Stiffness of the composite from its phases.
 
     ``cell``: "reduced" (reduced basis over the prior box, +- 4 sd; the full cell answers outside) or "full"; ``refine``: elements along
@@ -62,7 +94,9 @@ def law(packing: str = "hexagonal", cell: str = "reduced", refine: int = 4, phas
     if packing not in ("hexagonal", "square"):
         raise unknown("packing", packing, ["hexagonal", "square"])
     if packing == "square":  # square cells touch at 0.785
-        phases = tuple(replace(p, prior=Normal(0.62, 0.06, 0.30, 0.75)) if p.name == "volume_fraction" else p for p in phases)
+        phases = tuple(
+            replace(p, prior=Normal(0.62, 0.06, 0.30, 0.75)) if p.name == "volume_fraction" else p for p in phases
+        )
     if cell == "full":
         kernel = elastic_cell(packing, refine)
     elif cell == "reduced":
@@ -98,8 +132,19 @@ COUPONS = Schema(
         Column("temperature", "K", required=False, lower=0.0, description="temperature of the test"),
     ),
     settings=(
-        Setting("hidden", default="off-axis", kind="text", description="coupons of unknown angle: off-axis, none, or names with commas"),
-        Setting("temperature", "K", default=0.0, lower=0.0, description="which temperature to fit; 0 takes the first in the file"),
+        Setting(
+            "hidden",
+            default="off-axis",
+            kind="text",
+            description="coupons of unknown angle: off-axis, none, or names with commas",
+        ),
+        Setting(
+            "temperature",
+            "K",
+            default=0.0,
+            lower=0.0,
+            description="which temperature to fit; 0 takes the first in the file",
+        ),
         Setting("specimen", default="all", kind="text", description="fit the rows of one specimen only, or all"),
     ),
     example_rows=(
@@ -128,11 +173,19 @@ def coupons(table: Table, packing: str = "hexagonal", cell: str = "reduced", ref
             if name not in specimen:
                 raise unknown("specimen", name, dict.fromkeys(specimen))
         names = chosen
-    angles = [ANGLE if len(names) == 1 else Parameter(f"fibre_angle_{n}", "deg", Axial(), f"fibre angle of {n}", -180, 180, "\\theta", True) for n in names]
+    angles = [
+        ANGLE
+        if len(names) == 1
+        else Parameter(f"fibre_angle_{n}", "deg", Axial(), f"fibre angle of {n}", -180, 180, "\\theta", True)
+        for n in names
+    ]
 
     direct = table.quantity == "matrix_modulus"
     kind = np.array([KINDS.get(q, 0) for q in table.quantity[~direct]])
-    angle_of = np.array([names.index(s) if s in names and t else -1 for s, t in zip(specimen[~direct], turned[~direct], strict=True)], int)
+    angle_of = np.array(
+        [names.index(s) if s in names and t else -1 for s, t in zip(specimen[~direct], turned[~direct], strict=True)],
+        int,
+    )
     known = np.radians(2.0 * np.where(np.isfinite(nominal), nominal, 0.0))[~direct]
     micro = law(packing, cell, refine)
     parameters = ParameterSet((*micro.parameters, *angles))
@@ -158,7 +211,9 @@ def _selected(table: Table) -> Table:
     if known.size:
         wanted = float(table.settings.get("temperature", 0.0)) or float(known[0])
         if wanted not in known:
-            raise HmmInferError(f"No row was measured at {wanted:g} K; the data hold {', '.join(f'{t:g}' for t in np.unique(known))} K.")
+            raise HmmInferError(
+                f"No row was measured at {wanted:g} K; the data hold {', '.join(f'{t:g}' for t in np.unique(known))} K."
+            )
         keep &= ~np.isfinite(temperature) | (temperature == wanted)
     specimen = str(table.settings.get("specimen", "all"))
     if specimen != "all":
@@ -174,7 +229,9 @@ def _by_quantity(table: Table, coordinates: tuple[str, ...]) -> tuple[Observable
     for name in dict.fromkeys(table.quantity.tolist()):
         rows = np.flatnonzero(table.quantity == name)
         units = {c: u for c, u in (("angle", "deg"), ("x", "mm"), ("y", "mm"))}
-        coords = {c: (table.columns[c][rows], units.get(c, "")) for c in (*coordinates, "specimen") if c in table.columns}
+        coords = {
+            c: (table.columns[c][rows], units.get(c, "")) for c in (*coordinates, "specimen") if c in table.columns
+        }
         coords = {f"{name}_{c}": v for c, v in coords.items()}
         out.append(Observable(name, str(table.unit[rows[0]]), rows, f"{name}_row", coords))
     return tuple(out)
@@ -190,7 +247,8 @@ def moduli(angles: Any = None, packing: str = "hexagonal", cell: str = "reduced"
     kernel = couple(micro.kernel, macro, range(8), [], [], parameters.vector(FIXED))
     units = {"youngs_modulus": "GPa", "shear_modulus": "GPa"}
     observables = tuple(
-        Observable(name, units.get(name, ""), np.arange(k * n, (k + 1) * n), "angle", {"angle": (degrees, "deg")}) for name, k in KINDS.items()
+        Observable(name, units.get(name, ""), np.arange(k * n, (k + 1) * n), "angle", {"angle": (degrees, "deg")})
+        for name, k in KINDS.items()
     )
     return Model("fibre_composite", "moduli", parameters, kernel, observables, FIXED, None, {"packing": packing})
 
@@ -221,15 +279,48 @@ PLATE = Schema(
         Setting("width", "mm", default=25.0, lower=1e-3),
         Setting("thickness", "mm", default=1.0, lower=1e-6),
         Setting("hole_radius", "mm", default=0.0, lower=0.0, description="central hole; 0 for none"),
-        Setting("load", default="grips", kind="text", choices=("grips", "stress"), description="rigid grips that move, or a uniform end stress"),
+        Setting(
+            "load",
+            default="grips",
+            kind="text",
+            choices=("grips", "stress"),
+            description="rigid grips that move, or a uniform end stress",
+        ),
         Setting("displacement", "mm", default=0.1, description="of the right grip along x"),
         Setting("stress", "MPa", default=100.0, description="on both ends, for load = stress"),
-        Setting("orientation", default="uniform", kind="text", choices=("uniform", "zones", "field"), description="of the fibre"),
-        Setting("zones", default=2, kind="integer", lower=1, upper=100, description="equal zones along x, for orientation = zones"),
-        Setting("field_x", default=12, kind="integer", lower=1, upper=60, description="basis functions along x, for orientation = field"),
+        Setting(
+            "orientation",
+            default="uniform",
+            kind="text",
+            choices=("uniform", "zones", "field"),
+            description="of the fibre",
+        ),
+        Setting(
+            "zones",
+            default=2,
+            kind="integer",
+            lower=1,
+            upper=100,
+            description="equal zones along x, for orientation = zones",
+        ),
+        Setting(
+            "field_x",
+            default=12,
+            kind="integer",
+            lower=1,
+            upper=60,
+            description="basis functions along x, for orientation = field",
+        ),
         Setting("field_y", default=9, kind="integer", lower=1, upper=60, description="basis functions along y"),
         Setting("elements_x", default=0, kind="integer", lower=0, upper=400, description="elements along x; 0 chooses"),
-        Setting("elements_y", default=0, kind="integer", lower=0, upper=400, description="elements along y, or per eighth of a hole"),
+        Setting(
+            "elements_y",
+            default=0,
+            kind="integer",
+            lower=0,
+            upper=400,
+            description="elements along y, or per eighth of a hole",
+        ),
         Setting("mesh", default="", kind="text", description="mesh file (meshio) in mm instead of the rectangle"),
     ),
     example_rows=(
@@ -278,7 +369,17 @@ def _orientation(plate: Plate, s: Any) -> tuple[np.ndarray, tuple[Parameter, ...
         return np.ones((len(points), 1)), (ANGLE,)
     if s["orientation"] == "zones":
         n = int(s["zones"])
-        zones = Parameter("fibre_angle", "deg", Axial(), "fibre angle of each zone along x", -180.0, 180.0, "\\theta", axial=True, size=n)
+        zones = Parameter(
+            "fibre_angle",
+            "deg",
+            Axial(),
+            "fibre angle of each zone along x",
+            -180.0,
+            180.0,
+            "\\theta",
+            axial=True,
+            size=n,
+        )
         return zone_basis(points, plate.box, n), (zones,)
     phi, frequencies = field_basis(points, plate.box, int(s["field_x"]), int(s["field_y"]))
     field = Field(
@@ -312,7 +413,9 @@ def plate(
             f"plate is {s['length']:g} x {s['width']:g} mm with its corner at the origin. Correct the points or the settings."
         )
     if s["load"] == "stress" and np.isin(table.quantity, ("force", "apparent_modulus")).any():
-        raise HmmInferError("Under load = stress the force is known, not observed; remove the rows of force or set load = grips.")
+        raise HmmInferError(
+            "Under load = stress the force is known, not observed; remove the rows of force or set load = grips."
+        )
     observe, reactions, order = _observation(geometry, table, points, local)
     fixed, value, force, grip = _loading(geometry, s)
     phi, angles = _orientation(geometry, s)
@@ -321,21 +424,39 @@ def plate(
         xy = geometry.quadrature_points.reshape(-1, 2)
         phi, angles, known = np.zeros((len(xy), 0)), (), np.radians(2.0 * angle(xy[:, 0], xy[:, 1]))
     reaction_rows = [f * grip for f in reactions]
-    macro = plane_stress_kernel(geometry, s["thickness"], fixed, value, force, observe, reaction_rows, order, phi, known)
+    macro = plane_stress_kernel(
+        geometry, s["thickness"], fixed, value, force, observe, reaction_rows, order, phi, known
+    )
     micro = law(packing, cell, refine)
     parameters = ParameterSet((*micro.parameters, *angles))
     turned = {p.name: 25.0 if p.size is None else np.full(p.length, 25.0) for p in angles if not isinstance(p, Field)}
     kernel = couple(
         micro.kernel, macro, range(8), range(8, parameters.size), [], parameters.vector({**FIXED, **turned})
     )
-    about = {"packing": packing, "cell": cell, "refine": refine, "nodes": len(geometry.nodes), "unknowns": int(macro.data[5].size)}
+    about = {
+        "packing": packing,
+        "cell": cell,
+        "refine": refine,
+        "nodes": len(geometry.nodes),
+        "unknowns": int(macro.data[5].size),
+    }
     about |= {k: s[k] for k in ("length", "width", "thickness", "load", "orientation")}
     return Model(
-        "fibre_composite", "plate", parameters, kernel, _by_quantity(table, ("x", "y")), FIXED, table, about, {"plate": geometry, "settings": s}
+        "fibre_composite",
+        "plate",
+        parameters,
+        kernel,
+        _by_quantity(table, ("x", "y")),
+        FIXED,
+        table,
+        about,
+        {"plate": geometry, "settings": s},
     )
 
 
-def _observation(geometry: Plate, table: Table, points: np.ndarray, local: np.ndarray) -> tuple[csr_array, list[float], np.ndarray]:
+def _observation(
+    geometry: Plate, table: Table, points: np.ndarray, local: np.ndarray
+) -> tuple[csr_array, list[float], np.ndarray]:
     """Linear functionals of the nodal displacements, factors of the reaction rows, and the order of both in y."""
     s = table.settings
     value, dx, dy = geometry.interpolation(points[local])
@@ -347,7 +468,8 @@ def _observation(geometry: Plate, table: Table, points: np.ndarray, local: np.nd
         "strain_yy": lambda: kron(dy, ey),
         "strain_xy": lambda: kron(dy, ex) + kron(dx, ey),
     }
-    blocks, order = [], []
+    blocks: list[Any] = []
+    order: list[int] = []
     quantity = table.quantity[local]
     for name in dict.fromkeys(quantity.tolist()):
         rows = np.flatnonzero(quantity == name)
@@ -357,7 +479,7 @@ def _observation(geometry: Plate, table: Table, points: np.ndarray, local: np.nd
     for i in np.flatnonzero(~local):
         area = s["width"] * s["thickness"]
         factors.append(_SCALE["force"][1] if table.quantity[i] == "force" else s["length"] / (area * s["displacement"]))
-        order.append(i)
+        order.append(int(i))
     observe = vstack(blocks).tocsr() if blocks else csr_array((0, 2 * len(geometry.nodes)))
     return observe, factors, np.argsort(np.array(order, dtype=np.int64))
 
@@ -373,7 +495,9 @@ def plate_fields(nx: int = 41, ny: int = 21, angle: Any = None, **settings: Any)
         raise unknown("setting", next(iter(settings)), [x.name for x in PLATE.settings])
     geometry = plate_geometry(s)
     (x0, y0), (x1, y1) = geometry.box
-    grid = np.stack(np.meshgrid(np.linspace(x0, x1, nx), np.linspace(y0, y1, ny), indexing="ij"), axis=-1).reshape(-1, 2)
+    grid = np.stack(np.meshgrid(np.linspace(x0, x1, nx), np.linspace(y0, y1, ny), indexing="ij"), axis=-1).reshape(
+        -1, 2
+    )
     grid = grid[~geometry.outside(grid)]
     names = [*np.repeat(_LOCAL, len(grid)), *(["force"] if s["load"] == "grips" else [])]
     pad = [np.nan] * (len(names) - 5 * len(grid))
@@ -386,11 +510,22 @@ def plate_fields(nx: int = 41, ny: int = 21, angle: Any = None, **settings: Any)
     model = plate(table, mesh=geometry, angle=angle, **options)
     n = len(grid)
     coords = {"x": (grid[:, 0], "mm"), "y": (grid[:, 1], "mm")}
-    observables = [Observable(name, _SCALE[name][0], np.arange(i * n, (i + 1) * n), "point", coords) for i, name in enumerate(_LOCAL)]
+    observables = [
+        Observable(name, _SCALE[name][0], np.arange(i * n, (i + 1) * n), "point", coords)
+        for i, name in enumerate(_LOCAL)
+    ]
     if s["load"] == "grips":
         observables.append(Observable("force", "N", np.array([5 * n]), "grip"))
     return Model(
-        model.name, "plate_fields", model.parameters, model.kernel, tuple(observables), FIXED, None, model.about, model.scene
+        model.name,
+        "plate_fields",
+        model.parameters,
+        model.kernel,
+        tuple(observables),
+        FIXED,
+        None,
+        model.about,
+        model.scene,
     )
 
 
@@ -409,8 +544,10 @@ def clamped_coupon(length: float = 100.0, width: float = 12.5, thickness: float 
     )  # fmt: skip
 
 
+_OF_COUPONS = {"moduli": moduli}
+_OF_PLATES = {"fields": plate_fields, "clamped_coupon": clamped_coupon}
+PREDICTIONS = {**_OF_COUPONS, **_OF_PLATES}
 EXPERIMENTS = {
-    "coupons": Experiment(COUPONS, coupons, "raghavan_meshii", "moduli of long coupons", predictions={"moduli": moduli}),
-    "plate": Experiment(PLATE, plate, "plate_dic", "displacement field and force of a plate", predictions={"fields": plate_fields, "clamped_coupon": clamped_coupon}),
-}  # fmt: skip
-PREDICTIONS = {"moduli": moduli, "fields": plate_fields, "clamped_coupon": clamped_coupon}
+    "coupons": Experiment(COUPONS, coupons, "raghavan_meshii", "moduli of long coupons", _OF_COUPONS),
+    "plate": Experiment(PLATE, plate, "plate_dic", "displacement field and force of a plate", _OF_PLATES),
+}

@@ -157,7 +157,7 @@ def test_no_start_with_a_solution(coupons, monkeypatch):
     monkeypatch.setattr(Compiled, "__init__", lambda self, problem: setattr(self, "problem", problem))
     monkeypatch.setattr(Compiled, "__call__", lambda self, x: (-np.inf, np.zeros_like(x)))
     with pytest.raises(hm.HmmInferError, match=r"No start has a solution.*matrix_modulus.*Widen or move the priors"):
-        Compiled(Problem.of(coupons)).modes(0)
+        Compiled(Problem.of(coupons)).modes(0, searches=16)
 
 
 def test_an_interrupt_before_the_first_draw_leaves_nothing(tmp_path, monkeypatch):

@@ -91,7 +91,7 @@ def test_equal_phases(packing, fraction):
 
 def cylinders(phases, v):
     """Composite cylinder assemblage: E1, nu12, k, G12 and the bounds of G23 (Hashin 1979)."""
-    e1, e2, g12, nu12, nu23, em, num = phases
+    e1, _, g12, nu12, _, em, num = phases
     fibre, matrix = transversely_isotropic(*phases[:5]), isotropic(em, num)
     kf, km = ((c[1, 1] + c[1, 2]) / 2 for c in (fibre, matrix))
     gf, gm, vm = fibre[3, 3], matrix[3, 3], 1 - v
@@ -204,7 +204,7 @@ def test_core_polygon_lies_inside_the_fibre():
 
 
 def test_unknown_packing():
-    with pytest.raises(HmmInferError, match="Unknown packing 'hexagon'. Did you mean 'hexagonal'"):
+    with pytest.raises(HmmInferError, match=r"Unknown packing 'hexagon'. Did you mean 'hexagonal'"):
         cell_mesh("hexagon", 2)
 
 

@@ -29,9 +29,13 @@ def plate_modes(plate):
 def quadrature(compiled: Compiled, mode, n: int = 14) -> dict[str, tuple[float, float]]:
     """Means and sds of the unconstrained coordinates by Gauss-Hermite products around a mode, whitened by its Laplace covariance."""
     node, weight = np.polynomial.hermite_e.hermegauss(n)
-    root = np.linalg.cholesky(mode.covariance * 1.3)  # a little wider: the weights then fall off inside the rule's reach
+    root = np.linalg.cholesky(
+        mode.covariance * 1.3
+    )  # a little wider: the weights then fall off inside the rule's reach
     z = np.stack(np.meshgrid(*[node] * len(mode.x), indexing="ij"), axis=-1).reshape(-1, len(mode.x))
-    logw = sum(np.log(w) for w in np.meshgrid(*[weight] * len(mode.x), indexing="ij")).ravel() + 0.5 * (z**2).sum(axis=1)
+    logw = sum(np.log(w) for w in np.meshgrid(*[weight] * len(mode.x), indexing="ij")).ravel() + 0.5 * (z**2).sum(
+        axis=1
+    )
     x = mode.x + z @ root.T
     logp = np.array([compiled(p)[0] for p in x]) + logw
     w = np.exp(logp - np.nanmax(logp))
@@ -174,7 +178,12 @@ def test_inside_ones_own_pymc_model(coupons):
 
 
 def test_noise_priors_and_fixed_values_by_name(coupons):
-    problem = Problem.of(coupons, noise="infer", priors={"matrix_poisson": "Normal(0.36, 0.02, 0.2, 0.45)"}, fixed={"fibre_angle": "10 deg"})
+    problem = Problem.of(
+        coupons,
+        noise="infer",
+        priors={"matrix_poisson": "Normal(0.36, 0.02, 0.2, 0.45)"},
+        fixed={"fibre_angle": "10 deg"},
+    )
     names = [p.name for p in problem.free]
     assert "fibre_angle" not in names
     assert "matrix_poisson" in names

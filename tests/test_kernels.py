@@ -289,7 +289,7 @@ def test_data_variables_are_the_same_each_time():
 def test_float32_is_refused():
     with (
         pytensor.config.change_flags(floatX="float32"),
-        pytest.raises(HmmInferError, match="set pytensor.config.floatX = 'float64'"),
+        pytest.raises(HmmInferError, match=r"set pytensor.config.floatX = 'float64'"),
     ):
         apply_vector(elastic_cell("square", 1), pt.vector(dtype="float64"))
 

@@ -193,7 +193,7 @@ def test_the_parser_of_this_test_sees_what_it_must(tmp_path):
     assert ("hmminfer.micro.phases", True) in found
     assert ("pymc.math", False) in found
     assert not any("Model" in module for module, _ in found)
-    with pytest.raises(AssertionError, match="do not know each other|upwards or sideways"):
+    with pytest.raises(AssertionError, match=r"do not know each other|upwards or sideways"):
         test_imports_go_one_way(file)
     with pytest.raises(AssertionError, match="imports pymc"):
         test_probability_stays_above_physics(file)

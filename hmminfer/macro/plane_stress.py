@@ -98,7 +98,9 @@ def _strain(e, p, gradient, dofs, u):
 
 
 @njit(cache=True, error_model="numpy")
-def _forward(x, gradient, weight, dofs, phi, known, load, prescribed, indptr, indices, values, virtual, touched, order, band):
+def _forward(
+    x, gradient, weight, dofs, phi, known, load, prescribed, indptr, indices, values, virtual, touched, order, band
+):
     """``dofs`` (elements, 2 n): free ones first, in band order; ``touched``: elements where some reaction is felt."""
     n_free, n_e, n_p, n = load.size, weight.shape[0], weight.shape[1], gradient.shape[2]
     _, q, full = plane_stress(x[:36].copy().reshape(6, 6))
@@ -221,7 +223,9 @@ def _pullback(
     return out
 
 
-CODE = Code((__name__, "CODE"), _forward, _pullback, data="f4 f2 i2 f2 f1 f1 f1 i1 i1 f1 f2 i1 i1 i1", state="f2 f2 f2 f1 f1 f2")
+CODE = Code(
+    (__name__, "CODE"), _forward, _pullback, data="f4 f2 i2 f2 f1 f1 f1 i1 i1 f1 f2 i1 i1 i1", state="f2 f2 f2 f1 f1 f2"
+)
 
 
 def plane_stress_kernel(
@@ -249,7 +253,9 @@ def plane_stress_kernel(
     n_nodes = len(plate.nodes)
     nodal = plate.connectivity
     rows, columns = np.repeat(nodal, nodal.shape[1], axis=1).ravel(), np.tile(nodal, (1, nodal.shape[1])).ravel()
-    node_order = bandwidth_order(coo_array((np.ones(rows.size), (rows, columns)), shape=(n_nodes, n_nodes)), plate.nodes)
+    node_order = bandwidth_order(
+        coo_array((np.ones(rows.size), (rows, columns)), shape=(n_nodes, n_nodes)), plate.nodes
+    )
     ordered = (2 * node_order[:, None] + np.arange(2)).ravel()
     is_fixed = np.asarray(fixed, bool).ravel()
     free = ordered[~is_fixed[ordered]]

@@ -120,7 +120,9 @@ class Plate:
     def outside(self, points: np.ndarray) -> np.ndarray:
         """True for points off the bounding box or inside the hole."""
         tol = 1e-9 * np.ptp(self.box)
-        off = np.any((points < self.box[0] - tol) | (points > self.box[1] + tol), axis=1) | ~np.isfinite(points).all(axis=1)
+        off = np.any((points < self.box[0] - tol) | (points > self.box[1] + tol), axis=1) | ~np.isfinite(points).all(
+            axis=1
+        )
         if self.hole is not None:
             x, y, r = self.hole
             off |= np.hypot(points[:, 0] - x, points[:, 1] - y) < r * (1 - 1e-6)
@@ -144,7 +146,9 @@ def rectangle(length: float, width: float, nx: int, ny: int, grading: float = 1.
 def plate_with_hole(length: float, width: float, radius: float, n: int = 6) -> Plate:
     """Rectangle with a central circular hole: blocks around the hole, ``n`` elements per eighth turn, graded towards the rim."""
     if not 0 < 2 * radius < 0.9 * min(length, width):
-        raise HmmInferError(f"A hole of radius {radius:g} mm does not fit a {length:g} x {width:g} mm plate; it needs 2 r < 0.9 width.")
+        raise HmmInferError(
+            f"A hole of radius {radius:g} mm does not fit a {length:g} x {width:g} mm plate; it needs 2 r < 0.9 width."
+        )
     half = 0.5 * min(length, width)
     m = 2 * n
     share = np.linspace(-1.0, 1.0, m + 1)
@@ -222,7 +226,9 @@ def from_file(path: str | Path) -> Plate:
     try:
         raw = meshio.read(path)
     except (meshio.ReadError, SystemExit) as error:
-        raise HmmInferError(f"meshio cannot read '{path}': {error}. Give a mesh format that meshio knows (.msh, .vtu, .inp ...).") from None
+        raise HmmInferError(
+            f"meshio cannot read '{path}': {error}. Give a mesh format that meshio knows (.msh, .vtu, .inp ...)."
+        ) from None
     for kind, cls in (("quad", skfem.MeshQuad), ("triangle", skfem.MeshTri)):
         cells = [block.data for block in raw.cells if block.type == kind]
         if cells:
@@ -231,4 +237,6 @@ def from_file(path: str | Path) -> Plate:
             p = np.ascontiguousarray(raw.points[used, :2].T.astype(float))
             return Plate(cls(p, np.ascontiguousarray(compact.reshape(t.shape).T)))
     found = ", ".join(sorted({block.type for block in raw.cells})) or "none"
-    raise HmmInferError(f"'{path}' holds no plane triangles or quadrilaterals (cells found: {found}); export a 2-D mesh.")
+    raise HmmInferError(
+        f"'{path}' holds no plane triangles or quadrilaterals (cells found: {found}); export a 2-D mesh."
+    )

@@ -78,7 +78,9 @@ def _core_blocks(corners: np.ndarray, n: int) -> list[np.ndarray]:
 def _nine_nodes(grid: np.ndarray) -> np.ndarray:
     """Connectivity (elements, 9) of a doubled lattice of node numbers, in lattice order."""
     cells = [
-        grid[i : i + 3, j : j + 3].ravel() for i in range(0, grid.shape[0] - 2, 2) for j in range(0, grid.shape[1] - 2, 2)
+        grid[i : i + 3, j : j + 3].ravel()
+        for i in range(0, grid.shape[0] - 2, 2)
+        for j in range(0, grid.shape[1] - 2, 2)
     ]
     return np.array(cells)
 
@@ -96,7 +98,9 @@ def _lattice_basis() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return value, np.ascontiguousarray(gradient), weight
 
 
-def cell_mesh(packing: str = "hexagonal", n: int = 2, fibre_rings: int | None = None, matrix_rings: int | None = None) -> CellMesh:
+def cell_mesh(
+    packing: str = "hexagonal", n: int = 2, fibre_rings: int | None = None, matrix_rings: int | None = None
+) -> CellMesh:
     """Mesh with ``n`` elements along each side of the polygon; refining n refines everything at once."""
     polygon = _polygon(packing)
     sides = len(polygon)

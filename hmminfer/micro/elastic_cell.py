@@ -17,7 +17,7 @@ Error: fourth order in the element size (energy of biquadratic elements on a bod
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from numba import njit
@@ -147,9 +147,7 @@ def _forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, size
         )
         if band_cholesky(ab):
             band_solve(ab, w)
-            c = effective_stiffness(
-                c_fibre, c_matrix, w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight
-            )
+            c = effective_stiffness(c_fibre, c_matrix, w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight)
             return c.ravel(), w
     return np.full(36, np.nan), np.full((6, 3 * n_slots), np.nan)
 
@@ -199,12 +197,16 @@ def _pullback(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, siz
                 d3 = -(l23 * grad[n, 0] + l33 * grad[n, 1])
                 for k in range(6):
                     w2, w3, w1 = w[k, 2 * s], w[k, 2 * s + 1], w[k, 2 * n_slots + s]
-                    r_bar += 2.0 * jw * (
-                        stress[k, 1] * d2 * w2
-                        + stress[k, 2] * d3 * w3
-                        + stress[k, 3] * (d3 * w2 + d2 * w3)
-                        + stress[k, 4] * d3 * w1
-                        + stress[k, 5] * d2 * w1
+                    r_bar += (
+                        2.0
+                        * jw
+                        * (
+                            stress[k, 1] * d2 * w2
+                            + stress[k, 2] * d3 * w3
+                            + stress[k, 3] * (d3 * w2 + d2 * w3)
+                            + stress[k, 4] * d3 * w1
+                            + stress[k, 5] * d2 * w1
+                        )
                     )
     out = np.empty(8)
     out[:5] = transversely_isotropic_pullback(p[0], p[1], p[2], p[3], p[4], c_fibre, phase_bar[0])
@@ -216,7 +218,7 @@ def _pullback(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, siz
 CODE = Code((__name__, "CODE"), _forward, _pullback, data="f2 f2 i2 i1 i1 f3 f1 f1", state="f2")
 
 
-@lru_cache(maxsize=None)
+@cache
 def elastic_cell(packing: str = "hexagonal", n: int = 2) -> Kernel:
     """Kernel of the full cell with ``n`` elements along each side of the cell's polygon."""
     from .cell_mesh import MAX_FRACTION

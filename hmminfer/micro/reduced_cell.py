@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -117,7 +118,7 @@ def _coefficients(c_fibre, c_matrix):
 
 @njit(cache=True, error_model="numpy")
 def _inside(p, box):
-    for i in range(p.size):
+    for i in range(p.size):  # noqa: SIM110 (numba has no generator expressions)
         if not box[0, i] <= p[i] <= box[1, i]:
             return False
     return True
@@ -179,7 +180,9 @@ def _pullback(p, k0, g0, k1, g1, k2, g2, k3, g3, interval, box, a, b, conn, slot
     return full._pullback(p, a, b, conn, slot, is_fibre, grad, weight, sizes, w, y_bar)
 
 
-CODE = Code((__name__, "CODE"), _forward, _pullback, data="f3 f3 f3 f3 f3 f3 f3 f3 f1 f2 f2 f2 i2 i1 i1 f3 f1 f1", state="")
+CODE = Code(
+    (__name__, "CODE"), _forward, _pullback, data="f3 f3 f3 f3 f3 f3 f3 f3 f1 f2 f2 f2 i2 i1 i1 f3 f1 f1", state=""
+)
 
 
 def _unit_matrices() -> list[np.ndarray]:
@@ -246,7 +249,12 @@ def _phase_ratio(c: np.ndarray, reference: np.ndarray) -> float:
 
 
 def reduced_cell(
-    lower: np.ndarray, upper: np.ndarray, packing: str = "hexagonal", n: int = 4, snapshots: int = 64, tolerance: float = 3e-9
+    lower: np.ndarray,
+    upper: np.ndarray,
+    packing: str = "hexagonal",
+    n: int = 4,
+    snapshots: int = 64,
+    tolerance: float = 3e-9,
 ) -> ReducedCell:
     """Train (or recall) the reduced basis on the box ``lower <= p <= upper`` of the cell's eight parameters.
 
@@ -265,7 +273,9 @@ def _recall(lower: tuple, upper: tuple, packing: str, n: int, snapshots: int, to
     operators = [arrays[f"{kind}{i}"] for i in range(4) for kind in ("operator", "load")]
     data = (*operators, arrays["interval"], arrays["box"], *cell.data)
     kernel = Kernel(CODE, tuple(np.ascontiguousarray(x) for x in data), arrays["centre"])
-    return ReducedCell(kernel, cell, tuple(arrays[f"basis{i}"] for i in range(4)), arrays["radii"], arrays["coercivity"])
+    return ReducedCell(
+        kernel, cell, tuple(arrays[f"basis{i}"] for i in range(4)), arrays["radii"], arrays["coercivity"]
+    )
 
 
 def _train(cell: Kernel, lower: tuple, upper: tuple, snapshots: int, tolerance: float) -> dict[str, np.ndarray]:
@@ -315,7 +325,7 @@ def _centre(lo: np.ndarray, hi: np.ndarray, log: np.ndarray) -> np.ndarray:
     return np.where(log, np.exp(middle), middle)
 
 
-def _principal(snapshots: np.ndarray, x, tolerance: float) -> np.ndarray:
+def _principal(snapshots: np.ndarray, x: Any, tolerance: float) -> np.ndarray:
     """Proper orthogonal decomposition in the X norm, each snapshot scaled to norm one."""
     gram = snapshots.T @ (x @ snapshots)
     scale = 1.0 / np.sqrt(np.diag(gram))
@@ -328,13 +338,15 @@ def _principal(snapshots: np.ndarray, x, tolerance: float) -> np.ndarray:
     return basis
 
 
-def _project(bases, nodes, mesh, band):
+def _project(bases: Any, nodes: Any, mesh: Any, band: Any) -> Any:
     """V^T K_q(r) V (packed lower triangles) and V^T g(r) at the Chebyshev nodes, for the four classes."""
     c22, c23, c66 = _unit_matrices()
     zero = np.zeros((6, 6))
     pairs = [(c22, zero), (c23, zero), (zero, c22), (zero, c23), (c66, zero), (zero, c66)]
     units_of = ([0, 1, 2, 3], [0, 1, 2, 3], [4, 5], [4, 5])
-    operators = [np.empty((len(nodes), len(u), v.shape[1] * (v.shape[1] + 1) // 2)) for u, v in zip(units_of, bases, strict=True)]
+    operators = [
+        np.empty((len(nodes), len(u), v.shape[1] * (v.shape[1] + 1) // 2)) for u, v in zip(units_of, bases, strict=True)
+    ]
     loads = [np.empty((len(nodes), len(k), v.shape[1])) for k, v in zip(CLASSES, bases, strict=True)]
     for j, r in enumerate(nodes):
         matrices = [band_to_sparse(full.assemble(*pair, r, *mesh, band)[0]) for pair in pairs]
@@ -347,7 +359,7 @@ def _project(bases, nodes, mesh, band):
     return zip(operators, loads, strict=True)
 
 
-def _least_eigenvalue(reference, r, mesh, band, x) -> float:
+def _least_eigenvalue(reference: Any, r: float, mesh: Any, band: Any, x: Any) -> float:
     """Least eigenvalue of the reference cell at radius r relative to X: one over the largest of X relative to it (Lanczos)."""
     from scipy.sparse.linalg import LinearOperator, eigsh
 
