@@ -64,8 +64,10 @@ class Normal(Prior):
     upper: float = math.inf
 
     def __post_init__(self) -> None:
-        if not self.standard_deviation > 0 or not self.lower < self.upper:
-            raise HmmInferError(f"{self} needs a positive standard deviation and lower < upper; correct the prior.")
+        if not (self.standard_deviation > 0 and self.lower < self.upper and math.isfinite(self.mean)):
+            raise HmmInferError(
+                f"{self} needs a finite mean, a positive standard deviation and lower < upper; correct the prior."
+            )
 
     def box(self, width: float = 4.0) -> tuple[float, float]:
         reach = width * self.standard_deviation
@@ -118,6 +120,10 @@ class HalfNormal(Prior):
 
     standard_deviation: float
 
+    def __post_init__(self) -> None:
+        if not self.standard_deviation > 0:
+            raise HmmInferError(f"{self} needs a positive standard deviation; correct the prior.")
+
     def box(self, width: float = 4.0) -> tuple[float, float]:
         return 0.0, width * self.standard_deviation
 
@@ -137,6 +143,10 @@ class Axial(Prior):
 
     mean: float = 0.0
     concentration: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.concentration >= 0:
+            raise HmmInferError(f"{self} needs a concentration of at least 0 (uniform); correct the prior.")
 
     def box(self, width: float = 4.0) -> tuple[float, float]:
         return -90.0, 90.0
@@ -174,9 +184,10 @@ def parse_prior(text: str, unit: str = "") -> Prior:
     positional, named = [], {}
     for item in filter(None, (part.strip() for part in match[2].split(","))):
         key, eq, value = item.rpartition("=")
-        number = value.strip()
-        is_plain = re.fullmatch(r"[-+.\deE]+|[-+]?inf", number) is not None
-        parsed = float(number) if is_plain else units.parse(number, unit)
+        try:
+            parsed = float(value)
+        except ValueError:
+            parsed = units.parse(value.strip(), unit)
         if eq:
             named[key.strip()] = parsed
         else:
@@ -224,10 +235,12 @@ class Parameter:
             raise HmmInferError(
                 f"Parameter '{self.name}' has a value that is not a number; give it in {self.unit or 'plain numbers'}."
             )
-        if np.any(x < self.lower) or np.any(x > self.upper):
+        outside = (x < self.lower) | (x > self.upper)
+        if np.any(outside):
+            value_outside = f"{x[outside].flat[0]:g} {self.unit}".rstrip()
             raise HmmInferError(
-                f"Parameter '{self.name}' = {np.ravel(x)[np.argmax(np.abs(np.ravel(x)))]:g} {self.unit} is outside its support "
-                f"[{self.lower:g}, {self.upper:g}]; give a value inside."
+                f"Parameter '{self.name}' = {value_outside} is outside its support [{self.lower:g}, {self.upper:g}]; "
+                "give a value inside."
             )
         if self.size is None:
             x = x[..., None]
@@ -263,6 +276,8 @@ class Field(Parameter):
         x = np.asarray(value, dtype=float)
         if x.ndim == 0 or x.shape[-1] != self.size:
             raise HmmInferError(f"Field '{self.name}' takes its {self.size} coefficients, got shape {x.shape}.")
+        if np.any(np.isnan(x)):
+            raise HmmInferError(f"Field '{self.name}' has coefficients that are not numbers; give {self.size} numbers.")
         return x
 
     def from_vector(self, x: np.ndarray) -> np.ndarray:

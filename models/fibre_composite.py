@@ -31,7 +31,7 @@ from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError, unknown
 from hmminfer.law import LinearLaw
 from hmminfer.macro.coupons import KINDS, long_coupons
-from hmminfer.macro.orientation import field_basis, zone_basis
+from hmminfer.macro.orientation import MARGIN, field_basis, zone_basis
 from hmminfer.macro.plane_stress import plane_stress_kernel
 from hmminfer.macro.plate_mesh import Plate, from_file, plate_with_hole, rectangle
 from hmminfer.micro.elastic_cell import elastic_cell
@@ -384,7 +384,7 @@ def _orientation(plate: Plate, s: Any) -> tuple[np.ndarray, tuple[Parameter, ...
     phi, frequencies = field_basis(points, plate.box, int(s["field_x"]), int(s["field_y"]))
     field = Field(
         "angle_field", "deg", Normal(0.0, 1.0), "coefficients of the fibre angle's variation", symbol="\\theta(x)", axial=True,
-        size=phi.shape[1], frequencies=frequencies, amplitude=HalfNormal(15.0), length_scale=LogNormal(0.4 * float(np.ptp(plate.box[:, 0])), 0.5),
+        size=phi.shape[1], frequencies=frequencies, amplitude=HalfNormal(15.0), length_scale=LogNormal(MARGIN * float(np.max(np.ptp(plate.box, axis=0))), 0.5),
     )  # fmt: skip
     return np.hstack([np.ones((len(points), 1)), phi]), (ANGLE, field)
 

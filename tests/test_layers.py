@@ -30,7 +30,7 @@ RANK = {
     "testing": 9,
     "discrepancy": 9,
     "datasets": 9,
-    "modes": 9,
+    "modes": 8,
     "axial": 9,
     "results": 9,
     "prediction": 10,

@@ -1,12 +1,12 @@
 """Bases for the fibre's double angle over a macro domain: zones, and a smooth Gaussian field.
 
-The field's basis are the sine eigenfunctions of the Laplacian on the domain's bounding box, extended by a quarter of its size so that their
-zeros at the edge do not show (Hilbert-space approximation of a Gaussian process; Solin & Sarkka 2020; Riutort-Mayol et al. 2023).
+The field's basis are the sine eigenfunctions of the Laplacian on the domain's bounding box, extended on every side so that their zeros at the
+edge do not show: by 0.4 of the longer side, which is also the default correlation length of a field (Hilbert-space approximation of a Gaussian process; Solin & Sarkka 2020; Riutort-Mayol et al. 2023).
 """
 
 import numpy as np
 
-EXTENSION = 1.25  # half width of the extended box over that of the domain
+MARGIN = 0.4  # of the longer side, added to the box on every side
 
 
 def field_basis(points: np.ndarray, box: np.ndarray, n_x: int, n_y: int) -> tuple[np.ndarray, np.ndarray]:
@@ -14,7 +14,7 @@ def field_basis(points: np.ndarray, box: np.ndarray, n_x: int, n_y: int) -> tupl
 
     phi_jk = sin(w_j (x + L_x)) sin(w_k (y + L_y)) / sqrt(L_x L_y) about the centre, w_j = j pi / (2 L_x).
     """
-    centre, half = 0.5 * (box[0] + box[1]), 0.5 * EXTENSION * (box[1] - box[0])
+    centre, half = 0.5 * (box[0] + box[1]), 0.5 * (box[1] - box[0]) + MARGIN * float(np.max(box[1] - box[0]))
     parts, frequencies = [], []
     for axis, n in ((0, n_x), (1, n_y)):
         w = np.arange(1, n + 1) * np.pi / (2.0 * half[axis])
