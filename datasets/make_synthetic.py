@@ -32,7 +32,7 @@ CASES: dict[str, dict[str, Any]] = {
     "plate_dic": {
         "settings": {"length": "100 mm", "width": "25 mm", "thickness": "1 mm", "displacement": "0.1 mm"},
         "grid": (15, 8),
-        "mesh": {"elements_x": 64, "elements_y": 20},
+        "mesh": {"elements_x": 64, "elements_y": 32},
         "angle": lambda x, y: 27.0 + 0.0 * x,
         "truth": "fibre_angle 27 deg, volume_fraction 0.58, matrix_modulus 3.8 GPa",
         "known": MATERIAL,

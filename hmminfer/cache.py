@@ -25,17 +25,20 @@ def cached_arrays(kind: str, key: str, compute: Callable[[], dict[str, np.ndarra
     """Arrays computed once for ``key``, which must name everything they depend on, code included."""
     path = folder() / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             if str(stored["key"]) == key:
                 return {name: stored[name] for name in stored.files if name != "key"}
-    except (OSError, KeyError, ValueError, BadZipFile):
+    except (OSError, KeyError, ValueError, EOFError, BadZipFile):
         pass
     arrays = compute()
+    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
-            np.savez(file, allow_pickle=False, **{"key": np.array(key), **arrays})
-        os.replace(file.name, path)  # whole or not at all, whoever else is writing
-    except OSError:
-        pass  # a folder that cannot be written costs time, not correctness
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as out:
+            temporary = out.name
+            np.savez(out, allow_pickle=False, **{"key": np.array(key), **arrays})
+        os.replace(temporary, path)  # whole or not at all, whoever else is writing
+    except OSError:  # a folder that cannot be written costs time, not correctness
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
     return arrays

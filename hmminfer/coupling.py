@@ -118,7 +118,9 @@ class Joint:
             np.add.at(x_bar, index, bar)
             values.append(y)
             start += kernel.n_out
-        return np.concatenate(values), x_bar
+        y = np.concatenate(values)
+        solved = np.all(np.isfinite(y))
+        return (y, x_bar) if solved else (np.full_like(y, np.nan), np.full_like(x_bar, np.nan))
 
     def jacobian(self, x: np.ndarray) -> np.ndarray:
         """Dense J of shape (n_out, n_in)."""

@@ -392,6 +392,8 @@ def fit(
     for name, value, least in (("draws", draws, 1), ("tune", tune, 1), ("chains", chains, 1)):
         if value < least:
             raise HmmInferError(f"{name} is {value}; give a whole number of at least {least}.")
+    if resume is not None and sampler != "nuts":
+        raise HmmInferError(f"A run of the sampler '{sampler}' cannot be resumed; run it again with more draws.")
     seed = int(np.random.SeedSequence().generate_state(1)[0] % 2**31) if seed is None else int(seed)
     problem = Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind)
     if sampler != "nuts":

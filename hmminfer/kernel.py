@@ -103,10 +103,19 @@ def _hash_object(thing: Any, digest: Any, seen: set[int]) -> None:
         _hash_code(function.__code__, digest)
         for cell in function.__closure__ or ():
             _hash_object(cell.cell_contents, digest, seen)
-        for name in sorted(_global_names(function.__code__)):
-            if name in function.__globals__:
-                digest.update(name.encode())
-                _hash_object(function.__globals__[name], digest, seen)
+        _hash_object(function.__defaults__, digest, seen)
+        names = sorted(_global_names(function.__code__))
+        for name in names:
+            if name not in function.__globals__:
+                continue
+            digest.update(name.encode())
+            value = function.__globals__[name]
+            if isinstance(value, types.ModuleType) and value.__name__.startswith(__package__):
+                for attribute in names:  # module.attribute of our own: what it names counts, not the module
+                    if hasattr(value, attribute):
+                        _hash_object(getattr(value, attribute), digest, seen)
+            else:
+                _hash_object(value, digest, seen)
     elif isinstance(function, np.ndarray):
         digest.update(str((function.dtype, function.shape)).encode() + function.tobytes())
     elif isinstance(function, (int, float, str, bool, type(None))):

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from numba import njit
 from pytensor.gradient import DisconnectedType, disconnected_type, grad_not_implemented
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
@@ -120,14 +121,33 @@ def _unpickle(name: str, props: tuple) -> _KernelOp:
     return {"Forward": Forward, "Vjp": Vjp}[name](props=props)
 
 
+# PyTensor hands over views of any layout; kernels take contiguous vectors. Data and state are contiguous as they come.
+
+
 @register_funcify_and_cache_key(Forward)
 def _forward_numba(op: Forward, node: Any = None, **kwargs: Any) -> tuple[Any, str]:
-    return op.code.calls[0], f"hmminfer-forward-{op.fingerprint}"
+    kernel = op.code.calls[0]
+    if len(op.shapes) == 1:  # one output is an array to PyTensor, not a tuple
+
+        def forward(theta, *data):
+            return kernel(np.ascontiguousarray(theta), *data)[0]
+
+    else:
+
+        def forward(theta, *data):
+            return kernel(np.ascontiguousarray(theta), *data)
+
+    return njit(error_model="numpy")(forward), f"hmminfer-forward-{len(op.shapes)}-{op.fingerprint}"
 
 
 @register_funcify_and_cache_key(Vjp)
 def _vjp_numba(op: Vjp, node: Any = None, **kwargs: Any) -> tuple[Any, str]:
-    return op.code.calls[1], f"hmminfer-pullback-{op.fingerprint}"
+    kernel = op.code.calls[1]
+
+    def pullback(theta, *rest):
+        return kernel(np.ascontiguousarray(theta), *rest[:-1], np.ascontiguousarray(rest[-1]))
+
+    return njit(error_model="numpy")(pullback), f"hmminfer-pullback-{op.fingerprint}"
 
 
 LARGE = (

@@ -103,12 +103,23 @@ class Plate:
             )
         if len(points) == 0:
             return np.zeros(0, dtype=np.int64)
-        centre = points.mean(axis=0)
-        inward = points + 1e-9 * (centre - points)  # a point on the rim belongs to the element inside
         try:
-            return self._finder(inward[:, 0], inward[:, 1])
-        except ValueError:
-            raise HmmInferError("Some points lie outside the plate or in its hole; correct or remove them.") from None
+            return self._finder(points[:, 0], points[:, 1])
+        except ValueError:  # a point on the rim can lie outside by rounding
+            return np.array([self._element_at(point) for point in points])
+
+    def _element_at(self, point: np.ndarray) -> int:
+        """Element of one point, tried where it is and a rounding error away in eight directions."""
+        reach = 1e-9 * float(np.ptp(self.box))
+        for angle in (None, *(np.pi / 4 * np.arange(8))):
+            x, y = point if angle is None else point + reach * np.array([np.cos(angle), np.sin(angle)])
+            try:
+                return int(self._finder(np.array([x]), np.array([y]))[0])
+            except ValueError:
+                continue
+        raise HmmInferError(
+            f"The point x = {point[0]:g}, y = {point[1]:g} mm lies in no element of the mesh; correct or remove it."
+        )
 
     @cached_property
     def _finder(self):
@@ -130,16 +141,21 @@ class Plate:
 
 
 def _graded(length: float, n: int, ratio: float) -> np.ndarray:
-    """n intervals, symmetric, the middle ones ``ratio`` times as long as those at the ends."""
-    s = np.linspace(-1.0, 1.0, n + 1)
-    if ratio > 1.0:  # sinh map: smooth grading, so that refining n refines everything
-        k = np.arccosh(ratio)
-        s = np.tanh(np.linspace(-1, 1, n + 1) * k) / np.tanh(k) if k > 1e-9 else s
-    return 0.5 * length * (1.0 + s)
+    """Points of n intervals, symmetric; sizes grow geometrically from both ends, ``ratio`` times from an end to the middle.
+
+    The points lie on a fixed smooth map of each half, so that refining n refines every interval alike.
+    """
+    s = np.linspace(0.0, 2.0, n + 1)
+    side = np.minimum(s, 2.0 - s)
+    half = side if ratio == 1.0 else (ratio**side - 1.0) / (ratio - 1.0)
+    return 0.5 * length * np.where(s <= 1.0, half, 2.0 - half)
 
 
 def rectangle(length: float, width: float, nx: int, ny: int, grading: float = 1.0, grading_y: float = 1.0) -> Plate:
-    """Plate [0, length] x [0, width] with nx by ny elements; ``grading`` is the length of middle elements over end elements."""
+    """Plate [0, length] x [0, width] with nx by ny elements; ``grading``: size in the middle over size at the ends.
+
+    Corners of grips are singular: elements that grow geometrically away from them win a digit in the displacements.
+    """
     return Plate(skfem.MeshQuad.init_tensor(_graded(length, nx, grading), _graded(width, ny, grading_y)))
 
 

@@ -221,12 +221,10 @@ CODE = Code((__name__, "CODE"), _forward, _pullback, data="f2 f2 i2 i1 i1 f3 f1 
 @cache
 def elastic_cell(packing: str = "hexagonal", n: int = 2) -> Kernel:
     """Kernel of the full cell with ``n`` elements along each side of the cell's polygon."""
-    from .cell_mesh import MAX_FRACTION
-
     mesh = cell_mesh(packing, n)
     numbers = mesh.slot[mesh.connectivity]
     reach = max(int(row[row >= 0].max() - row[row >= 0].min()) for row in numbers)
-    sizes = np.array([mesh.disc_area, 0.99 * MAX_FRACTION[packing], 2 * reach + 1])
+    sizes = np.array([mesh.disc_area, mesh.largest_fraction(), 2 * reach + 1])
     data = (
         mesh.a,
         mesh.b,

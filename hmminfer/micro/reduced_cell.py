@@ -36,7 +36,8 @@ from .phases import isotropic, isotropic_pullback, transversely_isotropic, trans
 
 # class -> loads (Voigt), affine unit matrices, block of degrees of freedom
 CLASSES = ((1, 2), (3,), (4,), (5,))
-DEGREE = 22  # Chebyshev series in the radius
+# terms of the Chebyshev series in the radius; square cells touch at v = 0.785, a pole near the end of their range
+DEGREE = {"hexagonal": 24, "square": 40}
 
 
 @njit(cache=True, error_model="numpy")
@@ -266,10 +267,14 @@ def reduced_cell(
 @lru_cache(maxsize=8)
 def _recall(lower: tuple, upper: tuple, packing: str, n: int, snapshots: int, tolerance: float) -> ReducedCell:
     """From the user's cache folder if these very settings and this very code were trained before, else by training."""
-    key = repr((CODE.fingerprint, full.CODE.fingerprint, DEGREE, CORE, lower, upper, packing, n, snapshots, tolerance))
+    key = repr(
+        (CODE.fingerprint, full.CODE.fingerprint, DEGREE[packing], CORE, lower, upper, packing, n, snapshots, tolerance)
+    )
     cell = full.elastic_cell(packing, n)
     with np.errstate(all="ignore"), threadpool_limits(1, "blas"):
-        arrays = cached_arrays("reduced_cell", key, lambda: _train(cell, lower, upper, snapshots, tolerance))
+        arrays = cached_arrays(
+            "reduced_cell", key, lambda: _train(cell, lower, upper, snapshots, tolerance, DEGREE[packing])
+        )
     operators = [arrays[f"{kind}{i}"] for i in range(4) for kind in ("operator", "load")]
     data = (*operators, arrays["interval"], arrays["box"], *cell.data)
     kernel = Kernel(CODE, tuple(np.ascontiguousarray(x) for x in data), arrays["centre"])
@@ -278,7 +283,9 @@ def _recall(lower: tuple, upper: tuple, packing: str, n: int, snapshots: int, to
     )
 
 
-def _train(cell: Kernel, lower: tuple, upper: tuple, snapshots: int, tolerance: float) -> dict[str, np.ndarray]:
+def _train(
+    cell: Kernel, lower: tuple, upper: tuple, snapshots: int, tolerance: float, degree: int
+) -> dict[str, np.ndarray]:
     """Snapshots over the box, their principal vectors, operators as series in the radius, coercivity over the radius."""
     *mesh, sizes = cell.data
     band = np.int64(sizes[2])
@@ -303,9 +310,9 @@ def _train(cell: Kernel, lower: tuple, upper: tuple, snapshots: int, tolerance: 
     bases = tuple(_principal(np.array(f).T, x, tolerance) for f in found)
 
     interval = np.array([radii[0], radii[-1]])
-    theta = np.pi * (np.arange(DEGREE) + 0.5) / DEGREE
+    theta = np.pi * (np.arange(degree) + 0.5) / degree
     nodes = 0.5 * (interval[0] + interval[1]) + 0.5 * (interval[1] - interval[0]) * np.cos(theta)
-    to_series = 2.0 / DEGREE * np.cos(np.outer(np.arange(DEGREE), theta))
+    to_series = 2.0 / degree * np.cos(np.outer(np.arange(degree), theta))
     to_series[0] *= 0.5
     out = {"interval": interval, "box": np.stack([low, high]), "centre": centre, "radii": radii}
     out["coercivity"] = np.array([_least_eigenvalue(_phases(centre), r, mesh, band, x) for r in radii])
