@@ -35,8 +35,8 @@ $(VENV)/.installed-%: $(VENV)/.installed
 demo: $(VENV)/.installed
 	@mkdir -p build; out=build/demo; n=1; \
 	while [ -e $$out ]; do n=$$((n + 1)); out=build/demo-$$n; done; \
-	echo "hmminfer fit fibre_composite --output $$out"; \
-	$(BIN)/hmminfer fit fibre_composite --output $$out
+	echo "hmminfer fit fibre_composite --seed 1 --output $$out"; \
+	$(BIN)/hmminfer fit fibre_composite --seed 1 --output $$out
 
 # The workers and the next run share what numba has compiled.
 test: $(VENV)/.installed-test
