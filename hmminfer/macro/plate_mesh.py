@@ -118,7 +118,7 @@ class Plate:
             except ValueError:
                 continue
         raise HmmInferError(
-            f"The point x = {point[0]:g}, y = {point[1]:g} mm lies in no element of the mesh; correct or remove it."
+            f"The point x = {point[0]:g}, y = {point[1]:g} mm lies outside the plate, in no element of its mesh; correct or remove it."
         )
 
     @cached_property

@@ -255,7 +255,7 @@ def reduced_cell(
     packing: str = "hexagonal",
     n: int = 4,
     snapshots: int = 64,
-    tolerance: float = 3e-9,
+    tolerance: float = 1e-9,
 ) -> ReducedCell:
     """Train (or recall) the reduced basis on the box ``lower <= p <= upper`` of the cell's eight parameters.
 
