@@ -231,7 +231,7 @@ class Model:
         kernel = Joint(single, tuple(np.array(i) for i in indices), everything.vector(fixed))
         offsets = np.cumsum([0] + [m.n_out for m in models])
         observables = tuple(
-            replace(o, name=f"{o.name}_{label}", rows=o.rows + offset, dim=f"{o.dim}_{label}")
+            _labelled(o, label, int(offset))
             for m, label, offset in zip(models, labels, offsets[:-1], strict=True)
             for o in m.observables
         )
@@ -249,6 +249,12 @@ class Model:
             about,
             models[0].scene,
         )
+
+
+def _labelled(o: Observable, label: str, offset: int) -> Observable:
+    """An observable of one experiment among several: all its names carry the experiment's label."""
+    coords = {f"{name}_{label}": value for name, value in o.coords.items()}
+    return Observable(f"{o.name}_{label}", o.unit, o.rows + offset, f"{o.dim}_{label}", coords)
 
 
 def _joined(tables: Sequence[Any]) -> Table:
