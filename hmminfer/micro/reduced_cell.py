@@ -254,8 +254,8 @@ def reduced_cell(
     upper: np.ndarray,
     packing: str = "hexagonal",
     n: int = 4,
-    snapshots: int = 64,
-    tolerance: float = 1e-9,
+    snapshots: int = 128,
+    tolerance: float = 2e-10,
 ) -> ReducedCell:
     """Train (or recall) the reduced basis on the box ``lower <= p <= upper`` of the cell's eight parameters.
 
