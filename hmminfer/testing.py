@@ -47,14 +47,17 @@ def _along(kernel: Kernel, x: np.ndarray, v: np.ndarray, y_bar: np.ndarray, h: f
 
 
 def central_difference(function: Callable[[float], float], scale: float = 1.0) -> tuple[float, float]:
-    """Derivative at 0 and its measured noise: Richardson-extrapolated differences at several steps, the most stable pair."""
+    """Derivative at 0 and its measured noise: Richardson-extrapolated differences at several steps, the most stable three.
+
+    Three and not two: two steps may agree by chance far from the plateau.
+    """
     steps = scale * 2.0 ** -np.arange(4, 22, 2)
     d = np.array([(function(h) - function(-h)) / (2 * h) for h in steps])
     d2 = np.array([(function(h / 2) - function(-h / 2)) / h for h in steps])
     rich = (4 * d2 - d) / 3
-    change = np.abs(np.diff(rich))
-    i = int(np.argmin(change))
-    return float(rich[i + 1]), float(change[i])
+    spread = np.array([np.ptp(rich[i : i + 3]) for i in range(len(rich) - 2)])
+    i = int(np.argmin(spread))
+    return float(rich[i + 1]), float(spread[i])
 
 
 def assert_gradient(
