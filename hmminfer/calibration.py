@@ -14,6 +14,7 @@ from scipy import optimize, special, stats
 
 from .axial import LONG
 from .errors import HmmInferError
+from .linalg import one_thread
 from .parameters import Field
 from .progress import track
 from .sensitivity import Standard
@@ -143,6 +144,7 @@ def _one_rank(job: tuple) -> tuple[dict[str, int], float]:
     return out, k
 
 
+@one_thread
 def _importance(
     std: Standard, data: np.ndarray, bank: np.ndarray, y_bank: np.ndarray, draws: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, float]:

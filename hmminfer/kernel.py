@@ -75,11 +75,7 @@ class Code:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of all bytecode, constants and closures reached from the functions: an edited kernel gets a new cache entry."""
-        digest = hashlib.sha256()
-        seen: set[int] = set()
-        for function in (self.forward, self.pullback, self.pushforward):
-            _hash_object(function, digest, seen)
-        return digest.hexdigest()[:24]
+        return fingerprint_of(self.forward, self.pullback, self.pushforward)
 
 
 @cache
@@ -90,6 +86,15 @@ def rebuild(recipe: Recipe) -> Code:
     if isinstance(target, Code):
         return target
     return target(*(rebuild(a) if isinstance(a, tuple) else a for a in arguments))
+
+
+def fingerprint_of(*functions: Any) -> str:
+    """Hash of what functions mean: their code and that of everything of ours they reach."""
+    digest = hashlib.sha256()
+    seen: set[int] = set()
+    for function in functions:
+        _hash_object(function, digest, seen)
+    return digest.hexdigest()[:24]
 
 
 def _hash_object(thing: Any, digest: Any, seen: set[int]) -> None:

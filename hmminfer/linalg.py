@@ -16,6 +16,11 @@ import numpy as np
 import scipy.linalg.cython_lapack as cython_lapack
 from numba import njit, types
 from numba.extending import get_cython_function_address
+from threadpoolctl import threadpool_limits
+
+# Decorator of whatever calls kernels many times: on bands as narrow as ours threads of BLAS only wait for each other, tenfold
+# where several processes share the cores.
+one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 _CAPSULE_NAME = ctypes.pythonapi.PyCapsule_GetName
 _CAPSULE_NAME.restype, _CAPSULE_NAME.argtypes = ctypes.c_char_p, [ctypes.py_object]
@@ -95,11 +100,10 @@ def cholesky_solve(factor, b):
             for k in range(i):
                 s -= factor[i, k] * b[r, k]
             b[r, i] = s / factor[i, i]
-        for i in range(n - 1, -1, -1):
-            s = b[r, i]
-            for k in range(i + 1, n):
-                s -= factor[k, i] * b[r, k]
-            b[r, i] = s / factor[i, i]
+        for i in range(n - 1, -1, -1):  # by rows of the factor, which are contiguous
+            b[r, i] /= factor[i, i]
+            for k in range(i):
+                b[r, k] -= factor[i, k] * b[r, i]
 
 
 @njit(cache=True, error_model="numpy")

@@ -18,6 +18,7 @@ from .coupling import Joint
 from .data import RawTable, Schema, Table, read_table
 from .errors import HmmInferError, unknown
 from .kernel import Kernel
+from .linalg import one_thread
 from .parameters import Parameter, ParameterSet, Prior
 
 
@@ -122,6 +123,7 @@ class Model:
         out.attrs["given"] = ", ".join(sorted(given)) or "nothing: fixed values and prior medians"
         return out
 
+    @one_thread
     def batch(
         self, thetas: np.ndarray, progress: bool = False, what: str = "computing", strict: bool = True
     ) -> np.ndarray:

@@ -179,7 +179,8 @@ def apply_vector(kernel: Kernel | Joint, theta: Any) -> Any:
     if isinstance(kernel, Joint):
         return pt.concatenate([apply_vector(k, theta[i]) for k, i in zip(kernel.parts, kernel.indices, strict=True)])
     # as a list: the one output of a kernel without state would be a vector, and [0] its first entry
-    return Forward(kernel)(theta, *map(data_variable, kernel.data), return_list=True)[0]
+    outputs: Any = Forward(kernel)(theta, *map(data_variable, kernel.data), return_list=True)
+    return outputs[0]
 
 
 def apply(model: Model, variables: Mapping[str, Any]) -> Any:

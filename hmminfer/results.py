@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from threadpoolctl import threadpool_limits
 
 from . import __version__
 from .modes import Mode
@@ -84,8 +83,7 @@ def predictions(problem: Any, draws: Mapping[str, np.ndarray], progress: bool, w
     """y (..., rows) without noise for named draws."""
     names = [p.name for p in problem.model.parameters if p.name in draws]
     theta = problem.model.vector({k: draws[k] for k in names})
-    with threadpool_limits(1, "blas"):
-        y = problem.model.batch(theta.reshape(-1, theta.shape[-1]), progress, what, strict=False)
+    y = problem.model.batch(theta.reshape(-1, theta.shape[-1]), progress, what, strict=False)
     return y.reshape(*theta.shape[:-1], -1)
 
 

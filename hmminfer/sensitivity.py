@@ -10,6 +10,7 @@ from scipy import special
 
 from .axial import LONG
 from .errors import HmmInferError
+from .linalg import one_thread
 from .parameters import Field, HalfNormal, LogNormal, Normal, Parameter, Prior, Uniform
 
 
@@ -130,6 +131,7 @@ class Identifiability:
         return "\n".join(lines)
 
 
+@one_thread
 def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifiability:
     """Identifiability report of a problem (or of a model with data), from the linearised data at prior draws.
 

@@ -8,6 +8,8 @@ ROOT = Path(__file__).parent.parent
 # before anything reads them: results of offline work are kept beside the build, for all workers and the next run
 os.environ["HMMINFER_CACHE"] = str(ROOT / "build" / "cache")
 os.environ["MPLBACKEND"] = "Agg"
+# one thread for each worker and for the processes that tests start: BLAS threads of several workers wait for each other
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest

@@ -5,8 +5,10 @@ Reflection symmetry splits the six loads into four classes that never mix: {11, 
 
     K(p) = sum_q c_q(p) K_q(r),    q over (C22, C23) of fibre and matrix, or C66 of both for the two shears along the fibre,
 
-and each V^T K_q(r) V is smooth in the radius, so it is kept as a Chebyshev series in r. Loads live on the phase contrast: with
-g_a = int_fibre B^T e_a and D the contrast of the phase matrices,
+and the projections V^T K_q(r) V depend on the radius as the mesh moves. In the fibre they do not (a plane problem does not feel its
+scale); in the matrix their poles lie where the fibre touches the cell's wall or beyond, at r_t and more, so that a short Chebyshev series
+in ln(r_t - r) holds them. Loads live on the phase contrast and are linear in r: with g_a = int_fibre B^T e_a and D the contrast of the
+phase matrices,
 
     C_eff = v C_f + (1 - v) C_m - D M D^T,        M = g^T K^-1 g   (Galerkin: M_N <= M, error quadratic in that of the fluctuations).
 
@@ -28,74 +30,80 @@ from scipy.stats import qmc
 from threadpoolctl import threadpool_limits
 
 from ..cache import cached_arrays
-from ..kernel import Code, Kernel
+from ..kernel import Code, Kernel, fingerprint_of
 from ..linalg import band_cholesky, band_solve, band_to_sparse, cholesky, cholesky_solve
 from . import elastic_cell as full
-from .cell_mesh import CORE
+from .cell_mesh import CORE, MAX_FRACTION
 from .phases import isotropic, isotropic_pullback, transversely_isotropic, transversely_isotropic_pullback
 
 # class -> loads (Voigt), affine unit matrices, block of degrees of freedom
 CLASSES = ((1, 2), (3,), (4,), (5,))
-# terms of the Chebyshev series in the radius; square cells touch at v = 0.785, a pole near the end of their range
-DEGREE = {"hexagonal": 24, "square": 40}
+TERMS = 18  # of the Chebyshev series
 
 
 @njit(cache=True, error_model="numpy")
-def _series(x, interval, n):
-    """Chebyshev polynomials T_0..T_{n-1} of the radius and their derivatives, shape (2, n)."""
-    half = 0.5 * (interval[1] - interval[0])
-    s = (x - 0.5 * (interval[0] + interval[1])) / half
+def _series(r, gap, n):
+    """Chebyshev polynomials T_0..T_{n-1} of ln(r_t - r) and their derivatives by r, (2, n); ``gap``: middle, half width, r_t."""
+    s = (np.log(gap[2] - r) - gap[0]) / gap[1]
+    slope = -1.0 / ((gap[2] - r) * gap[1])
     t = np.zeros((2, n))
     t[0, 0] = 1.0
     t[0, 1] = s
-    t[1, 1] = 1.0 / half
+    t[1, 1] = slope
     for k in range(2, n):
         t[0, k] = 2.0 * s * t[0, k - 1] - t[0, k - 2]
-        t[1, k] = 2.0 / half * t[0, k - 1] + 2.0 * s * t[1, k - 1] - t[1, k - 2]
+        t[1, k] = 2.0 * slope * t[0, k - 1] + 2.0 * s * t[1, k - 1] - t[1, k - 2]
     return t
 
 
 @njit(cache=True, error_model="numpy")
-def _block(t, c, operator, load, m_bar):
-    """One load class. Returns M (m, m), and the cotangents of c and r for a cotangent ``m_bar`` of M.
+def _solve(r, t, c_fibre, c_matrix, operator, load):
+    """One load class: u = K^-1 g, (m, N), and M = g^T u, (m, m).
 
-    ``t`` (2, degree): the series and its derivative, or (1, degree) for the value alone. ``operator`` (degree, Q, N (N + 1) / 2)
-    is packed by rows of the lower triangle, ``load`` (degree, m, N). dM = dg^T u + u^T dg - u^T dK u.
+    Rows of ``operator`` (Q_f + Q_m terms, N (N + 1) / 2), packed lower triangles: units of the fibre, then the series of each unit of
+    the matrix. ``load`` (2, m, N): g = load[0] + r load[1].
     """
-    degree, n_q, size = operator.shape
-    m, n = load.shape[1], load.shape[2]
-    rows = t.shape[0]
-    a = (t @ operator.reshape(degree, n_q * size)).reshape(rows, n_q, size)
-    g = (t @ load.reshape(degree, m * n)).reshape(rows, m, n)
-    k = np.zeros(size)
-    for q in range(n_q):
-        k += c[q] * a[0, q]
+    n_f, terms, n = c_fibre.size, t.shape[1], load.shape[2]
+    share = np.empty(operator.shape[0])
+    share[:n_f] = c_fibre
+    for q in range(c_matrix.size):
+        share[n_f + q * terms : n_f + (q + 1) * terms] = c_matrix[q] * t[0]
+    k = share @ operator
     factor = np.zeros((n, n))
     at = 0
     for i in range(n):
         factor[i, : i + 1] = k[at : at + i + 1]
         at += i + 1
-    c_bar = np.zeros(n_q)
-    if not cholesky(factor):
-        return np.full((m, m), np.nan), c_bar, np.nan
-    u = g[0].copy()
-    cholesky_solve(factor, u)
-    big_m = u @ g[0].T
-    if rows == 1:  # value only
-        return big_m, c_bar, 0.0
+    g = load[0] + r * load[1]
+    u = g.copy()
+    if cholesky(factor):
+        cholesky_solve(factor, u)
+    else:
+        u[:] = np.nan
+    return u, u @ g.T
+
+
+@njit(cache=True, error_model="numpy")
+def _solve_pullback(t, c_fibre, c_matrix, operator, load, u, m_bar):
+    """Cotangents of the coefficients and of r for a cotangent ``m_bar`` of M: dM = dg^T u + u^T dg - u^T dK u."""
+    n_f, n_m, terms, n = c_fibre.size, c_matrix.size, t.shape[1], load.shape[2]
     bar_u = 0.5 * (m_bar + m_bar.T) @ u
-    r_bar = 2.0 * np.sum(bar_u * g[1])
-    at = 0
-    for i in range(n):
-        for j in range(i + 1):
-            k[at] = 0.0
-            for r in range(m):
-                k[at] += bar_u[r, i] * u[r, j] if i == j else bar_u[r, i] * u[r, j] + bar_u[r, j] * u[r, i]
-            at += 1
-    for q in range(n_q):
-        c_bar[q] = -np.dot(k, a[0, q])
-        r_bar -= c[q] * np.dot(k, a[1, q])
-    return big_m, c_bar, r_bar
+    r_bar = 2.0 * np.sum(bar_u * load[1])
+    k_bar = np.zeros(operator.shape[1])
+    for a in range(u.shape[0]):
+        at = 0
+        for i in range(n):
+            for j in range(i):
+                k_bar[at + j] -= bar_u[a, i] * u[a, j] + bar_u[a, j] * u[a, i]
+            k_bar[at + i] -= bar_u[a, i] * u[a, i]
+            at += i + 1
+    rows = operator @ k_bar
+    matrix_bar = np.empty(n_m)
+    for q in range(n_m):
+        part = rows[n_f + q * terms : n_f + (q + 1) * terms]
+        matrix_bar[q] = np.dot(t[0], part)
+        r_bar += c_matrix[q] * np.dot(t[1], part)
+    return rows[:n_f].copy(), matrix_bar, r_bar
 
 
 @njit(cache=True, error_model="numpy")
@@ -110,14 +118,6 @@ def _contrast(c_fibre, c_matrix):
 
 
 @njit(cache=True, error_model="numpy")
-def _coefficients(c_fibre, c_matrix):
-    c = np.empty((2, 4))
-    c[0] = np.array([c_fibre[1, 1], c_fibre[1, 2], c_matrix[1, 1], c_matrix[1, 2]])
-    c[1] = np.array([c_fibre[5, 5], c_matrix[5, 5], 0.0, 0.0])
-    return c
-
-
-@njit(cache=True, error_model="numpy")
 def _inside(p, box):
     for i in range(p.size):  # noqa: SIM110 (numba has no generator expressions)
         if not box[0, i] <= p[i] <= box[1, i]:
@@ -126,63 +126,89 @@ def _inside(p, box):
 
 
 @njit(cache=True, error_model="numpy")
-def _reduced(p, y_bar, rows, k0, g0, k1, g1, k2, g2, k3, g3, interval, area):
-    """C_eff (36,) of the reduced basis and, with ``rows`` = 2, the cotangent of p for ``y_bar``."""
+def _reduced(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, area):
+    """C_eff (36,) of the reduced basis, and u of the four classes."""
     c_fibre = transversely_isotropic(p[0], p[1], p[2], p[3], p[4])
     c_matrix = isotropic(p[5], p[6])
     v = p[7]
     r = np.sqrt(v / area)
-    t = _series(r, interval, k0.shape[0])[:rows]
+    t = _series(r, gap, TERMS)
     d = _contrast(c_fibre, c_matrix)
-    c = _coefficients(c_fibre, c_matrix)
+    plane_f, plane_m, shear_f, shear_m = c_fibre[1, 1:3], c_matrix[1, 1:3], c_fibre[5, 5:], c_matrix[5, 5:]
+    m = np.zeros((5, 5))
+    u0, m[:2, :2] = _solve(r, t, plane_f, plane_m, k0, g0)
+    u1, m[2:3, 2:3] = _solve(r, t, plane_f, plane_m, k1, g1)
+    u2, m[3:4, 3:4] = _solve(r, t, shear_f, shear_m, k2, g2)
+    u3, m[4:5, 4:5] = _solve(r, t, shear_f, shear_m, k3, g3)
+    return (v * c_fibre + (1.0 - v) * c_matrix - d @ m @ d.T).ravel(), u0, u1, u2, u3
+
+
+@njit(cache=True, error_model="numpy")
+def _reduced_pullback(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, area, u0, u1, u2, u3, y_bar):
+    """The cotangent of p for the cotangent ``y_bar`` of C_eff."""
+    c_fibre = transversely_isotropic(p[0], p[1], p[2], p[3], p[4])
+    c_matrix = isotropic(p[5], p[6])
+    v = p[7]
+    r = np.sqrt(v / area)
+    t = _series(r, gap, TERMS)
+    d = _contrast(c_fibre, c_matrix)
+    plane_f, plane_m, shear_f, shear_m = c_fibre[1, 1:3], c_matrix[1, 1:3], c_fibre[5, 5:], c_matrix[5, 5:]
     bar = y_bar.copy().reshape(6, 6)
     bar = 0.5 * (bar + bar.T)
     m_bar = -(d.T @ bar @ d)
-    m = np.zeros((5, 5))
-    m[:2, :2], cs, r0 = _block(t, c[0], k0, g0, np.ascontiguousarray(m_bar[:2, :2]))
-    m[2:3, 2:3], c23, r1 = _block(t, c[0], k1, g1, np.ascontiguousarray(m_bar[2:3, 2:3]))
-    m[3:4, 3:4], c13, r2 = _block(t, c[1, :2].copy(), k2, g2, np.ascontiguousarray(m_bar[3:4, 3:4]))
-    m[4:5, 4:5], c12, r3 = _block(t, c[1, :2].copy(), k3, g3, np.ascontiguousarray(m_bar[4:5, 4:5]))
-    c_eff = v * c_fibre + (1.0 - v) * c_matrix - d @ m @ d.T
+    f0, m0, r0 = _solve_pullback(t, plane_f, plane_m, k0, g0, u0, m_bar[:2, :2].copy())
+    f1, m1, r1 = _solve_pullback(t, plane_f, plane_m, k1, g1, u1, m_bar[2:3, 2:3].copy())
+    f2, m2, r2 = _solve_pullback(t, shear_f, shear_m, k2, g2, u2, m_bar[3:4, 3:4].copy())
+    f3, m3, r3 = _solve_pullback(t, shear_f, shear_m, k3, g3, u3, m_bar[4:5, 4:5].copy())
 
-    fibre_bar, matrix_bar = v * bar, (1.0 - v) * bar
+    m = np.zeros((5, 5))
+    m[:2, :2] = u0 @ (g0[0] + r * g0[1]).T
+    m[2, 2] = np.sum(u1 * (g1[0] + r * g1[1]))
+    m[3, 3] = np.sum(u2 * (g2[0] + r * g2[1]))
+    m[4, 4] = np.sum(u3 * (g3[0] + r * g3[1]))
     d_bar = -2.0 * (bar @ d @ m)
+    fibre_bar, matrix_bar = v * bar, (1.0 - v) * bar
     fibre_bar[:3, 1:3] += d_bar[:3, :2]
     matrix_bar[:3, 1:3] -= d_bar[:3, :2]
     for k in range(3, 6):
         fibre_bar[k, k] += d_bar[k, k - 1]
         matrix_bar[k, k] -= d_bar[k, k - 1]
-    cs += c23
-    fibre_bar[1, 1] += cs[0]
-    fibre_bar[1, 2] += cs[1]
-    matrix_bar[1, 1] += cs[2]
-    matrix_bar[1, 2] += cs[3]
-    fibre_bar[5, 5] += c13[0] + c12[0]
-    matrix_bar[5, 5] += c13[1] + c12[1]
+    fibre_bar[1, 1:3] += f0 + f1
+    matrix_bar[1, 1:3] += m0 + m1
+    fibre_bar[5, 5] += f2[0] + f3[0]
+    matrix_bar[5, 5] += m2[0] + m3[0]
     out = np.empty(8)
     out[:5] = transversely_isotropic_pullback(p[0], p[1], p[2], p[3], p[4], c_fibre, fibre_bar)
     out[5:7] = isotropic_pullback(p[5], p[6], c_matrix, matrix_bar)
     out[7] = np.sum(bar * (c_fibre - c_matrix)) + (r0 + r1 + r2 + r3) * r / (2.0 * v)
-    return c_eff.ravel(), out
+    return out
 
 
 @njit(cache=True, error_model="numpy")
-def _forward(p, k0, g0, k1, g1, k2, g2, k3, g3, interval, box, a, b, conn, slot, is_fibre, grad, weight, sizes):
+def _forward(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, box, a, b, conn, slot, is_fibre, grad, weight, sizes):
     if _inside(p, box):
-        return (_reduced(p, np.zeros(36), 1, k0, g0, k1, g1, k2, g2, k3, g3, interval, sizes[0])[0],)
-    return (full._forward(p, a, b, conn, slot, is_fibre, grad, weight, sizes)[0],)
+        return _reduced(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, sizes[0])
+    c_eff = full._forward(p, a, b, conn, slot, is_fibre, grad, weight, sizes)[0]
+    return c_eff, np.zeros_like(g0[0]), np.zeros_like(g1[0]), np.zeros_like(g2[0]), np.zeros_like(g3[0])
 
 
 @njit(cache=True, error_model="numpy")
-def _pullback(p, k0, g0, k1, g1, k2, g2, k3, g3, interval, box, a, b, conn, slot, is_fibre, grad, weight, sizes, y_bar):
+def _pullback(
+    p, k0, g0, k1, g1, k2, g2, k3, g3, gap, box, a, b, conn, slot, is_fibre, grad, weight, sizes, u0, u1, u2, u3, y_bar
+):
     if _inside(p, box):
-        return _reduced(p, y_bar, 2, k0, g0, k1, g1, k2, g2, k3, g3, interval, sizes[0])[1]
+        return _reduced_pullback(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, sizes[0], u0, u1, u2, u3, y_bar)
+    # the full cell's displacements are not carried along for the rare point outside: it is solved once more
     w = full._forward(p, a, b, conn, slot, is_fibre, grad, weight, sizes)[1]
     return full._pullback(p, a, b, conn, slot, is_fibre, grad, weight, sizes, w, y_bar)
 
 
 CODE = Code(
-    (__name__, "CODE"), _forward, _pullback, data="f3 f3 f3 f3 f3 f3 f3 f3 f1 f2 f2 f2 i2 i1 i1 f3 f1 f1", state=""
+    (__name__, "CODE"),
+    _forward,
+    _pullback,
+    data="f2 f3 f2 f3 f2 f3 f2 f3 f1 f2 f2 f2 i2 i1 i1 f3 f1 f1",
+    state="f2 f2 f2 f2",
 )
 
 
@@ -255,7 +281,7 @@ def reduced_cell(
     packing: str = "hexagonal",
     n: int = 4,
     snapshots: int = 128,
-    tolerance: float = 2e-10,
+    tolerance: float = 5e-10,
 ) -> ReducedCell:
     """Train (or recall) the reduced basis on the box ``lower <= p <= upper`` of the cell's eight parameters.
 
@@ -267,16 +293,13 @@ def reduced_cell(
 @lru_cache(maxsize=8)
 def _recall(lower: tuple, upper: tuple, packing: str, n: int, snapshots: int, tolerance: float) -> ReducedCell:
     """From the user's cache folder if these very settings and this very code were trained before, else by training."""
-    key = repr(
-        (CODE.fingerprint, full.CODE.fingerprint, DEGREE[packing], CORE, lower, upper, packing, n, snapshots, tolerance)
-    )
+    settings = (lower, upper, packing, n, snapshots, tolerance)
+    key = repr((CODE.fingerprint, full.CODE.fingerprint, fingerprint_of(_train), CORE, *settings))
     cell = full.elastic_cell(packing, n)
     with np.errstate(all="ignore"), threadpool_limits(1, "blas"):
-        arrays = cached_arrays(
-            "reduced_cell", key, lambda: _train(cell, lower, upper, snapshots, tolerance, DEGREE[packing])
-        )
+        arrays = cached_arrays("reduced_cell", key, lambda: _train(cell, packing, lower, upper, snapshots, tolerance))
     operators = [arrays[f"{kind}{i}"] for i in range(4) for kind in ("operator", "load")]
-    data = (*operators, arrays["interval"], arrays["box"], *cell.data)
+    data = (*operators, arrays["gap"], arrays["box"], *cell.data)
     kernel = Kernel(CODE, tuple(np.ascontiguousarray(x) for x in data), arrays["centre"])
     return ReducedCell(
         kernel, cell, tuple(arrays[f"basis{i}"] for i in range(4)), arrays["radii"], arrays["coercivity"]
@@ -284,15 +307,16 @@ def _recall(lower: tuple, upper: tuple, packing: str, n: int, snapshots: int, to
 
 
 def _train(
-    cell: Kernel, lower: tuple, upper: tuple, snapshots: int, tolerance: float, degree: int
+    cell: Kernel, packing: str, lower: tuple, upper: tuple, snapshots: int, tolerance: float
 ) -> dict[str, np.ndarray]:
     """Snapshots over the box, their principal vectors, operators as series in the radius, coercivity over the radius."""
     *mesh, sizes = cell.data
     band = np.int64(sizes[2])
     low, high = np.array(lower), np.array(upper)
     high[7] = min(high[7], 0.97 * sizes[1])
-    points = qmc.Sobol(8, seed=1).random(snapshots)
-    points[:, 7] = 0.5 - 0.5 * np.cos(np.pi * points[:, 7])  # more towards both ends of the radius
+    # half of the points crowd towards the faces of the box, half are corners: a reduced basis is worst where it has to extrapolate
+    inside, corner = qmc.Sobol(8, seed=1).random(snapshots).reshape(2, -1, 8)
+    points = np.concatenate([0.5 - 0.5 * np.cos(np.pi * inside), np.round(corner)])
     log = np.array([True, True, True, False, False, True, False, False])
     lo, hi = (np.where(log, np.log(np.where(log, x, 1.0)), x) for x in (low, high))
     draws = lo + points * (hi - lo)
@@ -309,17 +333,13 @@ def _train(
                 found[i].extend(w[k] for k in loads)
     bases = tuple(_principal(np.array(f).T, x, tolerance) for f in found)
 
-    interval = np.array([radii[0], radii[-1]])
-    theta = np.pi * (np.arange(degree) + 0.5) / degree
-    nodes = 0.5 * (interval[0] + interval[1]) + 0.5 * (interval[1] - interval[0]) * np.cos(theta)
-    to_series = 2.0 / degree * np.cos(np.outer(np.arange(degree), theta))
-    to_series[0] *= 0.5
-    out = {"interval": interval, "box": np.stack([low, high]), "centre": centre, "radii": radii}
+    touching = float(np.sqrt(MAX_FRACTION[packing] / sizes[0]))
+    ends = np.log(touching - radii[[-1, 0]])
+    gap = np.array([ends.mean(), 0.5 * (ends[1] - ends[0]), touching])
+    out = {"gap": gap, "box": np.stack([low, high]), "centre": centre, "radii": radii}
     out["coercivity"] = np.array([_least_eigenvalue(_phases(centre), r, mesh, band, x) for r in radii])
-    for i, (operator, load) in enumerate(_project(bases, nodes, mesh, band)):
-        out[f"operator{i}"] = np.tensordot(to_series, operator, 1)
-        out[f"load{i}"] = np.tensordot(to_series, load, 1)
-        out[f"basis{i}"] = bases[i]
+    for i, (operator, load) in enumerate(_project(bases, gap, mesh, band)):
+        out[f"operator{i}"], out[f"load{i}"], out[f"basis{i}"] = operator, load, bases[i]
     return out
 
 
@@ -345,25 +365,26 @@ def _principal(snapshots: np.ndarray, x: Any, tolerance: float) -> np.ndarray:
     return basis
 
 
-def _project(bases: Any, nodes: Any, mesh: Any, band: Any) -> Any:
-    """V^T K_q(r) V (packed lower triangles) and V^T g(r) at the Chebyshev nodes, for the four classes."""
+def _project(bases: Any, gap: np.ndarray, mesh: Any, band: Any) -> Any:
+    """Operator and load of the four classes, as :func:`_block` takes them: interpolation at the Chebyshev points of ln(r_t - r)."""
+    theta = np.pi * (np.arange(TERMS) + 0.5) / TERMS
+    nodes = gap[2] - np.exp(gap[0] + gap[1] * np.cos(theta))
+    to_series = 2.0 / TERMS * np.cos(np.outer(np.arange(TERMS), theta))
+    to_series[0] *= 0.5
     c22, c23, c66 = _unit_matrices()
     zero = np.zeros((6, 6))
-    pairs = [(c22, zero), (c23, zero), (zero, c22), (zero, c23), (c66, zero), (zero, c66)]
-    units_of = ([0, 1, 2, 3], [0, 1, 2, 3], [4, 5], [4, 5])
-    operators = [
-        np.empty((len(nodes), len(u), v.shape[1] * (v.shape[1] + 1) // 2)) for u, v in zip(units_of, bases, strict=True)
-    ]
-    loads = [np.empty((len(nodes), len(k), v.shape[1])) for k, v in zip(CLASSES, bases, strict=True)]
-    for j, r in enumerate(nodes):
-        matrices = [band_to_sparse(full.assemble(*pair, r, *mesh, band)[0]) for pair in pairs]
-        _, g = full.assemble(np.eye(6), zero, r, *mesh, band)
-        for i, basis in enumerate(bases):
-            lower = np.tril_indices(basis.shape[1])
-            for q, unit in enumerate(units_of[i]):
-                operators[i][j, q] = (basis.T @ (matrices[unit] @ basis))[lower]
-            loads[i][j] = -(g[list(CLASSES[i])] @ basis)
-    return zip(operators, loads, strict=True)
+    units_of = ((c22, c23), (c22, c23), (c66,), (c66,))
+
+    def packed(first: Any, second: Any, r: float, basis: np.ndarray) -> np.ndarray:
+        k = band_to_sparse(full.assemble(first, second, r, *mesh, band)[0])
+        return (basis.T @ (k @ basis))[np.tril_indices(basis.shape[1])]
+
+    for units, basis, rows in zip(units_of, bases, CLASSES, strict=True):
+        fibre = np.stack([packed(unit, zero, nodes[0], basis) for unit in units])
+        matrix = [to_series @ np.stack([packed(zero, unit, r, basis) for r in nodes]) for unit in units]
+        at_two = [-(full.assemble(np.eye(6), zero, r, *mesh, band)[1][list(rows)] @ basis) for r in nodes[[0, -1]]]
+        slope = (at_two[1] - at_two[0]) / (nodes[-1] - nodes[0])
+        yield np.concatenate([fibre, *matrix]), np.stack([at_two[0] - nodes[0] * slope, slope])
 
 
 def _least_eigenvalue(reference: Any, r: float, mesh: Any, band: Any, x: Any) -> float:
