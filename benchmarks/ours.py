@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from hmminfer.inference import Compiled, Problem, fit
+from hmminfer.inference import fit
+from hmminfer.posterior import Compiled
+from hmminfer.problem import Problem
 
 from .common import plate_model, summarise
 from .operator import nutpie_function

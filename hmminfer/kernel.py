@@ -199,6 +199,12 @@ class Kernel:
         _ = self.shapes
         return self._signature["dtypes"]
 
+    @cached_property
+    def packed(self) -> tuple[np.ndarray, np.ndarray]:
+        """All floating point data in one vector and all integers in another."""
+        floats, ints = ([d.ravel() for d in self.data if d.dtype.kind == kind] for kind in "fi")
+        return np.concatenate([np.zeros(0), *floats]), np.concatenate([np.zeros(0, np.int64), *ints])
+
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """``y(x)``; NaN where it cannot be solved."""
         return self.code.forward(self._vector(x), *self.data)[0]

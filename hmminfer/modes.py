@@ -57,9 +57,6 @@ def find_modes(
     logp = np.array([density(x)[0] for x in starts])
     order = [i for i in np.argsort(-np.where(np.isfinite(logp), logp, -np.inf)) if np.isfinite(logp[i])][:searches]
 
-    def wrap(x: np.ndarray) -> np.ndarray:
-        return np.where(axial, np.mod(x + np.pi, 2 * np.pi) - np.pi, x)
-
     def negative(x: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = density(x)
         return (-value, -gradient) if np.isfinite(value) and np.all(np.isfinite(gradient)) else (1e30, np.zeros_like(x))
@@ -67,7 +64,7 @@ def find_modes(
     found: list[Mode] = []
     for i in track(order, "searching modes", show=progress):
         result = minimize(negative, starts[i], jac=True, method="L-BFGS-B", options={"maxiter": 300, "maxcor": 30})
-        x = wrap(result.x)
+        x = wrapped(result.x, axial)
         value = -negative(x)[0]
         if value < -1e29 or any(_same(m, x, value) for m in found):
             continue
@@ -76,6 +73,11 @@ def find_modes(
         covariance = _covariance(density, x)
         if covariance is not None:
             found.append(Mode(x, value, covariance))
+    return weighed(found)
+
+
+def weighed(found: Sequence[Mode]) -> list[Mode]:
+    """Modes with their shares of the posterior, heaviest first; those below 1e-4 are dropped."""
     if not found:
         return []
     evidence = np.array([m.log_evidence for m in found])
@@ -83,6 +85,11 @@ def find_modes(
     weight /= weight.sum()
     kept = [Mode(m.x, m.logp, m.covariance, float(w)) for m, w in zip(found, weight, strict=True) if w > 1e-4]
     return sorted(kept, key=lambda m: -m.weight)
+
+
+def wrapped(x: np.ndarray, axial: np.ndarray) -> np.ndarray:
+    """x with its double angles, marked by ``axial``, in [-pi, pi)."""
+    return np.where(axial, np.mod(x + np.pi, 2 * np.pi) - np.pi, x)
 
 
 def _same(mode: Mode, x: np.ndarray, logp: float) -> bool:

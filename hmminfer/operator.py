@@ -1,13 +1,17 @@
 """A kernel as a PyTensor operator with its exact gradient, compiled without a Python call.
 
 ``Forward`` gives (y, *state) and its pullback is ``Vjp``, which takes the state again: a compiled value-and-gradient holds exactly one of
-each. The operators are equal, hashed and pickled by the kernel's recipe and shapes (strings and ints); the compiled functions are found
-again from the recipe, and the disk cache is keyed by a fingerprint of their bytecode. The only file that imports PyTensor.
+each. A kernel's data enter a graph packed in two vectors, and are views of them inside: what surrounds the graph (nutpie's callbacks)
+is compiled anew in every process, and pays for each array it has to hand over. The operators are equal, hashed and pickled by the
+kernel's recipe and shapes (strings and ints); the compiled functions are found again from the recipe, and the disk cache is keyed by a
+fingerprint of their bytecode. No other file says what a kernel is to PyTensor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -59,24 +63,57 @@ class _KernelOp(Op):
     def props(self) -> tuple:
         return tuple(getattr(self, name) for name in self.__props__)
 
-    @staticmethod
-    def _core(shapes: tuple) -> str:
-        return ",".join("(" + ",".join(str(n) for n in shape) + ")" for shape in shapes)
+    @property
+    def packed_sizes(self) -> tuple[int, int]:
+        """Lengths of the vectors of floats and of ints that hold the data."""
+        last = {"f": 0, "i": 0}
+        for kind, _, end, _ in self._layout():
+            last[kind] = end
+        return last["f"], last["i"]
+
+    def _layout(self) -> Iterator[tuple[str, int, int, tuple[int, ...]]]:
+        """Kind, begin, end and shape of each data array in its vector."""
+        at = {"f": 0, "i": 0}
+        for spec, shape in zip(self.code.data.split(), self.data_shapes, strict=True):
+            begin = at[spec[0]]
+            at[spec[0]] += math.prod(shape)
+            yield spec[0], begin, at[spec[0]], shape
+
+    def views(self, floats: np.ndarray, ints: np.ndarray) -> list[np.ndarray]:
+        """The data arrays in their vectors."""
+        vector = {"f": np.ascontiguousarray(floats), "i": np.ascontiguousarray(ints)}
+        return [vector[kind][begin:end].reshape(shape) for kind, begin, end, shape in self._layout()]
+
+    def compiled(self, kernel: Any, name: str, arguments: str) -> tuple[Any, str]:
+        """An njit function (theta, floats, ints, *rest) that calls ``kernel`` with views of the data, and its key for the disk cache."""
+        data = ", ".join(f"{kind}[{begin}:{end}].reshape({shape})" for kind, begin, end, shape in self._layout())
+        one = (
+            "[0]" if name == "forward" and len(self.shapes) == 1 else ""
+        )  # one output is an array to PyTensor, not a tuple
+        source = f"""
+def {name}(theta, f, i, *rest):
+    return kernel(np.ascontiguousarray(theta), {data}, {arguments}){one}
+"""
+        scope: dict[str, Any] = {"np": np, "kernel": kernel}
+        exec(source, scope)
+        key = hashlib.sha256(source.encode()).hexdigest()[:24]
+        return njit(error_model="numpy")(scope[name]), f"hmminfer-{name}-{self.fingerprint}-{key}"
 
 
 class Forward(_KernelOp):
-    """(theta, *data) -> (y, *state)."""
+    """(theta, floats, ints) -> (y, *state)."""
 
     @property
     def gufunc_signature(self) -> str:
-        return f"{self._core(((self.n_in,), *self.data_shapes))}->{self._core(self.shapes)}"
+        return f"{_core(((self.n_in,), *_vectors(self)))}->{_core(self.shapes)}"
 
     def make_node(self, *inputs: Any) -> Apply:
         outputs = [TensorType(dtype, shape=shape)() for dtype, shape in zip(self.dtypes, self.shapes, strict=True)]
         return Apply(self, [pt.as_tensor_variable(i) for i in inputs], outputs)
 
     def perform(self, node: Apply, inputs: Any, output_storage: Any) -> None:
-        out = self.code.forward(*(np.ascontiguousarray(i) for i in inputs))
+        theta, floats, ints = inputs
+        out = self.code.forward(np.ascontiguousarray(theta), *self.views(floats, ints))
         for storage, value in zip(output_storage, out, strict=True):
             storage[0] = value
 
@@ -95,17 +132,19 @@ class Forward(_KernelOp):
 
 
 class Vjp(_KernelOp):
-    """(theta, *data, *state, y_bar) -> J^T y_bar."""
+    """(theta, floats, ints, *state, y_bar) -> J^T y_bar."""
 
     @property
     def gufunc_signature(self) -> str:
-        return f"{self._core(((self.n_in,), *self.data_shapes, *self.shapes[1:], self.shapes[0]))}->({self.n_in})"
+        return f"{_core(((self.n_in,), *_vectors(self), *self.shapes[1:], self.shapes[0]))}->({self.n_in})"
 
     def make_node(self, *inputs: Any) -> Apply:
         return Apply(self, [pt.as_tensor_variable(i) for i in inputs], [TensorType("float64", shape=(self.n_in,))()])
 
     def perform(self, node: Apply, inputs: Any, output_storage: Any) -> None:
-        output_storage[0][0] = self.code.pullback(*(np.ascontiguousarray(i) for i in inputs))
+        theta, floats, ints, *rest = inputs
+        rest = [np.ascontiguousarray(r) for r in rest]
+        output_storage[0][0] = self.code.pullback(np.ascontiguousarray(theta), *self.views(floats, ints), *rest)
 
     def infer_shape(self, node: Apply, input_shapes: Any) -> list:
         return [(pt.constant(self.n_in, dtype="int64"),)]
@@ -117,6 +156,15 @@ class Vjp(_KernelOp):
         ]
 
 
+def _core(shapes: tuple) -> str:
+    return ",".join("(" + ",".join(str(n) for n in shape) + ")" for shape in shapes)
+
+
+def _vectors(op: _KernelOp) -> tuple[tuple[int], tuple[int]]:
+    floats, ints = op.packed_sizes
+    return (floats,), (ints,)
+
+
 def _unpickle(name: str, props: tuple) -> _KernelOp:
     return {"Forward": Forward, "Vjp": Vjp}[name](props=props)
 
@@ -126,28 +174,12 @@ def _unpickle(name: str, props: tuple) -> _KernelOp:
 
 @register_funcify_and_cache_key(Forward)
 def _forward_numba(op: Forward, node: Any = None, **kwargs: Any) -> tuple[Any, str]:
-    kernel = op.code.calls[0]
-    if len(op.shapes) == 1:  # one output is an array to PyTensor, not a tuple
-
-        def forward(theta, *data):
-            return kernel(np.ascontiguousarray(theta), *data)[0]
-
-    else:
-
-        def forward(theta, *data):
-            return kernel(np.ascontiguousarray(theta), *data)
-
-    return njit(error_model="numpy")(forward), f"hmminfer-forward-{len(op.shapes)}-{op.fingerprint}"
+    return op.compiled(op.code.calls[0], "forward", "*rest")
 
 
 @register_funcify_and_cache_key(Vjp)
 def _vjp_numba(op: Vjp, node: Any = None, **kwargs: Any) -> tuple[Any, str]:
-    kernel = op.code.calls[1]
-
-    def pullback(theta, *rest):
-        return kernel(np.ascontiguousarray(theta), *rest[:-1], np.ascontiguousarray(rest[-1]))
-
-    return njit(error_model="numpy")(pullback), f"hmminfer-pullback-{op.fingerprint}"
+    return op.compiled(op.code.calls[1], "pullback", "*rest[:-1], np.ascontiguousarray(rest[-1])")
 
 
 LARGE = (
@@ -179,7 +211,7 @@ def apply_vector(kernel: Kernel | Joint, theta: Any) -> Any:
     if isinstance(kernel, Joint):
         return pt.concatenate([apply_vector(k, theta[i]) for k, i in zip(kernel.parts, kernel.indices, strict=True)])
     # as a list: the one output of a kernel without state would be a vector, and [0] its first entry
-    outputs: Any = Forward(kernel)(theta, *map(data_variable, kernel.data), return_list=True)
+    outputs: Any = Forward(kernel)(theta, *map(data_variable, kernel.packed), return_list=True)
     return outputs[0]
 
 

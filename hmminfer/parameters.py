@@ -283,12 +283,22 @@ class Field(Parameter):
     def from_vector(self, x: np.ndarray) -> np.ndarray:
         return np.asarray(x)
 
+    @property
+    def hyperparameters(self) -> tuple[Parameter, Parameter]:
+        """Amplitude and correlation length as unknowns of their own."""
+        return (
+            Parameter(f"{self.name}_amplitude", self.unit, self.amplitude, f"standard deviation of {self.name}", 0.0),
+            Parameter(f"{self.name}_length", "mm", self.length_scale, f"correlation length of {self.name}", 0.0),
+        )
+
     def scales(self, amplitude: Any, length_scale: Any, sqrt: Any = np.sqrt) -> Any:
-        """Prior standard deviations of the coefficients; works for numbers and for symbolic variables.
+        """Prior standard deviations (..., size) of the coefficients; works for numbers, arrays and scalar symbolic variables.
 
         Matern-5/2 spectral density in 2-D: S = 10 pi sigma^2 5^(5/2) / l^5 (5 / l^2 + |omega|^2)^(-7/2).
         """
         omega2 = np.sum(self.frequencies**2, axis=1)
+        if isinstance(amplitude, np.ndarray):
+            amplitude, length_scale = amplitude[..., None], np.asarray(length_scale)[..., None]
         sigma = amplitude * (2.0 * np.pi / 180.0) if self.axial else amplitude
         density = 10.0 * np.pi * 5.0**2.5 / length_scale**5 * (5.0 / length_scale**2 + omega2) ** (-3.5)
         return sigma * sqrt(density)

@@ -23,7 +23,7 @@ from .tables import toml
 if TYPE_CHECKING:
     import xarray as xr
 
-    from .inference import Problem
+    from .problem import Problem
 
 NAME, COPIES = "run.toml", "data"
 
@@ -89,7 +89,7 @@ class Recipe:
         """The model, data, priors and noise, settled."""
         models.get(self.model)  # an unknown model is said before its data are read
         model = self._experiment(self._name).model(self.raw, dict(self.options), **dict(self.settings))
-        from .inference import Problem  # takes seconds: mistakes above come at once
+        from .problem import Problem  # takes seconds: mistakes above come at once
 
         return Problem.of(model, **self.choices)
 

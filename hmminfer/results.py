@@ -11,18 +11,7 @@ import xarray as xr
 
 from . import __version__
 from .modes import Mode
-from .parameters import Field, Parameter
-
-
-def hyperparameters(p: Field) -> tuple[Parameter, Parameter]:
-    return (
-        Parameter(f"{p.name}_amplitude", p.unit, p.amplitude, f"standard deviation of {p.name}", 0.0),
-        Parameter(f"{p.name}_length", "mm", p.length_scale, f"correlation length of {p.name}", 0.0),
-    )
-
-
-def field_scales(p: Field, amplitude: np.ndarray, length: np.ndarray) -> np.ndarray:
-    return p.scales(np.asarray(amplitude)[..., None], np.asarray(length)[..., None])
+from .parameters import Field
 
 
 def assemble(
@@ -118,8 +107,8 @@ def _log_prior(problem: Any, draws: Mapping[str, np.ndarray], dims: Mapping[str,
     for p in problem.free:
         value = np.asarray(draws[p.name])
         if isinstance(p, Field):
-            amplitude, length = (draws[h.name] for h in hyperparameters(p))
-            z = value / field_scales(p, amplitude, length)
+            amplitude, length = (draws[h.name] for h in p.hyperparameters)
+            z = value / p.scales(np.asarray(amplitude), np.asarray(length))
             density = np.sum(-0.5 * z**2 - 0.5 * np.log(2 * np.pi), axis=-1)
         else:
             density = p.prior.logpdf(value)

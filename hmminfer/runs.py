@@ -28,7 +28,7 @@ from .recipe import Recipe, replace_text
 if TYPE_CHECKING:
     import xarray as xr
 
-    from .inference import Problem
+    from .problem import Problem
 
 RESULT, STORE = "posterior.nc", "draws.zarr"
 
@@ -220,7 +220,7 @@ def _extension(recipe: Recipe, draws: int) -> dict[str, int]:
 
 def has_draws(folder: Path) -> bool:
     """Whether the sampler has stored draws that are not in posterior.nc yet."""
-    return any((folder / STORE / "sample_stats" / "unconstrained_draw").glob("c/*/*/*"))
+    return any((folder / STORE / "posterior" / "x").glob("c/*/*/*"))
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ class Standard:
 
     def __init__(self, problem: Any) -> None:
         if not hasattr(problem, "free"):
-            from .inference import Problem
+            from .problem import Problem
 
             problem = Problem.of(problem)
         self.problem, self.model = problem, problem.model
@@ -51,7 +51,7 @@ class Standard:
         for p in self.problem.free:
             x = u[..., self.u_of[p.name]]
             if isinstance(p, Field):
-                x = x * p.scales(out[f"{p.name}_amplitude"][..., None], out[f"{p.name}_length"][..., None])
+                x = x * p.scales(*(np.asarray(out[h.name]) for h in p.hyperparameters))
             else:
                 x = p.prior.centre + p.prior.sd * x if p.axial else _quantile(p.prior, x)
             out[p.name] = x[..., 0] if p.size is None else x

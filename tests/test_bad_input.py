@@ -152,7 +152,8 @@ def test_results_are_never_overwritten(tmp_path):
 
 def test_no_start_with_a_solution(coupons, monkeypatch):
     """The search for modes says so when every prior draw fails, with an example of what was tried."""
-    from hmminfer.inference import Compiled, Problem
+    from hmminfer.posterior import Compiled
+    from hmminfer.problem import Problem
 
     monkeypatch.setattr(Compiled, "__init__", lambda self, problem: setattr(self, "problem", problem))
     monkeypatch.setattr(Compiled, "__call__", lambda self, x: (-np.inf, np.zeros_like(x)))

@@ -206,7 +206,7 @@ def _sampling(folder, args):
     process = subprocess.Popen(
         command_line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
     )
-    draws = folder / "draws.zarr" / "sample_stats" / "unconstrained_draw" / "c"
+    draws = folder / "draws.zarr" / "posterior" / "x" / "c"
     deadline = time.monotonic() + 250
     while not all((draws / chain / "1").exists() for chain in "01"):
         assert process.poll() is None, process.communicate()

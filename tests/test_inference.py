@@ -8,9 +8,11 @@ import pytest
 
 from hmminfer import models
 from hmminfer.errors import HmmInferError
-from hmminfer.inference import Compiled, Problem, fit, preview
+from hmminfer.inference import fit, preview
 from hmminfer.model import Model
 from hmminfer.modes import chain_starts
+from hmminfer.posterior import Compiled, pymc_model
+from hmminfer.problem import Problem
 
 fibre = models.get("fibre_composite")
 COARSE = {"elements_x": 12, "elements_y": 4}  # of plate_dic: a third of a millisecond, the same physics
@@ -194,5 +196,5 @@ def test_noise_priors_and_fixed_values_by_name(coupons):
     x = problem.unconstrain(problem.prior_draws(np.random.default_rng(0), 5))
     again = problem.unconstrain({k: v for k, v in problem.constrain(x).items()})
     np.testing.assert_allclose(np.where(problem.axial_positions(), 0, again - x), 0.0, atol=1e-9)
-    initial = problem.pymc().initial_point()
+    initial = pymc_model(problem).initial_point()
     assert sum(np.size(v) for v in initial.values()) == x.shape[1]
