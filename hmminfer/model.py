@@ -36,6 +36,17 @@ class Observable:
     coords: dict[str, tuple[np.ndarray, str]] = field(default_factory=dict)
 
 
+def by_quantity(table: Table, coordinates: Mapping[str, str]) -> tuple[Observable, ...]:
+    """One observable for each quantity of a table, its rows in the order of the table; ``coordinates``: columns and their units."""
+    out = []
+    for name in dict.fromkeys(table.quantity.tolist()):
+        rows = np.flatnonzero(table.quantity == name)
+        known = {**coordinates, "specimen": ""}
+        coords = {f"{name}_{c}": (table.columns[c][rows], unit) for c, unit in known.items() if c in table.columns}
+        out.append(Observable(name, str(table.unit[rows[0]]), rows, f"{name}_row", coords))
+    return tuple(out)
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """Prediction y(theta) of one experiment.

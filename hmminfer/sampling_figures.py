@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from .diagnostics import measured_rows, named_entries, values_of
-from .figures import CYCLE, PRIOR, against, before_after, label_of, new_figure, ratios, scores, styled
+from .panels import CYCLE, PRIOR, against, before_after, label_of, new_figure, ratios, scores, styled
 
 
 @styled

@@ -24,7 +24,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array, kron, vstack
 
 from hmminfer.coupling import couple
 from hmminfer.data import Column, Schema, Setting, Table
@@ -32,11 +31,11 @@ from hmminfer.errors import HmmInferError, unknown
 from hmminfer.law import LinearLaw
 from hmminfer.macro.coupons import KINDS, long_coupons
 from hmminfer.macro.orientation import MARGIN, field_basis, zone_basis
-from hmminfer.macro.plane_stress import plane_stress_kernel
-from hmminfer.macro.plate_mesh import Plate, from_file, plate_with_hole, rectangle
+from hmminfer.macro.plate_experiment import LOCAL, PLATE, SCALE, plate_geometry, plate_kernel
+from hmminfer.macro.plate_mesh import Plate
 from hmminfer.micro.elastic_cell import elastic_cell
 from hmminfer.micro.reduced_cell import reduced_cell
-from hmminfer.model import Experiment, Model, Observable
+from hmminfer.model import Experiment, Model, Observable, by_quantity
 from hmminfer.parameters import Axial, Field, HalfNormal, LogNormal, Normal, Parameter, ParameterSet
 
 PHASES = (
@@ -200,7 +199,9 @@ def coupons(table: Table, packing: str = "hexagonal", cell: str = "reduced", ref
     order = np.concatenate([np.flatnonzero(~direct), np.flatnonzero(direct)])
     table = table.take(order)
     about = {"packing": packing, "cell": cell, "refine": refine, "hidden_angles": ", ".join(names) or "none"}
-    return Model("fibre_composite", "coupons", parameters, kernel, _by_quantity(table, ("angle",)), FIXED, table, about)
+    return Model(
+        "fibre_composite", "coupons", parameters, kernel, by_quantity(table, {"angle": "deg"}), FIXED, table, about
+    )
 
 
 def _selected(table: Table) -> Table:
@@ -223,20 +224,6 @@ def _selected(table: Table) -> Table:
     return table.take(np.flatnonzero(keep))
 
 
-def _by_quantity(table: Table, coordinates: tuple[str, ...]) -> tuple[Observable, ...]:
-    """One observable for each quantity, its rows in the order of the table."""
-    out = []
-    for name in dict.fromkeys(table.quantity.tolist()):
-        rows = np.flatnonzero(table.quantity == name)
-        units = {c: u for c, u in (("angle", "deg"), ("x", "mm"), ("y", "mm"))}
-        coords = {
-            c: (table.columns[c][rows], units.get(c, "")) for c in (*coordinates, "specimen") if c in table.columns
-        }
-        coords = {f"{name}_{c}": v for c, v in coords.items()}
-        out.append(Observable(name, str(table.unit[rows[0]]), rows, f"{name}_row", coords))
-    return tuple(out)
-
-
 def moduli(angles: Any = None, packing: str = "hexagonal", cell: str = "reduced", refine: int = 4) -> Model:
     """Prediction model: Young's modulus, shear modulus, Poisson ratio and shear coupling over load angles (degrees, default 0 to 90)."""
     degrees = np.linspace(0.0, 90.0, 91) if angles is None else np.atleast_1d(np.asarray(angles, float))
@@ -254,116 +241,6 @@ def moduli(angles: Any = None, packing: str = "hexagonal", cell: str = "reduced"
 
 
 # ------------------------------------------------------------------------------------------------------------------- plates
-
-_SCALE = {  # kernel units (mm, kN, 1) to canonical units of the table
-    "displacement_x": ("um", 1e3),
-    "displacement_y": ("um", 1e3),
-    "strain_xx": ("microstrain", 1e6),
-    "strain_yy": ("microstrain", 1e6),
-    "strain_xy": ("microstrain", 1e6),
-    "force": ("N", 1e3),
-    "apparent_modulus": ("GPa", 1.0),
-}
-_LOCAL = ("displacement_x", "displacement_y", "strain_xx", "strain_yy", "strain_xy")
-
-PLATE = Schema(
-    experiment="plate",
-    description="Displacements (digital image correlation), strains and the force of a plate pulled along x. Origin at a corner.",
-    quantities={name: unit for name, (unit, _) in _SCALE.items()},
-    columns=(
-        Column("x", "mm", quantities=_LOCAL, description="position along the load"),
-        Column("y", "mm", quantities=_LOCAL, description="position across the load"),
-    ),
-    settings=(
-        Setting("length", "mm", default=100.0, lower=1e-3, description="between the grips"),
-        Setting("width", "mm", default=25.0, lower=1e-3),
-        Setting("thickness", "mm", default=1.0, lower=1e-6),
-        Setting("hole_radius", "mm", default=0.0, lower=0.0, description="central hole; 0 for none"),
-        Setting(
-            "load",
-            default="grips",
-            kind="text",
-            choices=("grips", "stress"),
-            description="rigid grips that move, or a uniform end stress",
-        ),
-        Setting("displacement", "mm", default=0.1, description="of the right grip along x"),
-        Setting("stress", "MPa", default=100.0, description="on both ends, for load = stress"),
-        Setting(
-            "orientation",
-            default="uniform",
-            kind="text",
-            choices=("uniform", "zones", "field"),
-            description="of the fibre",
-        ),
-        Setting(
-            "zones",
-            default=2,
-            kind="integer",
-            lower=1,
-            upper=100,
-            description="equal zones along x, for orientation = zones",
-        ),
-        Setting(
-            "field_x",
-            default=12,
-            kind="integer",
-            lower=1,
-            upper=60,
-            description="basis functions along x, for orientation = field",
-        ),
-        Setting("field_y", default=9, kind="integer", lower=1, upper=60, description="basis functions along y"),
-        Setting("elements_x", default=0, kind="integer", lower=0, upper=400, description="elements along x; 0 chooses"),
-        Setting(
-            "elements_y",
-            default=0,
-            kind="integer",
-            lower=0,
-            upper=400,
-            description="elements along y, or per eighth of a hole",
-        ),
-        Setting("mesh", default="", kind="text", description="mesh file (meshio) in mm instead of the rectangle"),
-    ),
-    example_rows=(
-        {"quantity": "displacement_x", "x": 50, "y": 12.5, "value": 51.2, "unit": "um", "sd": 1},
-        {"quantity": "displacement_y", "x": 50, "y": 12.5, "value": -3.1, "unit": "um", "sd": 1},
-        {"quantity": "force", "value": 2350, "unit": "N", "sd": 25},
-    ),
-)
-
-
-def plate_geometry(s: Any) -> Plate:
-    """The meshed plate of the settings of :data:`PLATE`; the mesh does not depend on any parameter."""
-    if s["mesh"]:
-        return from_file(s["mesh"])
-    if s["hole_radius"] > 0:
-        return plate_with_hole(s["length"], s["width"], s["hole_radius"], s["elements_y"] or 5)
-    ny = s["elements_y"] or 12
-    nx = s["elements_x"] or 2 * int(np.clip(round(0.5 * ny * np.sqrt(s["length"] / s["width"])), 6, 30))
-    # grading towards the grips' corners: refining once then moves the posterior of plate_dic by less than 0.1 sd (tested);
-    # a field needs its elements in the middle too
-    grading, grading_y = (8.0, 8.0) if s["orientation"] == "field" else (60.0, 32.0)
-    if s["orientation"] == "field":
-        nx = s["elements_x"] or max(nx, 24)
-    return rectangle(s["length"], s["width"], nx, ny, grading, grading_y)
-
-
-def _loading(plate: Plate, s: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Prescribed components, their values (mm), nodal forces (kN), and the unit motion of the right grip."""
-    n = len(plate.nodes)
-    fixed, value, force, grip = np.zeros((n, 2), bool), np.zeros((n, 2)), np.zeros((n, 2)), np.zeros((n, 2))
-    left, right = plate.on_side("left"), plate.on_side("right")
-    grip[right, 0] = 1.0
-    if s["load"] == "grips":
-        fixed[left] = fixed[right] = True
-        value[right, 0] = s["displacement"]
-    else:
-        pull = s["stress"] * 1e-3 * s["thickness"]
-        force[:, 0] = pull * (plate.edge_load("right") - plate.edge_load("left"))
-        middle = 0.5 * (plate.box[0, 1] + plate.box[1, 1])
-        a, b = (side[np.argmin(np.abs(plate.nodes[side, 1] - middle))] for side in (left, right))
-        fixed[a] = True  # three pins: no rigid motion, no stress
-        fixed[b, 1] = True
-    return fixed, value, force, grip
 
 
 def _orientation(plate: Plate, s: Any) -> tuple[np.ndarray, tuple[Parameter, ...]]:
@@ -407,30 +284,12 @@ def plate(
     """
     s = table.settings
     geometry = plate_geometry(s) if mesh is None else mesh
-    local = np.isin(table.quantity, _LOCAL)
-    points = np.stack([table.columns["x"], table.columns["y"]], axis=1)
-    bad = np.flatnonzero(local)[geometry.outside(points[local])]
-    if bad.size:
-        x, y = points[bad[0]]
-        raise HmmInferError(
-            f"{bad.size} measured points lie outside the plate, the first in line {table.line[bad[0]]} at x = {x:g}, y = {y:g} mm; the "
-            f"plate is {s['length']:g} x {s['width']:g} mm with its corner at the origin. Correct the points or the settings."
-        )
-    if s["load"] == "stress" and np.isin(table.quantity, ("force", "apparent_modulus")).any():
-        raise HmmInferError(
-            "Under load = stress the force is known, not observed; remove the rows of force or set load = grips."
-        )
-    observe, reactions, order = _observation(geometry, table, points, local)
-    fixed, value, force, grip = _loading(geometry, s)
     phi, angles = _orientation(geometry, s)
     known = np.zeros(len(phi))
     if angle is not None:
         xy = geometry.quadrature_points.reshape(-1, 2)
         phi, angles, known = np.zeros((len(xy), 0)), (), np.radians(2.0 * angle(xy[:, 0], xy[:, 1]))
-    reaction_rows = [f * grip for f in reactions]
-    macro = plane_stress_kernel(
-        geometry, s["thickness"], fixed, value, force, observe, reaction_rows, order, phi, known
-    )
+    macro = plate_kernel(table, geometry, phi, known)
     micro = law(packing, cell, refine)
     parameters = ParameterSet((*micro.parameters, *angles))
     turned = {p.name: 25.0 if p.size is None else np.full(p.length, 25.0) for p in angles if not isinstance(p, Field)}
@@ -450,42 +309,12 @@ def plate(
         "plate",
         parameters,
         kernel,
-        _by_quantity(table, ("x", "y")),
+        by_quantity(table, {"x": "mm", "y": "mm"}),
         FIXED,
         table,
         about,
         {"plate": geometry, "settings": s},
     )
-
-
-def _observation(
-    geometry: Plate, table: Table, points: np.ndarray, local: np.ndarray
-) -> tuple[csr_array, list[float], np.ndarray]:
-    """Linear functionals of the nodal displacements, factors of the reaction rows, and the order of both in y."""
-    s = table.settings
-    value, dx, dy = geometry.interpolation(points[local])
-    ex, ey = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
-    form = {
-        "displacement_x": lambda: kron(value, ex),
-        "displacement_y": lambda: kron(value, ey),
-        "strain_xx": lambda: kron(dx, ex),
-        "strain_yy": lambda: kron(dy, ey),
-        "strain_xy": lambda: kron(dy, ex) + kron(dx, ey),
-    }
-    blocks: list[Any] = []
-    order: list[int] = []
-    quantity = table.quantity[local]
-    for name in dict.fromkeys(quantity.tolist()):
-        rows = np.flatnonzero(quantity == name)
-        blocks.append(_SCALE[name][1] * csr_array(form[name]())[rows])
-        order.extend(np.flatnonzero(local)[rows])
-    factors = []
-    for i in np.flatnonzero(~local):
-        area = s["width"] * s["thickness"]
-        factors.append(_SCALE["force"][1] if table.quantity[i] == "force" else s["length"] / (area * s["displacement"]))
-        order.append(int(i))
-    observe = vstack(blocks).tocsr() if blocks else csr_array((0, 2 * len(geometry.nodes)))
-    return observe, factors, np.argsort(np.array(order, dtype=np.int64))
 
 
 def plate_fields(nx: int = 41, ny: int = 21, angle: Any = None, **settings: Any) -> Model:
@@ -503,20 +332,19 @@ def plate_fields(nx: int = 41, ny: int = 21, angle: Any = None, **settings: Any)
         -1, 2
     )
     grid = grid[~geometry.outside(grid)]
-    names = [*np.repeat(_LOCAL, len(grid)), *(["force"] if s["load"] == "grips" else [])]
+    names = [*np.repeat(LOCAL, len(grid)), *(["force"] if s["load"] == "grips" else [])]
     pad = [np.nan] * (len(names) - 5 * len(grid))
     table = Table(
         name="grid", experiment="plate", quantity=np.array(names),
         columns={"x": np.concatenate([np.tile(grid[:, 0], 5), pad]), "y": np.concatenate([np.tile(grid[:, 1], 5), pad])},
-        value=np.full(len(names), np.nan), sd=np.full(len(names), np.nan), unit=np.array([_SCALE[n][0] for n in names]),
+        value=np.full(len(names), np.nan), sd=np.full(len(names), np.nan), unit=np.array([SCALE[n][0] for n in names]),
         line=np.arange(len(names)), settings=s, n_missing=0, provenance={},
     )  # fmt: skip
     model = plate(table, mesh=geometry, angle=angle, **options)
     n = len(grid)
     coords = {"x": (grid[:, 0], "mm"), "y": (grid[:, 1], "mm")}
     observables = [
-        Observable(name, _SCALE[name][0], np.arange(i * n, (i + 1) * n), "point", coords)
-        for i, name in enumerate(_LOCAL)
+        Observable(name, SCALE[name][0], np.arange(i * n, (i + 1) * n), "point", coords) for i, name in enumerate(LOCAL)
     ]
     if s["load"] == "grips":
         observables.append(Observable("force", "N", np.array([5 * n]), "grip"))

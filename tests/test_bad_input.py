@@ -152,10 +152,14 @@ def test_results_are_never_overwritten(tmp_path):
 
 def test_no_start_with_a_solution(coupons, monkeypatch):
     """The search for modes says so when every prior draw fails, with an example of what was tried."""
+    from hmminfer.coordinates import coordinates_of
     from hmminfer.posterior import Compiled
     from hmminfer.problem import Problem
 
-    monkeypatch.setattr(Compiled, "__init__", lambda self, problem: setattr(self, "problem", problem))
+    def not_compiled(self, problem):
+        self.problem, self.coordinates = problem, coordinates_of(problem)
+
+    monkeypatch.setattr(Compiled, "__init__", not_compiled)
     monkeypatch.setattr(Compiled, "__call__", lambda self, x: (-np.inf, np.zeros_like(x)))
     with pytest.raises(hm.HmmInferError, match=r"No start has a solution.*matrix_modulus.*Widen or move the priors"):
         Compiled(Problem.of(coupons)).modes(0, searches=16)

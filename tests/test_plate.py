@@ -1,88 +1,18 @@
-"""The plane-stress plate: patch test, theoretical order, singular corners, reactions, closed forms, meshes from files, zones and fields."""
+"""The plane-stress plate: patch test, theoretical order, singular corners, reactions, closed forms, zones and fields."""
 
-import meshio
 import numpy as np
 import pytest
 import skfem
-from scipy.sparse import csr_array, eye_array, kron, vstack
-from test_coupons import AS4, compliances, lamina, observe
+from plates import C_AS4, MESHES, distorted, everything, grips, nothing, pulled, strains, triangles, turned
+from scipy.sparse import csr_array, kron, vstack
+from test_coupons import AS4, compliances, observe
 
 from hmminfer import models
 from hmminfer.errors import HmmInferError
-from hmminfer.macro.lamina import rotation
 from hmminfer.macro.orientation import field_basis, zone_basis
 from hmminfer.macro.plane_stress import plane_stress_kernel
-from hmminfer.macro.plate_mesh import Plate, from_file, plate_with_hole, rectangle
+from hmminfer.macro.plate_mesh import plate_with_hole, rectangle
 from hmminfer.testing import assert_gradient, assert_order, assert_taylor
-
-C_AS4 = lamina(*AS4).ravel()
-
-
-def turned(degrees):
-    """Plane-stress stiffness of the AS4 lamina in load axes."""
-    s = np.linalg.inv(C_AS4.reshape(6, 6))[np.ix_([0, 1, 5], [0, 1, 5])]
-    r, _ = rotation(np.radians(2 * degrees))
-    return r @ np.linalg.inv(s) @ r.T
-
-
-def everything(plate):
-    """All nodal displacements as observations."""
-    return eye_array(2 * len(plate.nodes), format="csr")
-
-
-def strains(plate, points):
-    """Rows of exx, eyy, gxy at the points, in blocks."""
-    _, dx, dy = plate.interpolation(points)
-    ex, ey = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
-    return vstack([kron(dx, ex), kron(dy, ey), kron(dy, ex) + kron(dx, ey)]).tocsr()
-
-
-def nothing(plate):
-    shape = (len(plate.nodes), 2)
-    return np.zeros(shape, bool), np.zeros(shape), np.zeros(shape)
-
-
-def grips(plate, displacement=0.1):
-    fixed, value, force = nothing(plate)
-    fixed[plate.on_side("left")] = fixed[plate.on_side("right")] = True
-    value[plate.on_side("right"), 0] = displacement
-    virtual = np.zeros_like(value)
-    virtual[plate.on_side("right"), 0] = 1.0
-    return fixed, value, force, virtual
-
-
-def pulled(plate, stress, thickness=1.0):
-    """Uniform end stress (GPa) and three pins."""
-    fixed, value, force = nothing(plate)
-    force[:, 0] = stress * thickness * (plate.edge_load("right") - plate.edge_load("left"))
-    corners = [np.argmin(np.hypot(*(plate.nodes - plate.box[i]).T)) for i in (0, 1)]
-    low_right = np.argmin(np.hypot(*(plate.nodes - [plate.box[1, 0], plate.box[0, 1]]).T))
-    fixed[corners[0]] = True
-    fixed[low_right, 1] = True
-    return fixed, value, force
-
-
-def distorted(n, amount=0.15, length=20.0, width=10.0):
-    """Quadrilaterals with their inner corners moved by a smooth map: no element is a rectangle, the outline is."""
-    mesh = skfem.MeshQuad.init_tensor(np.linspace(0, length, 2 * n + 1), np.linspace(0, width, n + 1))
-    p = mesh.p.copy()
-    bump = np.sin(np.pi * p[0] / length) * np.sin(np.pi * p[1] / width)
-    p += amount * width / 2 * bump * np.array([[0.7], [-1.0]])
-    return Plate(skfem.MeshQuad(p, mesh.t))
-
-
-def triangles(n, length=20.0, width=10.0):
-    return Plate(skfem.MeshTri.init_tensor(np.linspace(0, length, 2 * n + 1), np.linspace(0, width, n + 1)))
-
-
-MESHES = {
-    "rectangles": lambda: rectangle(20.0, 10.0, 4, 3, 3.0, 2.0),
-    "distorted": lambda: distorted(3),
-    "triangles": lambda: triangles(3),
-}
-
-
-# --------------------------------------------------------------------------------------------------------------- exact solutions
 
 
 @pytest.mark.parametrize("mesh", MESHES)
@@ -126,9 +56,6 @@ def test_thickness_cancels_under_grips_and_scales_the_force():
     )
     np.testing.assert_allclose(three[:-1], one[:-1], rtol=0, atol=1e-13)
     np.testing.assert_allclose(three[-1], 3 * one[-1], rtol=1e-12)
-
-
-# ------------------------------------------------------------------------------------------------------------------------- order
 
 
 def smooth(x, y):
@@ -246,9 +173,6 @@ def test_gripped_plate_converges_at_the_rate_of_its_corners():
     assert 0 < graded / limit - 1 < 3e-4
 
 
-# ------------------------------------------------------------------------------------------------------------- forces and energy
-
-
 @pytest.mark.parametrize("mesh", MESHES)
 def test_reaction_is_the_boundary_integral_of_stress_and_twice_the_energy(mesh):
     plate, thickness, degrees, displacement = MESHES[mesh](), 1.4, 25.0, 0.1
@@ -286,9 +210,6 @@ def test_observations_and_reactions_come_in_the_order_asked():
     back[order] = y_bar
     np.testing.assert_allclose(mixed.value_and_pullback(x, y_bar)[1], plain.value_and_pullback(x, back)[1], rtol=1e-12)
     assert plain(x)[7] == -2 * plain(x)[6]
-
-
-# --------------------------------------------------------------------------------------------------------------- clamped coupons
 
 
 def apparent(aspect, degrees=10.0, ny=8):
@@ -338,9 +259,6 @@ def test_clamped_coupon_of_the_model():
     assert 1 + 0.6 * (bound - 1) < ratio < bound  # AS4 at this length: three quarters of the formula's excess
 
 
-# --------------------------------------------------------------------------------------------------------------------- open hole
-
-
 @pytest.mark.parametrize(("degrees", "expected"), [(0.0, 6.030), (90.0, 2.486)])
 def test_stress_concentration_of_an_open_hole(degrees, expected):
     """Lekhnitskii: K_T = 1 + sqrt(2 (sqrt(Ex / Ey) - nu_xy) + Ex / Gxy) at the rim, across the load."""
@@ -359,154 +277,6 @@ def test_stress_concentration_of_an_open_hole(degrees, expected):
     np.testing.assert_allclose(stress[0, 0], stress[0, 1], rtol=1e-6)  # mirror symmetry of load and material
     # the rim carries no traction: sigma_yy and sigma_xy vanish there
     assert np.abs(stress[1:]).max() < 0.02 * expected  # measured 1 %
-
-
-def test_points_on_both_sides_of_the_rim():
-    """Opposite points of the rim, whose mean lies in the hole, are found as each is alone."""
-    plate = plate_with_hole(20.0, 10.0, 2.0, 3)
-    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    rim = np.array([10.0, 5.0]) + 2.0 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    value, _, _ = plate.interpolation(rim)
-    np.testing.assert_allclose(value @ plate.nodes, rim, atol=1e-6)
-
-
-def test_hole_mesh():
-    plate = plate_with_hole(60.0, 30.0, 4.0, 4)
-    # curved quadratic edges: the area converges with the fourth power, 1e-6 here
-    np.testing.assert_allclose(plate.weights.sum(), 60.0 * 30.0 - np.pi * 16.0, rtol=1e-6)
-    assert plate.weights.min() > 0
-    rim = np.abs(np.hypot(plate.nodes[:, 0] - 30.0, plate.nodes[:, 1] - 15.0) - 4.0) < 1e-9
-    assert rim.sum() == 4 * 8 * 2  # four blocks of 2 n elements, two nodes each
-    with pytest.raises(HmmInferError, match="A hole of radius 14 mm does not fit a 60 x 30 mm plate"):
-        plate_with_hole(60.0, 30.0, 14.0)
-
-
-# ----------------------------------------------------------------------------------------------------------- meshes and points
-
-
-@pytest.mark.parametrize("kind", ["quad", "triangle"])
-@pytest.mark.parametrize("suffix", [".msh", ".vtu"])
-def test_mesh_from_file(tmp_path, kind, suffix):
-    own = rectangle(20.0, 10.0, 8, 6) if kind == "quad" else triangles(6)
-    path = tmp_path / f"plate{suffix}"
-    points = np.hstack([own.mesh.p.T, np.zeros((own.mesh.p.shape[1], 1))])
-    stray = np.array([[99.0, 99.0, 0.0]])  # a construction point that no element uses
-    cells = [(kind, own.mesh.t.T + 1)]
-    if suffix == ".vtu":  # a boundary line among the elements, as mesh generators leave it
-        cells.insert(0, ("line", np.array([[1, 2]])))
-    meshio.write(path, meshio.Mesh(np.vstack([stray, points]), cells), file_format="gmsh" if suffix == ".msh" else None)
-    read = from_file(path)
-    np.testing.assert_allclose(read.box, own.box)
-    inside = np.random.default_rng(2).uniform([1, 1], [19, 9], (15, 2))
-    x = np.concatenate([C_AS4, [0.5]])
-    results = []
-    for plate in (own, read):
-        fixed, value, force, virtual = grips(plate)
-        results.append(plane_stress_kernel(plate, 1.0, fixed, value, force, strains(plate, inside), [virtual])(x))
-    np.testing.assert_allclose(results[1], results[0], rtol=0, atol=1e-11)  # the same mesh, numbered otherwise
-
-
-def test_triangles_agree_with_rectangles():
-    x = np.concatenate([C_AS4, [0.5]])
-    inside = np.random.default_rng(2).uniform([5, 2], [15, 8], (15, 2))
-    results = []
-    for plate in (rectangle(20.0, 10.0, 20, 10), triangles(10)):
-        fixed, value, force, virtual = grips(plate)
-        value_rows = kron(plate.interpolation(inside)[0], np.eye(2)).tocsr()
-        results.append(plane_stress_kernel(plate, 1.0, fixed, value, force, value_rows, [virtual])(x))
-    # singular corners on both: displacements of 0.1 mm to 1e-4 mm, force to 1 %
-    np.testing.assert_allclose(results[1][:-1], results[0][:-1], atol=2e-4)
-    np.testing.assert_allclose(results[1][-1], results[0][-1], rtol=1e-2)
-
-
-def test_files_that_hold_no_mesh(tmp_path):
-    with pytest.raises(HmmInferError, match="does not exist"):
-        from_file(tmp_path / "none.msh")
-    meshio.Mesh(np.eye(3), [("line", np.array([[0, 1]]))]).write(tmp_path / "line.vtu")
-    with pytest.raises(HmmInferError, match=r"no plane triangles or quadrilaterals \(cells found: line\)"):
-        from_file(tmp_path / "line.vtu")
-    (tmp_path / "text.msh").write_text("not a mesh")
-    with pytest.raises(HmmInferError, match="meshio cannot read"):
-        from_file(tmp_path / "text.msh")
-
-
-@pytest.mark.parametrize("mesh", [*MESHES, "hole"])
-def test_interpolation_is_exact_for_quadratics(mesh):
-    plate = MESHES[mesh]() if mesh != "hole" else plate_with_hole(20.0, 10.0, 2.0, 3)
-    rng = np.random.default_rng(3)
-    points = rng.uniform(*plate.box, (60, 2))
-    points = np.vstack([points[~plate.outside(points)], plate.nodes[:40], plate.box])
-    value, dx, dy = plate.interpolation(points)
-
-    def linear(x, y):
-        return 1.0 + 2 * x - 3 * y
-
-    def quadratic(x, y):
-        return linear(x, y) + 0.2 * x * x - 0.1 * x * y + 0.3 * y * y
-
-    exact = linear if mesh == "hole" else quadratic  # elements with a curved edge are complete to degree 1 only
-    nodal = exact(*plate.nodes.T)
-    x, y = points.T
-    scale = np.abs(nodal).max()
-    np.testing.assert_allclose(
-        value @ nodal, exact(x, y), rtol=0, atol=1e-8 * scale
-    )  # rim points are moved inwards by 1e-9
-    second = 0.0 if exact is linear else 1.0
-    np.testing.assert_allclose(dx @ nodal, 2 + second * (0.4 * x - 0.1 * y), rtol=0, atol=1e-8 * scale)
-    np.testing.assert_allclose(dy @ nodal, -3 + second * (-0.1 * x + 0.6 * y), rtol=0, atol=1e-8 * scale)
-    np.testing.assert_allclose(np.asarray(value.sum(axis=1)).ravel(), 1.0, atol=1e-12)
-
-
-@pytest.mark.parametrize("point", [(-0.1, 5.0), (20.001, 5.0), (10.0, 10.1), (10.0, 5.0), (np.nan, 1.0)])
-def test_points_outside(point):
-    plate = plate_with_hole(20.0, 10.0, 2.0, 3)
-    with pytest.raises(HmmInferError, match="1 of 2 points lie outside the plate, the first at x = "):
-        plate.interpolation(np.array([[1.0, 1.0], point]))
-
-
-def test_points_between_the_bounding_box_and_a_file_mesh():
-    """An L-shaped mesh: a point in the missing corner is inside the box and outside the plate."""
-    mesh = skfem.MeshQuad.init_tensor(np.linspace(0, 10, 5), np.linspace(0, 10, 5))
-    corner = np.flatnonzero((mesh.p[:, mesh.t].mean(axis=1) > 5).all(axis=0))
-    plate = Plate(mesh.remove_elements(corner))
-    with pytest.raises(HmmInferError, match="outside the plate"):
-        plate.interpolation(np.array([[8.0, 8.0]]))
-
-
-FILE = """# experiment = "plate"
-# length = 40
-# width = 10
-# elements_x = 6
-# elements_y = 3
-quantity,x [mm],y [mm],value,unit,sd
-displacement_x,10,5,30,um,1
-displacement_y,10,5,,um,1
-strain_xx,{x},5,1000,microstrain,10
-force,,,1000,N,10
-"""
-
-
-def test_missing_points_are_dropped(tmp_path):
-    path = tmp_path / "plate.csv"
-    path.write_text(FILE.format(x=20))
-    model = models.get("fibre_composite").EXPERIMENTS["plate"].model(path, {"cell": "full", "refine": 1})
-    assert model.n_out == 3
-    assert model.table.n_missing == 1
-    y = model.evaluate({"fibre_angle": 0.0})
-    # near uniform tension: 0.1 mm over 40 mm is 25 um at 10 mm and 2500 microstrain; E1 about 175 GPa times 10 mm^2 times that
-    np.testing.assert_allclose(y[:2], [25.0, 2500.0], rtol=0.02)
-    e1 = 1 / np.linalg.inv(model.kernel.code.forward(model.vector(), *model.kernel.data)[1][:36].reshape(6, 6))[0, 0]
-    np.testing.assert_allclose(y[2], e1 * 10 * 2.5e-3 * 1e3, rtol=0.02)
-
-
-def test_measured_points_outside_name_the_line(tmp_path):
-    path = tmp_path / "plate.csv"
-    path.write_text(FILE.format(x=41))
-    with pytest.raises(HmmInferError, match="1 measured points lie outside the plate, the first in line 9 at x = 41"):
-        models.get("fibre_composite").EXPERIMENTS["plate"].model(path, {"cell": "full", "refine": 1})
-
-
-# --------------------------------------------------------------------------------------------------------------- orientation
 
 
 def oriented(phi=None, known=0.0):

@@ -1,0 +1,175 @@
+"""Drawings of the inferred material: its cross-section to scale, coupons and plates with their fibres, maps of a field."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .axial import axial_mode, interval, mode_of
+from .diagnostics import values_of
+from .panels import BLUE, CYCLE, degrees, draws_or_fixed
+from .parameters import Field
+
+
+def section(ax: Any, tree: xr.DataTree, model: Any) -> None:
+    """Cross-section to scale: fibres of true radius r = sqrt(v_f A / pi), A the area of a cell; light rim: 89 %
+    interval.
+    """
+    from matplotlib.patches import Circle
+
+    v = draws_or_fixed(tree, "volume_fraction")
+    packing = str(model.about.get("packing", ""))
+    ax.set_title("(c) inferred cross-section, to scale")
+    ax.set_axis_off()
+    if v is None or packing not in ("hexagonal", "square"):
+        ax.text(0.5, 0.5, "no single volume fraction", ha="center", va="center", transform=ax.transAxes)
+        return
+    row = math.sqrt(3.0) / 2.0 if packing == "hexagonal" else 1.0
+    radius = lambda f: math.sqrt(f * row / math.pi)  # noqa: E731  (spacing 1, one fibre per area ``row``)
+    low, high = interval(v) if v.size > 1 else (v[0], v[0])
+    width, height = 5.0, 3.2
+    ax.add_patch(_box(0, 0, width, height, fc="#F3E3C3", ec="none"))
+    frame = _box(0, 0, width, height, fc="none", ec="0.3", lw=0.9, zorder=4)
+    ax.add_patch(frame)
+    for j in range(-1, 6):
+        for i in range(-1, 7):
+            centre = (i + (0.5 * (j % 2) if packing == "hexagonal" else 0.0), 0.3 + j * row)
+            for f, colour in ((high, "#A8A8A8"), (low, "#4A4A4A")):
+                circle = Circle(centre, radius(f), fc=colour, ec="none")
+                ax.add_patch(circle)
+                circle.set_clip_path(frame)
+    d = 2.0 * radius(v.mean())
+    ax.plot([0, d], [-0.18, -0.18], color="black", lw=2, solid_capstyle="butt")
+    ax.text(d + 0.1, -0.18, "one fibre diameter", va="center", fontsize=8)
+    known = f"{v.mean():.3f} ± {v.std():.3f}" if v.size > 1 else f"{v[0]:g} (known)"
+    ax.text(0.0, -0.55, f"volume fraction {known}, {packing} packing", va="center", fontsize=8.5)
+    if v.size > 1:
+        ax.text(width, -0.18, "light rim: 89 % interval", va="center", ha="right", fontsize=8)
+    ax.set(xlim=(-0.1, width + 0.1), ylim=(-0.75, height + 0.1), aspect="equal")
+
+
+def _box(x: float, y: float, w: float, h: float, **style: Any) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x, y), w, h, **style)
+
+
+def body(ax: Any, tree: xr.DataTree, model: Any) -> None:
+    """Coupon or plate with its fibres at the inferred angle, one drawing for each mode, load arrows along x."""
+    x0, y0, length, width = 0.0, 0.0, 100.0, 25.0
+    plate = model.scene.get("plate")
+    if plate is not None:
+        (x0, y0), (x1, y1) = plate.box
+        length, width = x1 - x0, y1 - y0
+    cases: list[tuple[str, Any, str]] = []  # title, angles of equal zones along x, colour
+    posterior = tree["posterior"].to_dataset()
+    for name, v in posterior.data_vars.items():
+        if v.attrs.get("axial") and v.ndim == 3:
+            cases.append(
+                (
+                    "one angle for each zone",
+                    [axial_mode(v.values[..., i], v[..., i].size).mean for i in range(v.shape[2])],
+                    BLUE,
+                )
+            )
+        elif v.attrs.get("axial"):
+            label = mode_of(v.values)
+            for k in range(label.max() + 1):
+                mode = axial_mode(v.values[label == k], v.size)
+                which = "" if len(cases) == 0 and label.max() == 0 else f"{str(name).replace('_', ' ')}: "
+                share = f", {mode.share:.0%} of the draws".replace("%", " %") if label.max() else ""
+                cases.append(
+                    (f"{which}{degrees(mode.mean)} ± {mode.sd:.1f}°{share}", [mode.mean], CYCLE[len(cases) % 6])
+                )
+    cases = cases[:4] or [("no angle is inferred", [], BLUE)]
+    shift = width * 1.75
+    for k, (title, angles, colour) in enumerate(cases):
+        y = y0 - k * shift
+        ax.text(x0, y + width * 1.08, title, color=colour, fontsize=8.5, va="bottom")
+        for i, angle in enumerate(angles):
+            zone = _box(x0 + i * length / len(angles), y, length / len(angles), width, fc="#F6F6F6", ec="0.3", lw=0.9)
+            ax.add_patch(zone)
+            _fibres(ax, zone, angle, width / 9.0, colour)
+        if plate is not None and plate.hole is not None:
+            outline(ax, model, -k * shift)
+        for at, way in ((x0 - 0.02 * length, -1), (x0 + 1.02 * length, 1)):
+            ax.annotate(
+                "",
+                (at + way * 0.1 * length, y + width / 2),
+                (at, y + width / 2),
+                arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 1.2},
+            )
+    ax.set(
+        xlim=(x0 - 0.14 * length, x0 + 1.14 * length),
+        ylim=(y0 - (len(cases) - 1) * shift - 0.15 * width, y0 + width * 1.5),
+        aspect="equal",
+    )
+    ax.set_axis_off()
+    ax.set_title("inferred fibres, " + ("plate to scale" if plate is not None else "angle to scale"))
+
+
+def _fibres(ax: Any, zone: Any, angle: float, spacing: float, colour: str) -> None:
+    """Parallel lines at ``angle`` (degrees), clipped to a patch."""
+    from matplotlib.collections import LineCollection
+
+    (x, y), w, h = zone.get_xy(), zone.get_width(), zone.get_height()
+    a = math.radians(angle)
+    along, across, reach = np.array([math.cos(a), math.sin(a)]), np.array([-math.sin(a), math.cos(a)]), math.hypot(w, h)
+    offsets = np.arange(-reach, reach, spacing)[:, None] * across + np.array([x + w / 2, y + h / 2])
+    lines = LineCollection(
+        list(np.stack([offsets - reach * along, offsets + reach * along], axis=1)), colors=colour, lw=1.1, alpha=0.8
+    )
+    ax.add_collection(lines, autolim=False)
+    lines.set_clip_path(zone)
+
+
+def orientation_maps(ax: Any, ax_sd: Any, tree: xr.DataTree, model: Any, p: Field) -> None:
+    """Posterior of theta(x) = (t_0 + phi(x) beta) / 2: circular mean with streamlines, and sd, in degrees."""
+    from .macro.orientation import field_basis
+
+    plate, s = model.scene["plate"], model.scene["settings"]
+    (x0, y0), (x1, y1) = plate.box
+    gx, gy = np.linspace(x0, x1, 81), np.linspace(y0, y1, 41)
+    points = np.stack(np.meshgrid(gx, gy), axis=-1).reshape(-1, 2)
+    phi, _ = field_basis(points, plate.box, int(s["field_x"]), int(s["field_y"]))
+    beta = values_of(tree, "posterior", p.name).reshape(-1, p.length)
+    base = draws_or_fixed(tree, "fibre_angle")
+    pick = np.linspace(0, len(beta) - 1, min(300, len(beta))).astype(int)
+    t = np.radians(2.0 * np.broadcast_to(0.0 if base is None else base, len(beta))[pick, None]) + beta[pick] @ phi.T
+    mean = np.angle(np.mean(np.exp(1j * t), axis=0))
+    away = np.angle(np.exp(1j * (t - mean)))
+    theta, sd = (0.5 * np.degrees(v).reshape(len(gy), len(gx)) for v in (mean, np.sqrt(np.mean(away**2, axis=0))))
+    for axis, value, cmap, title, label in (
+        (ax, theta, "cividis", "(a) inferred fibre orientation", "fibre angle (deg)"),
+        (ax_sd, sd, "magma_r", "its uncertainty (posterior sd)", "sd of the angle (deg)"),
+    ):
+        image = axis.pcolormesh(gx, gy, value, cmap=cmap, shading="gouraud")
+        axis.figure.colorbar(image, ax=axis, label=label, shrink=0.6, fraction=0.06)
+        outline(axis, model)
+        axis.set(aspect="equal", xlabel="x (mm)", ylabel="y (mm)", xlim=(x0, x1), ylim=(y0, y1))
+        axis.set_title(title)
+    ax.streamplot(
+        gx,
+        gy,
+        np.cos(0.5 * mean).reshape(theta.shape),
+        np.sin(0.5 * mean).reshape(theta.shape),
+        color="white",
+        density=0.9,
+        linewidth=0.9,
+        arrowstyle="-",
+    )
+
+
+def outline(ax: Any, model: Any, shift: float = 0.0) -> None:
+    from matplotlib.patches import Circle, Rectangle
+
+    plate = model.scene["plate"]
+    (x0, y0), (x1, y1) = plate.box
+    ax.add_patch(Rectangle((x0, y0 + shift), x1 - x0, y1 - y0, fill=False, ec="0.3", lw=0.9, zorder=4))
+    if plate.hole is not None:
+        ax.add_patch(
+            Circle((plate.hole[0], plate.hole[1] + shift), plate.hole[2], fc="white", ec="0.3", lw=0.9, zorder=4)
+        )

@@ -1,0 +1,156 @@
+"""Every kernel of the package, small: leaves, compositions, each model of the catalogue. Shared by the tests that hold for all."""
+
+import functools
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import small_box
+from scipy.sparse import csr_array, eye_array
+
+from hmminfer import models
+from hmminfer.coupling import Joint, couple
+from hmminfer.data import write_template
+from hmminfer.macro.coupons import KINDS, long_coupons
+from hmminfer.macro.orientation import field_basis, zone_basis
+from hmminfer.macro.plane_stress import plane_stress_kernel
+from hmminfer.macro.plate_mesh import rectangle
+from hmminfer.micro.elastic_cell import EXAMPLE, elastic_cell
+from hmminfer.micro.reduced_cell import reduced_cell
+from hmminfer.model import Model
+
+
+def coupon_rows(n_angles):
+    kind = np.array(list(KINDS.values()) * 2)
+    angle_of = np.array([i % n_angles if n_angles and i < 4 else -1 for i in range(8)])
+    return long_coupons(kind, angle_of, np.linspace(0.3, 2.0, 8))
+
+
+@functools.cache
+def plate(load="grips", orientation="uniform"):
+    mesh = rectangle(20.0, 10.0, 3, 2)
+    n = len(mesh.nodes)
+    fixed, value, force = np.zeros((n, 2), bool), np.zeros((n, 2)), np.zeros((n, 2))
+    left, right = mesh.on_side("left"), mesh.on_side("right")
+    reactions = []
+    if load == "grips":
+        fixed[left] = fixed[right] = True
+        value[right, 0] = 0.1
+        virtual = np.zeros((n, 2))
+        virtual[right, 0] = 1.0
+        reactions = [virtual, 3.0 * virtual]
+    else:
+        force[:, 0] = 0.1 * (mesh.edge_load("right") - mesh.edge_load("left"))
+        fixed[left[0]] = True
+        fixed[right[0], 1] = True
+    points = mesh.quadrature_points.reshape(-1, 2)
+    phi = {
+        "uniform": None,
+        "zones": zone_basis(points, mesh.box, 2),
+        "field": field_basis(points, mesh.box, 3, 2)[0],
+        "known": np.zeros((len(points), 0)),
+    }[orientation]
+    rng = np.random.default_rng(0)
+    free = np.flatnonzero(~fixed.ravel())
+    rows = eye_array(2 * n, format="csr")[rng.choice(free, 7, replace=False)]
+    order = rng.permutation(7 + len(reactions))
+    return plane_stress_kernel(
+        mesh, 1.3, fixed, value, force, csr_array(rows), reactions, order, phi, 0.4 + 0.01 * points[:, 0]
+    )
+
+
+@functools.cache
+def coupled():
+    """Cell, coupons and a parameter that is measured by itself, with shares of theta out of order and one entry unused."""
+    example = np.concatenate([[0.9], EXAMPLE[::-1], [0.4, 1.1]])
+    return couple(elastic_cell("hexagonal", 1), coupon_rows(2), range(8, 0, -1), [10, 9], [3, 3], example)
+
+
+@functools.cache
+def stacked():
+    """Three experiments on one material: two coupons of different angle, and a plate that shares the first angle."""
+    cell = elastic_cell("square", 1)
+    example = np.concatenate([EXAMPLE, [0.4, 0.9, 0.7]])  # the last entry is read by no part
+    parts = [couple(cell, coupon_rows(1), range(8), [8], [5], np.concatenate([EXAMPLE, [0.4]])) for _ in range(2)]
+    parts.append(couple(cell, plate("stress"), range(8), [8], [], np.concatenate([EXAMPLE, [0.4]])))
+    indices = ([*range(8), 8], [*range(8), 9], [*range(8), 8])
+    return Joint(tuple(parts), tuple(np.array(i) for i in indices), example)
+
+
+@functools.cache
+def joint():
+    parts = [model_of("fibre_composite", "coupons"), model_of("fibre_composite", "coupons")]
+    return Model.joint(parts, ["fibre_angle", "volume_fraction"], ["cold", "hot"])
+
+
+# small settings by experiment or prediction; a system that needs none is not named
+SMALL = {
+    "plate": {"options": {"refine": 1, "cell": "full"}, "settings": {"elements_x": 4, "elements_y": 2}},
+    "coupons": {"options": {"refine": 1, "cell": "full"}},
+    "moduli": {"refine": 1, "cell": "full", "angles": [0.0, 20.0, 90.0]},
+    "fields": {"refine": 1, "cell": "full", "elements_x": 4, "elements_y": 2, "nx": 3, "ny": 3},
+    "clamped_coupon": {"refine": 1, "cell": "full"},
+}
+VARIANTS = {
+    "plate": [
+        {},
+        {"orientation": "zones", "zones": 2},
+        {"orientation": "field", "field_x": 3, "field_y": 2},
+        {"hole_radius": 5, "elements_y": 2, "length": 140},
+    ],
+}
+
+
+@functools.cache
+def model_of(system, experiment, variant=0):
+    """Model of an experiment for its own template: what a user's first file gives."""
+    exp = models.get(system).EXPERIMENTS[experiment]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "template.csv"
+        write_template(path, exp.schema)
+        small = SMALL.get(experiment, {})
+        settings = {**small.get("settings", {}), **VARIANTS.get(experiment, [{}])[variant]}
+        return exp.model(path, small.get("options"), **settings)
+
+
+@functools.cache
+def prediction_of(system, name):
+    return models.get(system).PREDICTIONS[name](**SMALL.get(name, {}))
+
+
+LEAVES = {
+    "cell, square, 1": lambda: elastic_cell("square", 1),
+    "cell, hexagonal, 2": lambda: elastic_cell("hexagonal", 2),
+    "reduced cell": lambda: reduced_cell(*small_box(), "hexagonal", 1, snapshots=32).kernel,
+    "coupons, hidden angles": lambda: coupon_rows(2),
+    "coupons, known angles": lambda: coupon_rows(0),
+    "plate, grips": plate,
+    "plate, stress": lambda: plate("stress"),
+    "plate, zones": lambda: plate("grips", "zones"),
+    "plate, field": lambda: plate("grips", "field"),
+    "plate, known angle": lambda: plate("stress", "known"),
+    "coupled": coupled,
+}
+CATALOGUE = {
+    f"{system}: {name}{' ' + str(i) if i else ''}": functools.partial(
+        lambda s, n, i: model_of(s, n, i).kernel, system, name, i
+    )
+    for system in models.names()
+    for name in models.get(system).EXPERIMENTS
+    for i in range(len(VARIANTS.get(name, [{}])))
+} | {
+    f"{system}: predict {name}": functools.partial(lambda s, n: prediction_of(s, n).kernel, system, name)
+    for system in models.names()
+    for name in models.get(system).PREDICTIONS
+}
+KERNELS = LEAVES | CATALOGUE
+JOINT = {"stacked": stacked, "fibre_composite: joint": lambda: joint().kernel}
+
+every_kernel = pytest.mark.parametrize("name", KERNELS)
+also_joint = pytest.mark.parametrize("name", KERNELS | JOINT)
+
+
+def points_near(kernel, rng, n=3, spread=0.03):
+    size = np.maximum(np.abs(kernel.example), 0.1)
+    return kernel.example + spread * size * rng.uniform(-1, 1, (n, kernel.n_in))
