@@ -73,38 +73,18 @@ def nutpie_function(compiled: Any, x: np.ndarray) -> Callable[[], Any]:
 
 def operator_overhead(quick: bool) -> dict[str, Any]:
     """Nutpie logp and gradient over raw njit forward and pullback, plate of about 2,000 unknowns."""
-    import nutpie
-
-    from hmminfer.inference import build
+    from hmminfer.posterior import Compiled
+    from hmminfer.problem import Problem
 
     model = plate_model("plate_dic")
-    with build(model) as pymc_model:
-        names = [v.name for v in pymc_model.value_vars]
-        start = pymc_model.initial_point()
-    compiled = nutpie.compile_pymc_model(pymc_model, backend="numba")
-    x = np.concatenate([np.ravel(start[name]) for name in names]).astype(float)
-    values = {v: float(np.ravel(start[v])[0]) for v in names}
-    theta = _theta_of(model, values)
-    raw = gradient_function(model.kernel, theta, model.table.value, model.table.sd)
-    t = interleaved({"nutpie": nutpie_function(compiled, x), "raw": raw}, 200 if quick else 1000)
+    compiled = Compiled(Problem.of(model))
+    x = compiled.problem.unconstrain({name: np.array([value]) for name, value in TRUTH.items()})[0]
+    raw = gradient_function(model.kernel, model.vector(TRUTH), model.table.value, model.table.sd)
+    t = interleaved({"nutpie": nutpie_function(compiled.nutpie, x), "raw": raw}, 200 if quick else 1000)
     return {
         "value": t["nutpie"] / t["raw"],
         "detail": {**_ms(t), "unknowns": model.about["unknowns"], "parameters": len(x)},
     }
-
-
-def _theta_of(model: Any, point: dict[str, float]) -> np.ndarray:
-    """The kernel's vector at PyMC's starting point: the same work for both sides."""
-    named = {}
-    for name, x in point.items():
-        if name.startswith("fibre_angle"):
-            named["fibre_angle"] = np.mod(np.degrees(x) / 2 + 90.0, 180.0) - 90.0
-        elif name.endswith("_log__"):
-            named[name.removesuffix("_log__")] = np.exp(x)
-        elif name.endswith("_interval__"):
-            p = model.parameters[name.removesuffix("_interval__")]
-            named[p.name] = p.prior.lower + (p.prior.upper - p.prior.lower) / (1.0 + np.exp(-x))
-    return model.vector(named)
 
 
 def gradient_cost(quick: bool) -> dict[str, Any]:

@@ -34,14 +34,15 @@ def run(dataset: str, draws: int, tune: int, chains: int, seed: int) -> dict[str
     compiled = Compiled(problem)
     compile_seconds = time.process_time() - begin
     begin = time.process_time()
-    compiled.modes(seed)
+    compiled.standardise(compiled.modes(seed))
     search_seconds = time.process_time() - begin
     begin = time.process_time()
     tree = fit(model, draws=draws, tune=tune, chains=chains, seed=seed, cores=1, progress=False)
     cpu = time.process_time() - begin - compile_seconds
     posterior = {k: np.asarray(v.values) for k, v in tree["posterior"].data_vars.items()}
     steps = int(tree["sample_stats"]["n_steps"].sum())
-    gradient = nutpie_function(compiled.nutpie, np.ascontiguousarray(tree["sampler_state"]["last"].values[0]))
+    last = compiled.coordinates.to_v(tree["sampler_state"]["last"].values[0])
+    gradient = nutpie_function(compiled.nutpie, np.ascontiguousarray(last))
     begin = time.process_time()
     for _ in range(100):
         gradient()
