@@ -259,3 +259,12 @@ def test_every_dataset_says_where_it_comes_from(name):
 def test_unknown_dataset():
     with pytest.raises(HmmInferError, match=r"Unknown dataset 'raghavan'\. Did you mean 'raghavan_meshii'"):
         datasets.load("raghavan")
+
+
+def test_a_setting_may_name_a_file_beside_the_data(tmp_path, monkeypatch):
+    """Read from another folder, the mesh is still found; a name that is no file stays as it is."""
+    (tmp_path / "plate.msh").write_text("")
+    (tmp_path / "d.csv").write_text('# mesh = "plate.msh"\n# load = "grips"\nquantity,value,unit\nforce,1,N\n')
+    monkeypatch.chdir("/")
+    settings = read_table(tmp_path / "d.csv").settings
+    assert settings == {"mesh": str(tmp_path / "plate.msh"), "load": "grips"}
