@@ -198,3 +198,54 @@ def test_noise_priors_and_fixed_values_by_name(coupons):
     np.testing.assert_allclose(np.where(problem.axial_positions(), 0, again - x), 0.0, atol=1e-9)
     initial = pymc_model(problem).initial_point()
     assert sum(np.size(v) for v in initial.values()) == x.shape[1]
+
+
+@pytest.mark.filterwarnings("ignore")  # short chains, and PyMC's own words about them
+@pytest.mark.parametrize("sampler", ["smc", "demetropolis"])
+def test_samplers_without_gradients_give_the_same_kind_of_result(coupons, sampler):
+    known = {"fibre_axial_modulus": 260.0, "fibre_transverse_modulus": 17.4, "fibre_shear_modulus": 73.0}
+    size = {"draws": 300, "tune": 600} if sampler == "demetropolis" else {"draws": 200}
+    with np.errstate(all="ignore"):
+        tree = fit(coupons, sampler=sampler, fixed=known, chains=2, seed=5, progress=False, **size)
+    assert tree.attrs["method"] == sampler
+    assert {"posterior_predictive", "log_likelihood", "log_prior", "observed_data"} <= set(tree.children)
+    modulus = tree["posterior"]["matrix_modulus"]
+    assert modulus.dims == ("chain", "draw")
+    # the neat resin alone says 6.5 +- 0.2 GPa
+    assert float(modulus.mean()) == pytest.approx(6.54, abs=0.15)
+    with pytest.raises(HmmInferError, match="cannot be resumed"):
+        fit(coupons, sampler=sampler, resume=tree, progress=False)
+
+
+def test_zones_and_a_hole_are_fitted_and_drawn():
+    """An angle for each of two zones of a plate with a hole: data of its own, laid on the template's points."""
+    from dataclasses import replace
+
+    from hmminfer.figures import posterior_figure
+
+    settings = {"orientation": "zones", "zones": 2, "hole_radius": 4, "elements_y": 2}
+    raw = fibre_data(settings)
+    options = {"cell": "full", "refine": 1}
+    template = fibre.EXPERIMENTS["plate"].model(raw, options)
+    y = template.evaluate({"fibre_angle": np.array([20.0, 40.0])})
+    rows = [{**row, "value": f"{v:.6f}"} for row, v in zip(raw.rows, y, strict=True)]
+    known = {p.name: float(template.vector()[i]) for i, p in enumerate(template.parameters) if i < 8}
+    model = fibre.EXPERIMENTS["plate"].model(replace(raw, rows=rows), options, **known)
+    tree = preview(model, draws=100, seed=0, progress=False)
+    np.testing.assert_allclose(tree["posterior"]["fibre_angle"].mean(["chain", "draw"]), [20.0, 40.0], atol=1.0)
+    figure = posterior_figure(tree, model)
+    figure.canvas.draw()
+
+
+def fibre_data(settings):
+    """Displacements at a grid of points, values still to be filled in."""
+    from hmminfer.data import RawTable
+
+    rows = [
+        {"quantity": q, "x": f"{x:g}", "y": f"{y:g}", "value": "0", "unit": "um", "sd": "0.5"}
+        for q in ("displacement_x", "displacement_y")
+        for x in (10, 25, 40, 60, 75, 90)
+        for y in (4, 12.5, 21)
+    ]
+    header = ("quantity", "x", "y", "value", "unit", "sd")
+    return RawTable("grid", "made in the test", settings, header, rows, list(range(1, len(rows) + 1)))
