@@ -66,7 +66,7 @@ def ess_vs_black_box(quick: bool) -> dict[str, Any]:
         raise AssertionError(f"the scikit-fem model is not the same model: {checked}")
     we = ours("plate_dic", quick)
     they = in_one_thread(
-        "benchmarks.peer_black_box", "plate", *_options(*((150, 100, 2) if quick else (1500, 1000, 2)))
+        "benchmarks.peer_black_box", "plate", *_options(*((500, 300, 2) if quick else (1500, 1000, 2)))
     )
     assert_same_posterior(we, they)
     detail = {"ours": _side(we, "drawing_gradients"), "black_box": _side(they, "evaluations"), "check": checked}

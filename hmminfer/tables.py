@@ -90,7 +90,10 @@ def read_table(path: str | Path) -> RawTable:
             body[i] = ""
             if match := _SETTING.match(line):
                 _read_setting(settings, match[1], match[2], f"'{path}', line {i + 1}")
-    for key, value in settings.items():  # a setting that names a file beside the data means that file, wherever one stands
+    for (
+        key,
+        value,
+    ) in settings.items():  # a setting that names a file beside the data means that file, wherever one stands
         if isinstance(value, str) and value and (path.parent / value).is_file():
             settings[key] = str(path.parent / value)
     first = next((line for line in body if line.strip(" ,;\t")), None)
