@@ -25,7 +25,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from . import operator, sampling, whole
+from . import operator, posterior, sampling, whole
 
 OUTPUT = Path("build") / "bench.json"
 CASES = {  # name: (function, relation to reach, target)
@@ -35,6 +35,8 @@ CASES = {  # name: (function, relation to reach, target)
     "ess_vs_jax": (sampling.ess_vs_jax, ">=", 20.0),
     "ess_vs_black_box": (sampling.ess_vs_black_box, ">=", 100.0),
     "ess_field_vs_black_box": (sampling.ess_field_vs_black_box, ">=", 1000.0),
+    "quadrature_mcse": (posterior.quadrature_mcse, "<=", 4.0),
+    "lost_chains": (posterior.lost_chains, "<=", 0.0),
     "cold_start_s": (whole.cold_start_s, "", None),
     "warm_start_s": (whole.warm_start_s, "", None),
     "memory_mb": (whole.memory_mb, "", None),

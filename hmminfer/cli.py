@@ -72,6 +72,7 @@ def fit(
     tune: Annotated[int | None, typer.Option(help="Tuning steps of each chain (1000)")] = None,
     chains: Annotated[int | None, typer.Option(help="Chains (4)")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed; drawn and recorded when not given")] = None,
+    target_accept: Annotated[float | None, typer.Option(help="Raise when NUTS diverges (0.8)")] = None,
     sampler: Annotated[str, typer.Option(help="nuts, smc or demetropolis (nuts)")] = "",
     cell: Annotated[str, typer.Option(help="Micro problem: reduced or full")] = "",
     packing: Annotated[str, typer.Option(help="Fibre packing: hexagonal or square")] = "",
@@ -95,7 +96,7 @@ def fit(
         "options": {k: v for k, v in {"cell": cell, "packing": packing}.items() if v}, "noise": _noise(noise),
         "priors": pairs(prior, "--prior"), "fixed": {k: _values(v) for k, v in pairs(fix, "--fix").items()},
         "discrepancy": discrepancy, "draws": draws, "tune": tune, "chains": chains, "seed": seed,
-        "sampler": sampler,
+        "target_accept": target_accept, "sampler": sampler,
     }  # fmt: skip
     given = {k: v for k, v in given.items() if v is not None and v != "" and v != {}}
     if run is not None:

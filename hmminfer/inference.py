@@ -61,6 +61,7 @@ def fit(
     tune: int = 1000,
     chains: int = 4,
     seed: int | None = None,
+    target_accept: float = 0.8,
     sampler: str = "nuts",
     cores: int | None = None,
     progress: bool = True,
@@ -76,6 +77,7 @@ def fit(
     fixed : values by name, numbers or text with units.
     discrepancy_kind : "none", or "extra" for an inferred model error for each quantity.
     draws, tune, chains, seed : of the sampler; a seed is drawn and recorded when none is given.
+    target_accept : acceptance rate that NUTS tunes its step to; raise it towards 1 (smaller steps) when there are divergences.
     sampler : "nuts" (gradients), "smc" or "demetropolis" (without).
     store : folder for draws while sampling (zarr), so that a killed run keeps them; NUTS only.
     resume : an earlier result of the same problem; its chains go on from their last points and the draws are appended.
@@ -90,6 +92,8 @@ def fit(
     for name, value, least in (("draws", draws, 1), ("tune", tune, 1), ("chains", chains, 1)):
         if value < least:
             raise HmmInferError(f"{name} is {value}; give a whole number of at least {least}.")
+    if not 0.0 < target_accept < 1.0:
+        raise HmmInferError(f"target_accept is {target_accept}; give a rate between 0 and 1, such as 0.8 or 0.95.")
     if resume is not None and sampler != "nuts":
         raise HmmInferError(f"A run of the sampler '{sampler}' cannot be resumed; run it again with more draws.")
     seed = int(np.random.SeedSequence().generate_state(1)[0] % 2**31) if seed is None else int(seed)
@@ -106,7 +110,7 @@ def fit(
         chains = len(starts)
     compiled.standardise(found)
     starts = np.stack([compiled.coordinates.to_v(x) for x in starts])
-    trace, interrupted = _nuts(compiled, starts, draws, tune, chains, seed, cores, progress, store)
+    trace, interrupted = _nuts(compiled, starts, draws, tune, chains, seed, target_accept, cores, progress, store)
     x, stats = _unpack(trace, resume is not None)
     tree = assemble(problem, x, stats, found, seed, progress)
     tree.attrs.update(method="nuts", interrupted=int(interrupted), tune=tune)
@@ -120,6 +124,7 @@ def _nuts(
     tune: int,
     chains: int,
     seed: int,
+    target_accept: float,
     cores: int | None,
     progress: bool,
     store: Any,
@@ -144,7 +149,7 @@ def _nuts(
     with threadpool_limits(1, "blas"):
         sampler = nutpie.sample(
             ready, draws=draws, tune=tune, chains=chains, seed=seed, cores=cores, progress_bar=progress, save_warmup=False,
-            adaptation="low_rank", target_accept=0.9, blocking=False, **kwargs,
+            adaptation="low_rank", target_accept=target_accept, blocking=False, **kwargs,
         )  # fmt: skip
         try:
             trace = sampler.wait()

@@ -375,12 +375,7 @@ class ParameterSet:
         parts = []
         for p in self.parameters:
             if isinstance(p, Field):
-                scales = np.stack(
-                    [
-                        p.scales(a, ell)
-                        for a, ell in zip(p.amplitude.sample(rng, size), p.length_scale.sample(rng, size), strict=True)
-                    ]
-                )
+                scales = p.scales(p.amplitude.sample(rng, size), p.length_scale.sample(rng, size))
                 parts.append(scales * rng.standard_normal((size, p.length)))
             else:
                 draws = p.prior.sample(rng, size * p.length).reshape(size, p.length)

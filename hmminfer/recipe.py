@@ -65,6 +65,7 @@ class Recipe:
     tune: int = 1000
     chains: int = 4
     seed: int = field(default_factory=fresh_seed)
+    target_accept: float = 0.8
     sampler: str = "nuts"
     extensions: tuple[Mapping[str, int], ...] = ()
     versions: Mapping[str, str] = field(default_factory=versions_now)
@@ -116,7 +117,13 @@ class Recipe:
         """Sample as the recipe says, its extensions included."""
         from .inference import fit
 
-        common = {**self.choices, "tune": self.tune, "sampler": self.sampler, "progress": progress}
+        common = {
+            **self.choices,
+            "tune": self.tune,
+            "target_accept": self.target_accept,
+            "sampler": self.sampler,
+            "progress": progress,
+        }
         kept: dict[str, Any] = {"store": store} if self.sampler == "nuts" else {}
         model = self.problem.model
         tree = fit(model, draws=self.draws, chains=self.chains, seed=self.seed, **common, **kept)

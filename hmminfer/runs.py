@@ -200,8 +200,8 @@ def extend(run: Run, draws: int, progress: bool = True) -> Run:
         (run.folder / STORE).mkdir(exist_ok=True)
         try:
             tree = fit(
-                recipe.problem.model, draws=draws, tune=recipe.tune, seed=more["seed"], resume=run.tree,
-                store=run.folder / STORE, progress=progress, **recipe.choices,
+                recipe.problem.model, draws=draws, tune=recipe.tune, target_accept=recipe.target_accept, seed=more["seed"],
+                resume=run.tree, store=run.folder / STORE, progress=progress, **recipe.choices,
             )  # fmt: skip
         except BaseException:
             if not has_draws(run.folder):

@@ -60,6 +60,7 @@ CASES = {
     "unknown discrepancy": ((*FIT, "--discrepancy", "extr", "--draws", "0"), "'extr'", "Did you mean 'extra'?"),
     "unknown sampler": ((*FIT, "--sampler", "nut", "--quiet"), "sampler 'nut'", "Did you mean 'nuts'?"),
     "negative draws": ((*FIT, "--draws", "-5", "--quiet"), "draws is -5", "at least 1"),
+    "acceptance above one": ((*FIT, "--target-accept", "1.2", "--quiet"), "target_accept is 1.2", "between 0 and 1"),
     "unknown cell": ((*FIT, "--cell", "ful"), "cell 'ful'", "Did you mean 'full'?"),
     "unknown packing": ((*FIT, "--packing", "hexagon"), "'hexagon'", "Did you mean 'hexagonal'?"),
     "unknown prediction": ((*PREDICT, "--what", "modul"), "prediction 'modul'", "Did you mean 'moduli'?"),

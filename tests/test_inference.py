@@ -13,6 +13,7 @@ from hmminfer.model import Model
 from hmminfer.modes import chain_starts
 from hmminfer.posterior import Compiled, pymc_model
 from hmminfer.problem import Problem
+from hmminfer.testing import posterior_by_quadrature
 
 fibre = models.get("fibre_composite")
 COARSE = {"elements_x": 12, "elements_y": 4}  # of plate_dic: a third of a millisecond, the same physics
@@ -28,34 +29,11 @@ def plate_modes(plate):
     return plate.modes(seed=0)
 
 
-def quadrature(compiled: Compiled, mode, n: int = 10) -> dict[str, tuple[float, float]]:
-    """Means and sds of the unconstrained coordinates by Gauss-Hermite products around a mode, whitened by its Laplace covariance."""
-    node, weight = np.polynomial.hermite_e.hermegauss(n)
-    root = np.linalg.cholesky(
-        mode.covariance * 1.3
-    )  # a little wider: the weights then fall off inside the rule's reach
-    z = np.stack(np.meshgrid(*[node] * len(mode.x), indexing="ij"), axis=-1).reshape(-1, len(mode.x))
-    logw = sum(np.log(w) for w in np.meshgrid(*[weight] * len(mode.x), indexing="ij")).ravel() + 0.5 * (z**2).sum(
-        axis=1
-    )
-    x = mode.x + z @ root.T
-    logp = np.array([compiled(p)[0] for p in x]) + logw
-    w = np.exp(logp - np.nanmax(logp))
-    w = np.where(np.isfinite(w), w, 0.0)
-    w /= w.sum()
-    named = compiled.problem.constrain(x)
-    out = {}
-    for name, value in named.items():
-        mean = float(w @ value)
-        out[name] = (mean, float(np.sqrt(w @ (value - mean) ** 2)))
-    return out
-
-
-def test_plate_posterior_agrees_with_quadrature(plate, plate_modes):
+def test_plate_posterior_agrees_with_posterior_by_quadrature(plate, plate_modes):
     import arviz as az
 
-    exact = quadrature(plate, plate_modes[0])
-    finer = quadrature(plate, plate_modes[0], n=13)
+    exact = posterior_by_quadrature(plate, plate_modes[0])
+    finer = posterior_by_quadrature(plate, plate_modes[0], n=13)
     tree = fit(plate.problem.model, seed=3, draws=800, tune=400, chains=2, progress=False)
     assert set(exact) == {"fibre_angle", "volume_fraction", "matrix_modulus"}
     for name, (mean, sd) in exact.items():

@@ -126,14 +126,19 @@ def _inside(p, box):
 
 
 @njit(cache=True, error_model="numpy")
-def _reduced(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, area):
-    """C_eff (36,) of the reduced basis, and u of the four classes."""
+def _online(p, gap, area):
+    """Stiffnesses of fibre and matrix, radius, series in the radius, and contrast at p."""
     c_fibre = transversely_isotropic(p[0], p[1], p[2], p[3], p[4])
     c_matrix = isotropic(p[5], p[6])
+    r = np.sqrt(p[7] / area)
+    return c_fibre, c_matrix, r, _series(r, gap, TERMS), _contrast(c_fibre, c_matrix)
+
+
+@njit(cache=True, error_model="numpy")
+def _reduced(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, area):
+    """C_eff (36,) of the reduced basis, and u of the four classes."""
     v = p[7]
-    r = np.sqrt(v / area)
-    t = _series(r, gap, TERMS)
-    d = _contrast(c_fibre, c_matrix)
+    c_fibre, c_matrix, r, t, d = _online(p, gap, area)
     plane_f, plane_m, shear_f, shear_m = c_fibre[1, 1:3], c_matrix[1, 1:3], c_fibre[5, 5:], c_matrix[5, 5:]
     m = np.zeros((5, 5))
     u0, m[:2, :2] = _solve(r, t, plane_f, plane_m, k0, g0)
@@ -146,12 +151,8 @@ def _reduced(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, area):
 @njit(cache=True, error_model="numpy")
 def _reduced_pullback(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, area, u0, u1, u2, u3, y_bar):
     """The cotangent of p for the cotangent ``y_bar`` of C_eff."""
-    c_fibre = transversely_isotropic(p[0], p[1], p[2], p[3], p[4])
-    c_matrix = isotropic(p[5], p[6])
     v = p[7]
-    r = np.sqrt(v / area)
-    t = _series(r, gap, TERMS)
-    d = _contrast(c_fibre, c_matrix)
+    c_fibre, c_matrix, r, t, d = _online(p, gap, area)
     plane_f, plane_m, shear_f, shear_m = c_fibre[1, 1:3], c_matrix[1, 1:3], c_fibre[5, 5:], c_matrix[5, 5:]
     bar = y_bar.copy().reshape(6, 6)
     bar = 0.5 * (bar + bar.T)
