@@ -61,6 +61,7 @@ class Model:
     table : the data the experiment was set up for, row i of y being row i of the table; None for pure predictions.
     about : facts worth keeping with results (packing, mesh, settings).
     scene : what figures need (plates, bases); not part of the result.
+    panels : of the figure of a result: names of :data:`hmminfer.figures.PANELS` or functions (ax, tree, model).
     """
 
     name: str
@@ -72,6 +73,7 @@ class Model:
     table: Table | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
     scene: Mapping[str, Any] = field(default_factory=dict)
+    panels: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.fixed:
@@ -261,6 +263,7 @@ class Model:
             table,
             about,
             models[0].scene,
+            models[0].panels,
         )
 
 

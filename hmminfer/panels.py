@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .axial import axial_mode, interval, mode_of
+from .axial import axial_mode, centred, interval, mode_of
 from .diagnostics import measured_rows, named_entries, values_of
 
 BLUE, DATA, PRIOR, GREEN, PURPLE, ORANGE, SKY = (
@@ -83,7 +83,7 @@ def degrees(angle: float) -> str:
     return f"{angle:.1f}°".replace("-", "\N{MINUS SIGN}")
 
 
-def ratios(ax: Any, tree: xr.DataTree, limit: int = 20) -> None:
+def ratios(ax: Any, tree: xr.DataTree, model: Any = None, limit: int = 20) -> None:
     """Predictive mean and 89 % interval over the measured value, row by row, with the noise around 1."""
     rows = list(measured_rows(tree))[:limit]
     for i, (_, y, sd, _, drawn, _) in enumerate(rows):
@@ -109,7 +109,7 @@ def ratios(ax: Any, tree: xr.DataTree, limit: int = 20) -> None:
     ax.legend(loc="upper center", ncols=2, columnspacing=1.0, handlelength=1.3)
 
 
-def scores(ax: Any, tree: xr.DataTree) -> None:
+def scores(ax: Any, tree: xr.DataTree, model: Any = None) -> None:
     """Histogram of z = (measured - predictive mean) / predictive sd over the rows, with the standard normal."""
     z = np.array([(y - drawn.mean()) / drawn.std() for _, y, _, _, drawn, _ in measured_rows(tree)])
     reach = max(4.0, float(np.abs(z).max()) + 0.3)
@@ -121,7 +121,7 @@ def scores(ax: Any, tree: xr.DataTree) -> None:
     ax.legend(loc="upper right")
 
 
-def against(ax: Any, tree: xr.DataTree) -> None:
+def against(ax: Any, tree: xr.DataTree, model: Any = None) -> None:
     """Measured against predicted; quantities of few rows are left to the table."""
     observed = tree["observed_data"].to_dataset()
     units = set()
@@ -136,7 +136,7 @@ def against(ax: Any, tree: xr.DataTree) -> None:
     ax.plot(ends, ends, color="black", lw=0.8, zorder=0)
     unit = f" ({units.pop()})" if len(units) == 1 else ""
     ax.set(xlabel=f"predicted{unit}", ylabel=f"measured{unit}")
-    ax.set_title("(b) data against predictions")
+    ax.set_title("data against predictions")
     ax.legend(loc="upper left")
 
 
@@ -162,3 +162,66 @@ def before_after(ax: Any, tree: xr.DataTree, name: str, x: np.ndarray, attrs: An
     ax.spines["left"].set_visible(False)
     ax.set_xlabel(label_of(name, attrs, short=True), labelpad=1)
     ax.locator_params(axis="x", nbins=4)
+
+
+def angles(ax: Any, tree: xr.DataTree, model: Any) -> None:
+    """Histograms of the axial angles, each mode with its mean, sd and 89 % interval; the nominal angle as a line."""
+    entries = [e for e in named_entries(tree["posterior"].to_dataset()) if e[2]["axial"]]
+    ax.set_title("fibre orientation")
+    if not entries:
+        ax.text(0.5, 0.5, "no angle is inferred", ha="center", va="center", transform=ax.transAxes)
+        ax.set_axis_off()
+        return
+    colours = iter(CYCLE * 20)
+    peak, texts = 0.0, []
+    for name, x, _ in entries:
+        label = mode_of(x)
+        for k in range(label.max() + 1):
+            inside = x[label == k]
+            mode, colour = axial_mode(inside, x.size), next(colours)
+            away, mean = centred(inside)
+            shown = mean + away
+            height, edges = np.histogram(shown, bins=int(np.clip(0.8 * np.sqrt(inside.size), 12, 30)))
+            height = height / x.size / np.diff(edges)
+            ax.stairs(height, edges, fill=True, color=colour, alpha=0.35)
+            ax.stairs(height, edges, color=colour, lw=1.0)
+            peak = max(peak, height.max())
+            share = f"  ({mode.share:.0%})".replace("%", " %") if label.max() else ""
+            texts.append(
+                (colour, mode, f"{degrees(mode.mean)} ± {mode.sd:.1f}°{share}", name if len(entries) > 1 else "")
+            )
+    few = len(texts) <= 3
+    for i, (colour, mode, text, name) in enumerate(texts):
+        ax.plot(
+            [mode.low, mode.high],
+            [-0.04 * peak * (1 + (0 if few else i))] * 2,
+            color=colour,
+            lw=3,
+            solid_capstyle="butt",
+        )
+        if few:
+            ax.annotate(text, (mode.mean, peak * 1.05), ha="center", va="bottom", color=colour, fontweight="bold")
+        else:
+            ax.plot([], [], color=colour, lw=3, label=f"{name} {text}")
+    nominal = _nominal(model)
+    for i, angle in enumerate(nominal):
+        ax.plot(
+            [angle, angle], [0.0, peak], color=DATA, ls="--", lw=1.1, label=f"nominal {angle:g}°" if i == 0 else None
+        )
+    if nominal or not few:
+        ax.legend(loc="center" if few and len(texts) == 2 else "best", fontsize=8 if len(texts) < 7 else 6)
+    ax.set_ylim(-0.08 * peak if few else None, 1.2 * peak)
+    ax.margins(x=0.3 if few and len(texts) > 1 else 0.05)
+    ax.locator_params(axis="y", nbins=6)
+    ax.set(xlabel="fibre angle to the load (deg); bars: 89 % intervals", ylabel="density (1/deg)")
+
+
+def _nominal(model: Any) -> list[float]:
+    """Nominal angles of the coupons whose angle is hidden."""
+    if model.table is None or "specimen" not in model.table.columns:
+        return []
+    hidden = str(model.about.get("hidden_angles", "")).split(", ")
+    angle = {
+        str(s): float(a) for s, a in zip(model.table.columns["specimen"], model.table.columns["angle"], strict=True)
+    }
+    return [angle[s] for s in hidden if s in angle and np.isfinite(angle[s])]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .axial import axial_mode, interval, mode_of
+from .axial import SHARE, axial_mode, interval, mode_of
 from .diagnostics import values_of
-from .panels import BLUE, CYCLE, degrees, draws_or_fixed
+from .panels import BLUE, CYCLE, DATA, degrees, draws_or_fixed
 from .parameters import Field
 
 
@@ -22,7 +22,7 @@ def section(ax: Any, tree: xr.DataTree, model: Any) -> None:
 
     v = draws_or_fixed(tree, "volume_fraction")
     packing = str(model.about.get("packing", ""))
-    ax.set_title("(c) inferred cross-section, to scale")
+    ax.set_title("inferred cross-section, to scale")
     ax.set_axis_off()
     if v is None or packing not in ("hexagonal", "square"):
         ax.text(0.5, 0.5, "no single volume fraction", ha="center", va="center", transform=ax.transAxes)
@@ -126,11 +126,30 @@ def _fibres(ax: Any, zone: Any, angle: float, spacing: float, colour: str) -> No
     lines.set_clip_path(zone)
 
 
-def orientation_maps(ax: Any, ax_sd: Any, tree: xr.DataTree, model: Any, p: Field) -> None:
-    """Posterior of theta(x) = (t_0 + phi(x) beta) / 2: circular mean with streamlines, and sd, in degrees."""
+def orientation_map(ax: Any, tree: xr.DataTree, model: Any) -> None:
+    """Circular posterior mean of the fibre angle over a plate, in degrees, with streamlines."""
+    gx, gy, mean, _ = _orientation(tree, model)
+    _map(ax, model, gx, gy, 0.5 * np.degrees(mean), "cividis", "fibre angle (deg)")
+    ax.streamplot(
+        gx, gy, np.cos(0.5 * mean), np.sin(0.5 * mean),
+        color="white", density=0.9, linewidth=0.9, arrowstyle="-",
+    )  # fmt: skip
+    ax.set_title("inferred fibre orientation")
+
+
+def orientation_sd(ax: Any, tree: xr.DataTree, model: Any) -> None:
+    """Posterior sd of the fibre angle over a plate, in degrees."""
+    gx, gy, _, sd = _orientation(tree, model)
+    _map(ax, model, gx, gy, 0.5 * np.degrees(sd), "magma_r", "sd of the angle (deg)")
+    ax.set_title("its uncertainty (posterior sd)")
+
+
+def _orientation(tree: xr.DataTree, model: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Grid, and circular mean and sd of the double angle t = t_0 + phi(x) beta on it, (y, x)."""
     from .macro.orientation import field_basis
 
     plate, s = model.scene["plate"], model.scene["settings"]
+    p = next(p for p in model.parameters if isinstance(p, Field))
     (x0, y0), (x1, y1) = plate.box
     gx, gy = np.linspace(x0, x1, 81), np.linspace(y0, y1, 41)
     points = np.stack(np.meshgrid(gx, gy), axis=-1).reshape(-1, 2)
@@ -141,26 +160,15 @@ def orientation_maps(ax: Any, ax_sd: Any, tree: xr.DataTree, model: Any, p: Fiel
     t = np.radians(2.0 * np.broadcast_to(0.0 if base is None else base, len(beta))[pick, None]) + beta[pick] @ phi.T
     mean = np.angle(np.mean(np.exp(1j * t), axis=0))
     away = np.angle(np.exp(1j * (t - mean)))
-    theta, sd = (0.5 * np.degrees(v).reshape(len(gy), len(gx)) for v in (mean, np.sqrt(np.mean(away**2, axis=0))))
-    for axis, value, cmap, title, label in (
-        (ax, theta, "cividis", "(a) inferred fibre orientation", "fibre angle (deg)"),
-        (ax_sd, sd, "magma_r", "its uncertainty (posterior sd)", "sd of the angle (deg)"),
-    ):
-        image = axis.pcolormesh(gx, gy, value, cmap=cmap, shading="gouraud")
-        axis.figure.colorbar(image, ax=axis, label=label, shrink=0.6, fraction=0.06)
-        outline(axis, model)
-        axis.set(aspect="equal", xlabel="x (mm)", ylabel="y (mm)", xlim=(x0, x1), ylim=(y0, y1))
-        axis.set_title(title)
-    ax.streamplot(
-        gx,
-        gy,
-        np.cos(0.5 * mean).reshape(theta.shape),
-        np.sin(0.5 * mean).reshape(theta.shape),
-        color="white",
-        density=0.9,
-        linewidth=0.9,
-        arrowstyle="-",
-    )
+    shape = (len(gy), len(gx))
+    return gx, gy, mean.reshape(shape), np.sqrt(np.mean(away**2, axis=0)).reshape(shape)
+
+
+def _map(ax: Any, model: Any, gx: np.ndarray, gy: np.ndarray, value: np.ndarray, cmap: str, label: str) -> None:
+    image = ax.pcolormesh(gx, gy, value, cmap=cmap, shading="gouraud")
+    ax.figure.colorbar(image, ax=ax, label=label, shrink=0.6, fraction=0.06)
+    outline(ax, model)
+    ax.set(aspect="equal", xlabel="x (mm)", ylabel="y (mm)", xlim=gx[[0, -1]], ylim=gy[[0, -1]])
 
 
 def outline(ax: Any, model: Any, shift: float = 0.0) -> None:
@@ -173,3 +181,84 @@ def outline(ax: Any, model: Any, shift: float = 0.0) -> None:
         ax.add_patch(
             Circle((plate.hole[0], plate.hole[1] + shift), plate.hole[2], fc="white", ec="0.3", lw=0.9, zorder=4)
         )
+
+
+def off_axis(ax: Any, tree: xr.DataTree, model: Any) -> None:
+    """E_x over the angle: posterior band and data at their angles; a coupon of hidden angle at its inferred one."""
+    from . import models
+
+    curves = models.get(model.name).moduli(**{k: model.about[k] for k in ("packing", "cell", "refine")})
+    e = curves.predict(tree, draws=150, progress=False)["youngs_modulus"]
+    angle = e["angle"].values
+    low, middle, high = np.quantile(e.values, [0.5 - SHARE / 2, 0.5, 0.5 + SHARE / 2], axis=0)
+    ax.fill_between(angle, low, high, color=BLUE, alpha=0.25, lw=0)
+    ax.plot(angle, middle, color=BLUE, label="posterior, 89 % band")
+    table = model.table
+    hidden = str(model.about.get("hidden_angles", "")).split(", ")
+    first = {
+        "known": "measured",
+        "hidden": "measured, at the inferred angle",
+        "nominal": "the same, at its nominal angle",
+    }
+    for i in np.flatnonzero(table.quantity == "youngs_modulus"):
+        specimen, at = str(table.columns["specimen"][i]), float(table.columns["angle"][i])
+        style = {"fmt": "o", "ms": 5, "capsize": 2, "zorder": 3, "lw": 1.1, "color": DATA}
+        name = "fibre_angle" if len(hidden) == 1 else f"fibre_angle_{specimen}"
+        if specimen not in hidden or name not in tree["posterior"]:
+            ax.errorbar(abs(at), table.value[i], table.sd[i], label=first.pop("known", None), **style)
+            continue
+        x = values_of(tree, "posterior", name)
+        mode = axial_mode(x[mode_of(x) == 0], x.size)
+        ax.plot(abs(at), table.value[i], "o", mfc="white", color=DATA, ms=5, zorder=3, label=first.pop("nominal", None))
+        ax.errorbar(abs(mode.mean), table.value[i], table.sd[i], mode.sd, label=first.pop("hidden", None), **style)
+    ax.set(
+        yscale="log",
+        xlabel="angle from load to fibre (deg)",
+        ylabel="Young's modulus along the load (GPa)",
+        xticks=[0, 15, 30, 45, 60, 75, 90],
+    )
+    _plain_log(ax.yaxis, ax.get_ylim())
+    ax.set_title("off-axis modulus: model and data")
+    ax.legend()
+
+
+def _plain_log(axis: Any, limits: tuple[float, float]) -> None:
+    """Ticks of a log axis as plain numbers at 1, 2, 5."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+
+    ticks = [m * 10.0**k for k in range(-6, 7) for m in (1, 2, 5) if limits[0] <= m * 10.0**k <= limits[1]]
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def residual_map(ax: Any, tree: xr.DataTree, model: Any) -> None:
+    """Residuals in predictive sds at their places; quantities measured at the same points are stacked."""
+    observed = tree["observed_data"].to_dataset()
+    local = [
+        n for n, v in observed.data_vars.items() if f"{n}_x" in v.coords and np.isfinite(v[f"{n}_x"].values).all()
+    ][:2]
+    (x0, y0), (_, y1) = model.scene["plate"].box
+    shift, points = 1.55 * (y1 - y0), None
+    for k, name in enumerate(local):
+        v = observed[name]
+        drawn = values_of(tree, "posterior_predictive", name).reshape(-1, v.size)
+        z = (v.values - drawn.mean(axis=0)) / drawn.std(axis=0)
+        outline(ax, model, -k * shift)
+        points = ax.scatter(
+            v[f"{name}_x"],
+            v[f"{name}_y"] - k * shift,
+            c=z,
+            cmap="RdBu_r",
+            vmin=-3,
+            vmax=3,
+            s=13,
+            lw=0.3,
+            edgecolors="0.4",
+        )
+        ax.text(x0, y1 - k * shift + 0.06 * shift, str(name).replace("_", " "), fontsize=8)
+    if points is not None:
+        ax.figure.colorbar(points, ax=ax, label="(measured - predicted) / sd", shrink=0.7, fraction=0.05)
+    ax.set(aspect="equal", yticks=[], xlabel="x (mm)")
+    ax.spines["left"].set_visible(False)
+    ax.set_title("residuals over the plate", pad=14)

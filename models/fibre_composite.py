@@ -200,8 +200,9 @@ def coupons(table: Table, packing: str = "hexagonal", cell: str = "reduced", ref
     table = table.take(order)
     about = {"packing": packing, "cell": cell, "refine": refine, "hidden_angles": ", ".join(names) or "none"}
     return Model(
-        "fibre_composite", "coupons", parameters, kernel, by_quantity(table, {"angle": "deg"}), FIXED, table, about
-    )
+        "fibre_composite", "coupons", parameters, kernel, by_quantity(table, {"angle": "deg"}), FIXED, table, about,
+        panels=("angles", "off_axis" if "youngs_modulus" in table.quantity else "scores", "ratios", "section", "body"),
+    )  # fmt: skip
 
 
 def _selected(table: Table) -> Table:
@@ -314,7 +315,15 @@ def plate(
         table,
         about,
         {"plate": geometry, "settings": s},
+        _panels(table, angles),
     )
+
+
+def _panels(table: Table, angles: tuple[Parameter, ...]) -> tuple[str, ...]:
+    """What a plate is best seen by: maps where there is a field, residuals over the plate where there are many points."""
+    field = any(isinstance(p, Field) for p in angles)
+    data = ("against", "residual_map") if len(table) > 12 else ("ratios", "scores")
+    return ("orientation_map" if field else "angles", *data, "section", "orientation_sd" if field else "body")
 
 
 def plate_fields(nx: int = 41, ny: int = 21, angle: Any = None, **settings: Any) -> Model:

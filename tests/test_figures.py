@@ -59,7 +59,7 @@ def result(angle, rows=5, field_size=0, **fixed):
     return tree
 
 
-def plate_model(field_size=0):
+def plate_model(field_size=0, rows=40):
     known = (
         Parameter("volume_fraction", "", LogNormal(0.6, 0.1)),
         Parameter("fibre_angle", "deg", Axial(), axial=True),
@@ -74,6 +74,12 @@ def plate_model(field_size=0):
         about={"packing": "hexagonal"},
         table=None,
         scene={"plate": rectangle(100.0, 50.0, 4, 2), "settings": {"field_x": 3, "field_y": 2}},
+        panels=(
+            "orientation_map" if field_size else "angles",
+            *(("against", "residual_map") if rows > 12 else ("ratios", "scores")),
+            "section",
+            "orientation_sd" if field_size else "body",
+        ),
     )
 
 
@@ -100,7 +106,7 @@ def test_one_mode_on_a_plate():
 
 def test_two_modes_are_both_drawn_with_their_shares():
     angle = one() * np.array([1, 1, 1, -1])[:, None]
-    text = words(figures.posterior_figure(result(angle), plate_model()))
+    text = words(figures.posterior_figure(result(angle), plate_model(rows=5)))
     assert "27.0° ± 0.4°  (75 %)" in text
     assert "\N{MINUS SIGN}27.0° ± 0.4°  (25 %)" in text
     assert "fibre angle: \N{MINUS SIGN}27.0° ± 0.4°, 25 % of the draws" in text
@@ -127,7 +133,7 @@ def test_the_fibres_drawn_fill_the_stated_fraction():
 
     tree = result(one())
     tree["posterior"]["volume_fraction"][:] = 0.55
-    figure = figures.posterior_figure(tree, plate_model())
+    figure = figures.posterior_figure(tree, plate_model(rows=5))
     circles = [p for ax in figure.axes for p in ax.patches if isinstance(p, Circle)]
     assert np.pi * circles[0].radius ** 2 / (np.sqrt(3) / 2) == pytest.approx(0.55, rel=1e-12)  # spacing 1
 
@@ -135,7 +141,7 @@ def test_the_fibres_drawn_fill_the_stated_fraction():
 def test_fibres_run_at_the_inferred_angle():
     from matplotlib.collections import LineCollection
 
-    figure = figures.posterior_figure(result(one()), plate_model())
+    figure = figures.posterior_figure(result(one()), plate_model(rows=5))
     (lines,) = [c for ax in figure.axes for c in ax.collections if isinstance(c, LineCollection)]
     start, end = lines.get_segments()[0]
     assert np.degrees(np.arctan2(*(end - start)[::-1])) == pytest.approx(27.0, abs=0.1)
@@ -153,4 +159,17 @@ def test_the_figures_for_judging(rows):
 def test_a_preview_of_one_chain_and_a_known_volume_fraction():
     tree = result(one()[:1], volume_fraction=0.58)
     del tree["posterior"]["volume_fraction"]
-    assert "0.58 (known)" in words(figures.posterior_figure(tree, plate_model()))
+    assert "0.58 (known)" in words(figures.posterior_figure(tree, plate_model(rows=5)))
+
+
+@pytest.mark.parametrize(("rows", "shown"), [(5, "predicted minus measured"), (40, "measured (um)")])
+def test_a_system_without_panels_shows_its_data_and_numbers(rows, shown):
+    model = SimpleNamespace(panels=())
+    text = words(figures.posterior_figure(result(one(), rows=rows), model))
+    assert shown in text
+    assert "(c) prior (grey) and posterior (blue)" in text
+
+
+def test_a_system_may_bring_its_own_panel():
+    model = SimpleNamespace(panels=(lambda ax, tree, model: ax.set_title("water in the film"),))
+    assert "(a) water in the film" in words(figures.posterior_figure(result(one()), model))

@@ -17,11 +17,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numba import njit
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import csr_array
 
-from ..errors import HmmInferError
 from ..kernel import Code, Kernel
-from ..linalg import band_cholesky, band_solve, bandwidth_order
+from ..linalg import band_cholesky, band_solve
 from .lamina import plane_stress, plane_stress_pullback
 from .plate_mesh import Plate
 
@@ -251,46 +250,30 @@ def plane_stress_kernel(
     phi, known : orientation basis (quadrature points, K) and known double angle; default one uniform angle.
     """
     n_nodes = len(plate.nodes)
-    nodal = plate.connectivity
-    rows, columns = np.repeat(nodal, nodal.shape[1], axis=1).ravel(), np.tile(nodal, (1, nodal.shape[1])).ravel()
-    node_order = bandwidth_order(
-        coo_array((np.ones(rows.size), (rows, columns)), shape=(n_nodes, n_nodes)), plate.nodes
-    )
-    ordered = (2 * node_order[:, None] + np.arange(2)).ravel()
-    is_fixed = np.asarray(fixed, bool).ravel()
-    free = ordered[~is_fixed[ordered]]
-    held = ordered[is_fixed[ordered]]
-    if len(free) == 0:
-        raise HmmInferError("Every displacement of the plate is prescribed; nothing is left to solve.")
-    number = np.empty(2 * n_nodes, dtype=np.int64)
-    number[np.concatenate([free, held])] = np.arange(2 * n_nodes)
-    dofs = number[(2 * nodal[:, :, None] + np.arange(2)).reshape(len(nodal), -1)]
-    inside = np.where(dofs < len(free), dofs, -1)
-    low = np.where(inside >= 0, inside, len(free)).min(axis=1)
-    band = int(np.max(np.maximum(inside.max(axis=1) - low, 0)))
+    u = plate.numbering(np.asarray(fixed, bool))
     n_points = plate.weights.size
     phi = np.ones((n_points, 1)) if phi is None else phi
     observe = csr_array(observe)
     virtual = np.array([np.asarray(v, float).ravel() for v in reactions]).reshape(len(reactions), 2 * n_nodes)
     permuted = np.empty_like(virtual)
-    permuted[:, number] = virtual
-    touched = np.flatnonzero(np.any(permuted[:, dofs] != 0.0, axis=(0, 2)))
+    permuted[:, u.number] = virtual
+    touched = np.flatnonzero(np.any(permuted[:, u.dofs] != 0.0, axis=(0, 2)))
     n_rows = observe.shape[0] + len(virtual)
     data = (
         plate.gradients,
         plate.weights * thickness,
-        dofs,
+        u.dofs,
         np.asarray(phi, float),
         np.broadcast_to(np.asarray(known, float), (n_points,)),
-        np.asarray(force, float).ravel()[free],
-        np.asarray(displacement, float).ravel()[held],
+        np.asarray(force, float).ravel()[u.free],
+        np.asarray(displacement, float).ravel()[u.held],
         observe.indptr.astype(np.int64),
-        number[observe.indices],
+        u.number[observe.indices],
         observe.data,
         permuted,
         touched.astype(np.int64),
         np.arange(n_rows) if order is None else np.asarray(order, np.int64),
-        np.array([band], dtype=np.int64),
+        np.array([u.band], dtype=np.int64),
     )
     stiffness = np.diag([130.0, 12.0, 12.0, 4.0, 5.0, 5.0])
     stiffness[:3, :3] += 4.0

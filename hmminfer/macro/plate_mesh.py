@@ -1,139 +1,36 @@
 """Plates as scikit-fem meshes with quadratic elements: rectangles, plates with a hole, and meshes read from files.
 
-Lengths in mm. A :class:`Plate` holds what a plane-stress problem needs of the mesh, as plain arrays: nodes, gradients and weights at
-quadrature points, edge integrals, and interpolation of values and gradients at arbitrary points.
+Lengths in mm. See :class:`.domain.Domain` for what a mesh gives.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import skfem
-from scipy.sparse import csr_array
 
 from ..errors import HmmInferError
+from .domain import Domain
 
 
 @dataclass(frozen=True, eq=False)
-class Plate:
-    """A meshed plate. ``mesh``: any 2-D scikit-fem mesh of quadrilaterals or triangles; elements are quadratic (9 or 6 nodes)."""
+class Plate(Domain):
+    """A plate of quadratic elements, lengths in mm; ``hole``: centre and radius, for points, messages and figures."""
 
-    mesh: skfem.Mesh
-    hole: tuple[float, float, float] | None = None  # centre and radius, for messages and figures
+    hole: tuple[float, float, float] | None = None
+    called = "plate"
+    unit = " mm"
 
-    @cached_property
-    def basis(self) -> skfem.CellBasis:
-        """Scalar quadratic basis with quadrature of degree 5 (9 or 7 points)."""
-        quad = self.mesh.refdom.name == "Quadrilateral"
-        return skfem.CellBasis(self.mesh, skfem.ElementQuad2() if quad else skfem.ElementTriP2(), intorder=5)
-
-    @cached_property
-    def nodes(self) -> np.ndarray:
-        """Coordinates (nodes, 2)."""
-        return np.ascontiguousarray(self.basis.doflocs.T)
-
-    @cached_property
-    def connectivity(self) -> np.ndarray:
-        """Nodes of each element (elements, nodes per element)."""
-        return np.ascontiguousarray(self.basis.element_dofs.T.astype(np.int64))
-
-    @cached_property
-    def gradients(self) -> np.ndarray:
-        """Shape-function gradients (elements, points, nodes per element, 2)."""
-        grads = np.stack([b[0].grad for b in self.basis.basis])  # node, component, element, point
-        return np.ascontiguousarray(grads.transpose(2, 3, 0, 1))
-
-    @cached_property
-    def weights(self) -> np.ndarray:
-        """Quadrature weights times Jacobian (elements, points), mm^2."""
-        return np.ascontiguousarray(self.basis.dx)
-
-    @cached_property
-    def quadrature_points(self) -> np.ndarray:
-        """(elements, points, 2)."""
-        return np.ascontiguousarray(np.asarray(self.basis.global_coordinates()).transpose(1, 2, 0))
-
-    @cached_property
-    def box(self) -> np.ndarray:
-        """Lower and upper corner, (2, 2)."""
-        return np.stack([self.nodes.min(axis=0), self.nodes.max(axis=0)])
-
-    def on_side(self, side: str) -> np.ndarray:
-        """Nodes on the left, right, bottom or top edge of the bounding box."""
-        axis, which = {"left": (0, 0), "right": (0, 1), "bottom": (1, 0), "top": (1, 1)}[side]
-        hit = np.abs(self.nodes[:, axis] - self.box[which, axis]) < 1e-6 * np.ptp(self.box[:, axis])
-        return np.flatnonzero(hit)
-
-    def edge_load(self, side: str) -> np.ndarray:
-        """int N_i ds over the facets of a side, (nodes,), mm: consistent nodal shares of a uniform traction."""
-        axis, which = {"left": (0, 0), "right": (0, 1), "bottom": (1, 0), "top": (1, 1)}[side]
-        value, tol = self.box[which, axis], 1e-6 * np.ptp(self.box[:, axis])
-        facets = self.mesh.facets_satisfying(lambda x: np.abs(x[axis] - value) < tol, boundaries_only=True)
-        edge = skfem.FacetBasis(self.mesh, self.basis.elem, facets=facets, intorder=5)
-        return skfem.LinearForm(lambda v, _: v).assemble(edge)
-
-    def interpolation(self, points: np.ndarray) -> tuple[csr_array, csr_array, csr_array]:
-        """Matrices (points, nodes) of the value and of the x and y derivatives at ``points`` (n, 2)."""
-        points = np.asarray(points, dtype=float)
-        elements = self._elements_of(points)
-        mapping = self.mesh.mapping()
-        local = mapping.invF(points.T[:, :, None], tind=elements)  # (2, n, 1)
-        parts = [self.basis.elem.gbasis(mapping, local, i, tind=elements)[0] for i in range(self.connectivity.shape[1])]
-        rows = np.repeat(np.arange(len(points)), len(parts))
-        columns = self.connectivity[elements].ravel()
-        shape = (len(points), len(self.nodes))
-
-        def matrix(values: list[np.ndarray]) -> csr_array:
-            return csr_array((np.stack(values, axis=1).ravel(), (rows, columns)), shape=shape)
-
-        value = matrix([np.asarray(p)[:, 0] for p in parts])
-        return value, matrix([p.grad[0][:, 0] for p in parts]), matrix([p.grad[1][:, 0] for p in parts])
-
-    def _elements_of(self, points: np.ndarray) -> np.ndarray:
-        outside = self.outside(points)
-        if outside.any():
-            i = int(np.argmax(outside))
-            raise HmmInferError(
-                f"{int(outside.sum())} of {len(points)} points lie outside the plate, the first at x = {points[i, 0]:g}, y = "
-                f"{points[i, 1]:g} mm; the plate spans x {self.box[0, 0]:g} to {self.box[1, 0]:g}, y {self.box[0, 1]:g} to "
-                f"{self.box[1, 1]:g} mm{', less its hole' if self.hole else ''}. Correct or remove them."
-            )
-        if len(points) == 0:
-            return np.zeros(0, dtype=np.int64)
-        try:
-            return self._finder(points[:, 0], points[:, 1])
-        except ValueError:  # a point on the rim can lie outside by rounding
-            return np.array([self._element_at(point) for point in points])
-
-    def _element_at(self, point: np.ndarray) -> int:
-        """Element of one point, tried where it is and a rounding error away in eight directions."""
-        reach = 1e-9 * float(np.ptp(self.box))
-        for angle in (None, *(np.pi / 4 * np.arange(8))):
-            x, y = point if angle is None else point + reach * np.array([np.cos(angle), np.sin(angle)])
-            try:
-                return int(self._finder(np.array([x]), np.array([y]))[0])
-            except ValueError:
-                continue
-        raise HmmInferError(
-            f"The point x = {point[0]:g}, y = {point[1]:g} mm lies outside the plate, in no element of its mesh; correct or remove it."
-        )
-
-    @cached_property
-    def _finder(self):
-        if isinstance(self.mesh, skfem.MeshQuad2):  # straight chords of the rim lie inside the hole: nothing is lost
-            corners, t = np.unique(self.mesh.t, return_inverse=True)
-            return skfem.MeshQuad(self.mesh.doflocs[:, corners], t.reshape(self.mesh.t.shape)).element_finder()
-        return self.mesh.element_finder()
+    @property
+    def extent(self) -> str:
+        """Where the plate lies, for messages."""
+        return super().extent + (", less its hole" if self.hole else "")
 
     def outside(self, points: np.ndarray) -> np.ndarray:
         """True for points off the bounding box or inside the hole."""
-        tol = 1e-9 * np.ptp(self.box)
-        off = np.any((points < self.box[0] - tol) | (points > self.box[1] + tol), axis=1) | ~np.isfinite(points).all(
-            axis=1
-        )
+        off = super().outside(points)
         if self.hole is not None:
             x, y, r = self.hole
             off |= np.hypot(points[:, 0] - x, points[:, 1] - y) < r * (1 - 1e-6)
@@ -214,7 +111,7 @@ def plate_with_hole(length: float, width: float, radius: float, n: int = 6) -> P
     where[:, tree_index] = target
     where = where + np.array([[0.5 * length], [0.5 * width]])
     mesh = skfem.MeshQuad2(where, curved.t, sort_t=False)
-    return Plate(mesh, (0.5 * length, 0.5 * width, radius))
+    return Plate(mesh, hole=(0.5 * length, 0.5 * width, radius))
 
 
 def _match(a: np.ndarray, b: np.ndarray) -> np.ndarray:
