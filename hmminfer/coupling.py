@@ -86,6 +86,54 @@ def couple(
     )
 
 
+def _each_forward(x, *data):
+    """Data: [number of points, outputs of the law], then the law's arrays. State: the law's Jacobian at every point (n, outputs, inputs)."""
+    n, m = data[0][0], data[0][1]
+    k = x.size // n
+    y = np.empty(n * m)
+    jacobian = np.empty((n, m, k))
+    e = np.zeros(m)
+    for i in range(n):
+        at = x[i * k : (i + 1) * k].copy()
+        out = law_forward(at, *data[1:])
+        y[i * m : (i + 1) * m] = out[0]
+        for j in range(m):
+            e[j] = 1.0
+            jacobian[i, j] = law_pullback(at, *data[1:], *out[1:], e)
+            e[j] = 0.0
+    if np.isnan(y).any():
+        y[:] = np.nan
+    return y, jacobian
+
+
+def _each_pullback(x, *rest):
+    jacobian, y_bar = rest[-2], rest[-1]
+    n, m, k = jacobian.shape
+    x_bar = np.zeros(x.size)
+    for i in range(n):
+        for j in range(m):
+            for a in range(k):
+                x_bar[i * k + a] += jacobian[i, j, a] * y_bar[i * m + j]
+    return x_bar
+
+
+@cache
+def each_code(law: Code) -> Code:
+    """Code of one law asked at many points."""
+    forward = specialise(_each_forward, law.fingerprint, law_forward=law.calls[0], law_pullback=law.calls[1])
+    pullback = specialise(_each_pullback, law.fingerprint)
+    return Code((__name__, "each_code", law.recipe), forward, pullback, f"i1 {law.data}", "f3")
+
+
+def each(law: Kernel, n: int) -> Kernel:
+    """One law asked at n points with parameters of their own: (inputs of point 0, of point 1, ...) -> (outputs of point 0, ...).
+
+    The Jacobian at a point costs the law's pullback once for each output, and no second solve in the pullback.
+    """
+    count = np.array([n, law.n_out], dtype=np.int64)
+    return Kernel(each_code(law.code), (count, *law.data), np.tile(law.example, n))
+
+
 @dataclass(frozen=True, eq=False)
 class Joint:
     """Kernels side by side, each taking its own entries of one theta; outputs concatenated. Looks like a kernel from outside.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -89,6 +90,36 @@ class Domain:
     def box(self) -> np.ndarray:
         """Lower and upper corner, (2, 2)."""
         return np.stack([self.nodes.min(axis=0), self.nodes.max(axis=0)])
+
+    def unit_stiffness(self, zone: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Element matrices of the three unit tensors, added up over the points of one zone in an element: the pieces.
+
+        ``zone`` (elements, points) says which tensor A holds at a quadrature point. Returns the element and the zone of each piece and its
+        matrices (pieces, 3, nodes, nodes), so that A11 m[0] + A22 m[1] + A12 m[2] = int grad N_i . A grad N_j over the piece.
+        """
+        n_points = zone.shape[1]
+        key = np.stack([np.repeat(np.arange(len(zone)), n_points), zone.ravel()], axis=1)
+        pieces, of = np.unique(key, axis=0, return_inverse=True)
+        g, w = self.gradients, self.weights
+        x, y = g[..., 0].reshape(len(of), -1), g[..., 1].reshape(len(of), -1)
+        out = np.zeros((len(pieces), 3, x.shape[1], x.shape[1]))
+        for k, (a, b) in enumerate(((x, x), (y, y), (x, y))):
+            m = np.einsum("p,pi,pj->pij", w.ravel(), a, b)
+            np.add.at(out[:, k], of.ravel(), m if k < 2 else m + m.transpose(0, 2, 1))
+        return pieces[:, 0], pieces[:, 1], out
+
+    def unit_mass(self) -> np.ndarray:
+        """int N_i N_j over each element, (elements, nodes, nodes)."""
+        b = skfem.CellBasis(self.mesh, self.basis.elem, intorder=2 * self.degree)
+        values = np.stack([np.asarray(v[0]) for v in b.basis])  # node, element, point
+        return np.einsum("iep,jep,ep->eij", values, values, b.dx)
+
+    def load(self, source: Callable[[np.ndarray, np.ndarray], np.ndarray] | float) -> np.ndarray:
+        """int source(x, y) N_i, (nodes,)."""
+        b = skfem.CellBasis(self.mesh, self.basis.elem, intorder=5)
+        x, y = np.asarray(b.global_coordinates())
+        f = source(x, y) if callable(source) else np.full_like(x, float(source))
+        return skfem.LinearForm(lambda v, w: w.f * v).assemble(b, f=f)
 
     def numbering(self, fixed: np.ndarray) -> Numbering:
         """Unknowns of a problem with ``fixed`` (nodes, components): which values are prescribed; free ones first, in narrow-band order."""

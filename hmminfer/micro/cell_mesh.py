@@ -12,7 +12,7 @@ corners and pair across every lattice direction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -202,3 +202,34 @@ def _periodic_slots(a: np.ndarray, b: np.ndarray, connectivity: np.ndarray, poly
     number = np.full(n_classes, -1)
     number[order] = np.arange(len(order))
     return number[label]
+
+
+def with_interface(mesh: CellMesh) -> tuple[CellMesh, np.ndarray, np.ndarray]:
+    """The mesh with its nodes on the fibre's surface doubled, so that a field may jump there.
+
+    Returns the mesh, the nodes of each edge of the surface (edges, 2, 3) on the fibre's and on the matrix's side, and int N_i N_j ds over
+    each edge at unit radius, (edges, 3, 3).
+    """
+    on_circle = np.flatnonzero(
+        (np.abs(mesh.a).max(axis=1) < 1e-12) & (np.abs(np.linalg.norm(mesh.b, axis=1) - 1.0) < 1e-9)
+    )
+    double = np.arange(len(mesh.a))
+    double[on_circle] = len(mesh.a) + np.arange(len(on_circle))
+    a, b = (np.concatenate([x, x[on_circle]]) for x in (mesh.a, mesh.b))
+    connectivity = mesh.connectivity.copy()
+    outer = ~mesh.is_fibre
+    connectivity[outer] = double[connectivity[outer]]
+
+    faces = ((0, 1, 2), (6, 7, 8), (0, 3, 6), (2, 5, 8))  # of a nine-node element in lattice order
+    inner = [e[list(f)] for e in mesh.connectivity[outer] for f in faces if np.isin(e[list(f)], on_circle).all()]
+    edges = np.stack([np.array(inner), double[np.array(inner)]], axis=1)
+    point, weight = np.polynomial.legendre.leggauss(4)
+    s = 0.5 * (point + 1.0)
+    value = np.stack([(1 - s) * (1 - 2 * s), 4 * s * (1 - s), s * (2 * s - 1)])
+    slope = np.stack([4 * s - 3, 4 - 8 * s, 4 * s - 1])
+    speed = np.linalg.norm(np.einsum("eni,nq->eqi", mesh.b[edges[:, 0]], slope), axis=2)
+    form = np.einsum("iq,jq,eq,q->eij", value, value, speed, 0.5 * weight)
+
+    touching = np.concatenate([connectivity, edges.reshape(len(edges), 6)[:, [0, 1, 2, 3, 4, 5, 3, 4, 5]]])
+    slot = _periodic_slots(a, b, touching, _polygon(mesh.packing))
+    return replace(mesh, a=a, b=b, connectivity=connectivity, slot=slot), edges, form

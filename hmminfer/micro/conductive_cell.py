@@ -1,0 +1,217 @@
+"""Conduction across a periodic array of cylinders, whose surface may resist: phases in, effective conductivity out.
+
+Lift: the macro gradient G acts on the cell, T(y) = G.y + w(y) with w periodic.
+Micro problem: div a (G + grad w) = 0 with a = k_i in the inclusion and k_m in the matrix; across a resisting (Kapitza) surface the flux is
+h [T], and w jumps there: nodes on the surface are doubled and joined by int h [w] [v] ds.
+Restrict: A_ij = (1/|Y|) (int (e_i + grad w_i) a (e_j + grad w_j) + int h [w_i] [w_j] ds), one factorisation for both directions.
+
+The problem is self-adjoint: the exact derivative of the discrete A needs no further solve, and the volume fraction enters through the
+moving nodes x = a + r b (see :mod:`.cell_mesh`).
+
+Vector in:  k_m, k_i, h R, v    (h R: conductance of the surface times the radius R of the inclusion, a conductivity: the only way in which
+            size matters), or k_m, k_i, v for perfect contact. Heat, charge, mass: any linear conduction.
+Vector out: A11, A22, A12, the unit of k.
+Error: fourth order in the element size.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numba import njit
+
+from ..kernel import Code, Kernel
+from ..linalg import band_cholesky, band_solve
+from .cell_mesh import cell_mesh, with_interface
+from .elastic_cell import _geometry, element_coordinates
+
+
+@njit(cache=True, error_model="numpy")
+def _solve(k_m, k_i, surface, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, band):
+    """Fluctuations of the two unit gradients (2, slots); True when solved."""
+    n = slot.max() + 1
+    ab = np.zeros((n, band + 1))
+    w = np.zeros((2, n))
+    coords, grad = np.empty((9, 2)), np.empty((9, 2))
+    for e in range(connectivity.shape[0]):
+        k = k_i if is_fibre[e] else k_m
+        element_coordinates(e, r, a, b, connectivity, coords)
+        for q in range(weight.size):
+            jw = k * weight[q] * _geometry(coords, shape_gradient[q], grad)
+            for i in range(9):
+                si = slot[connectivity[e, i]]
+                if si < 0:
+                    continue
+                g2, g3 = jw * grad[i, 0], jw * grad[i, 1]
+                w[0, si] -= g2
+                w[1, si] -= g3
+                for j in range(9):
+                    sj = slot[connectivity[e, j]]
+                    if 0 <= sj <= si:
+                        ab[sj, si - sj] += g2 * grad[j, 0] + g3 * grad[j, 1]
+    for e in range(edges.shape[0]):
+        for i in range(6):
+            si = slot[edges[e, i // 3, i % 3]]
+            for j in range(6):
+                sj = slot[edges[e, j // 3, j % 3]]
+                if 0 <= sj <= si:
+                    sign = 1.0 if i // 3 == j // 3 else -1.0
+                    ab[sj, si - sj] += sign * surface * form[e, i % 3, j % 3]
+    ok = band_cholesky(ab)
+    if ok:
+        band_solve(ab, w)
+    return ok, w
+
+
+@njit(cache=True, error_model="numpy")
+def _gradients(e, grad, w, connectivity, slot, total):
+    """``total[k] = e_k + grad w_k`` at one point."""
+    total[0, 0] = total[1, 1] = 1.0
+    total[0, 1] = total[1, 0] = 0.0
+    for i in range(9):
+        s = slot[connectivity[e, i]]
+        if s >= 0:
+            for k in range(2):
+                total[k, 0] += grad[i, 0] * w[k, s]
+                total[k, 1] += grad[i, 1] * w[k, s]
+
+
+@njit(cache=True, error_model="numpy")
+def _restrict(w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form):
+    """Energy forms (3, 2, 2): of the matrix and of the inclusion at unit conductivity, of the surface at unit h R."""
+    out = np.zeros((3, 2, 2))
+    coords, grad, total = np.empty((9, 2)), np.empty((9, 2)), np.empty((2, 2))
+    for e in range(connectivity.shape[0]):
+        element_coordinates(e, r, a, b, connectivity, coords)
+        for q in range(weight.size):
+            jw = weight[q] * _geometry(coords, shape_gradient[q], grad)
+            _gradients(e, grad, w, connectivity, slot, total)
+            out[1 if is_fibre[e] else 0] += jw * (total @ total.T)
+    jump = np.empty((2, 3))
+    for e in range(edges.shape[0]):
+        for i in range(3):
+            inner, outer = slot[edges[e, 0, i]], slot[edges[e, 1, i]]
+            for k in range(2):
+                jump[k, i] = w[k, outer] - w[k, inner]
+        out[2] += jump @ form[e] @ jump.T
+    return out
+
+
+@njit(cache=True, error_model="numpy")
+def _radius_bar(k_m, k_i, bar, w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight):
+    """Derivative of sum_ij bar_ij A_ij by the radius at fixed w: through d|J| and d(grad N); the surface's form does not see r."""
+    r_bar = 0.0
+    coords, grad, total = np.empty((9, 2)), np.empty((9, 2)), np.empty((2, 2))
+    for e in range(connectivity.shape[0]):
+        k = k_i if is_fibre[e] else k_m
+        element_coordinates(e, r, a, b, connectivity, coords)
+        for q in range(weight.size):
+            jw = k * weight[q] * _geometry(coords, shape_gradient[q], grad)
+            _gradients(e, grad, w, connectivity, slot, total)
+            l22 = l23 = l32 = l33 = 0.0
+            for n in range(9):
+                node = connectivity[e, n]
+                l22 += b[node, 0] * grad[n, 0]
+                l23 += b[node, 0] * grad[n, 1]
+                l32 += b[node, 1] * grad[n, 0]
+                l33 += b[node, 1] * grad[n, 1]
+            weighted = bar @ total
+            r_bar += jw * (l22 + l33) * np.sum(weighted * total)
+            for n in range(9):
+                s = slot[connectivity[e, n]]
+                if s < 0:
+                    continue
+                d2 = -(l22 * grad[n, 0] + l32 * grad[n, 1])
+                d3 = -(l23 * grad[n, 0] + l33 * grad[n, 1])
+                for i in range(2):
+                    r_bar += 2.0 * jw * w[i, s] * (weighted[i, 0] * d2 + weighted[i, 1] * d3)
+    return r_bar
+
+
+@njit(cache=True, error_model="numpy")
+def _forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes):
+    """``sizes`` = [disc area, largest volume fraction, band]. State: w, then the three energy forms."""
+    v = p[3]
+    if p[0] > 0.0 and p[1] > 0.0 and p[2] > 0.0 and 0.0 < v < sizes[1]:
+        r = np.sqrt(v / sizes[0])
+        ok, w = _solve(
+            p[0],
+            p[1],
+            p[2],
+            r,
+            a,
+            b,
+            connectivity,
+            slot,
+            is_fibre,
+            shape_gradient,
+            weight,
+            edges,
+            form,
+            np.int64(sizes[2]),
+        )
+        if ok:
+            parts = _restrict(w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form)
+            m = p[0] * parts[0] + p[1] * parts[1] + p[2] * parts[2]
+            return np.array([m[0, 0], m[1, 1], 0.5 * (m[0, 1] + m[1, 0])]), w, parts
+    return np.full(3, np.nan), np.full((2, slot.max() + 1), np.nan), np.full((3, 2, 2), np.nan)
+
+
+@njit(cache=True, error_model="numpy")
+def _pullback(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, w, parts, y_bar):
+    bar = np.array([[y_bar[0], 0.5 * y_bar[2]], [0.5 * y_bar[2], y_bar[1]]])
+    r = np.sqrt(p[3] / sizes[0])
+    out = np.empty(4)
+    for k in range(3):
+        out[k] = np.sum(bar * parts[k])
+    r_bar = _radius_bar(p[0], p[1], bar, w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight)
+    out[3] = r_bar * r / (2.0 * p[3])
+    return out
+
+
+@njit(cache=True, error_model="numpy")
+def _perfect_forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes):
+    x = np.array([p[0], p[1], 1.0, p[2]])
+    return _forward(x, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes)
+
+
+@njit(cache=True, error_model="numpy")
+def _perfect_pullback(
+    p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, w, parts, y_bar
+):
+    x = np.array([p[0], p[1], 1.0, p[2]])
+    out = _pullback(x, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, w, parts, y_bar)
+    return np.array([out[0], out[1], out[3]])
+
+
+_DATA = "f2 f2 i2 i1 i1 f3 f1 i3 f3 f1"
+CODE = Code((__name__, "CODE"), _forward, _pullback, data=_DATA, state="f2 f3")
+PERFECT = Code((__name__, "PERFECT"), _perfect_forward, _perfect_pullback, data=_DATA, state="f2 f3")
+
+
+@cache
+def conductive_cell(packing: str = "square", n: int = 4, interface: bool = False) -> Kernel:
+    """Kernel of the cell with ``n`` elements along each side of its polygon; ``interface``: with a resisting surface."""
+    mesh = cell_mesh(packing, n)
+    edges, form = np.zeros((0, 2, 3), np.int64), np.zeros((0, 3, 3))
+    if interface:
+        mesh, edges, form = with_interface(mesh)
+    groups = [mesh.slot[mesh.connectivity], mesh.slot[edges.reshape(len(edges), 6)]]
+    reach = max(int(row[row >= 0].max() - row[row >= 0].min()) for rows in groups for row in rows)
+    data = (
+        mesh.a,
+        mesh.b,
+        mesh.connectivity.astype(np.int64),
+        mesh.slot.astype(np.int64),
+        mesh.is_fibre.astype(np.int64),
+        mesh.gradient,
+        mesh.weight,
+        edges.astype(np.int64),
+        form,
+        np.array([mesh.disc_area, mesh.largest_fraction(), reach]),
+    )
+    arrays = tuple(np.ascontiguousarray(x) for x in data)
+    if interface:
+        return Kernel(CODE, arrays, np.array([1.0, 10.0, 10.0, 0.3]))
+    return Kernel(PERFECT, arrays, np.array([1.0, 10.0, 0.3]))
