@@ -181,6 +181,26 @@ class Schema:
             provenance=raw.provenance,
         )
 
+    def blank(self, settings: Mapping[str, Any], rows: Callable[[dict[str, Any]], tuple[Any, dict[str, Any]]]) -> Table:
+        """A table without values, for predictions: ``settings`` or their defaults, read and checked, and what ``rows`` makes of them:
+        the quantity of each row, and columns by name (shorter ones go on as NaN).
+        """
+        names = [s.name for s in self.settings]
+        for name in settings:
+            if name not in names:
+                raise errors.unknown("setting", name, names)
+        s = {x.name: x.read(settings.get(x.name, x.default)) for x in self.settings}
+        quantity, given = rows(s)
+        n = len(quantity)
+        columns = {c.name: np.full(n, np.nan) for c in self.columns}
+        for name, values in given.items():
+            columns[name][: len(values)] = values
+        unit = np.array([self.quantities[q] for q in quantity])
+        nothing = np.full(n, np.nan)
+        return Table(
+            "grid", self.experiment, np.array(quantity), columns, nothing, nothing, unit, np.arange(n), s, 0, {}
+        )
+
     def template(self) -> str:
         """CSV text to fill in: every quantity, column and setting explained, then example rows to replace."""
         remarks = [f"Data of the experiment '{self.experiment}'. {self.description}".rstrip()]

@@ -9,6 +9,7 @@ from hmminfer.errors import unknown
 
 CATALOGUE = {
     "fibre_composite": "fibre orientation, content and phase moduli of a unidirectional composite",
+    "heat_composite": "conductivities of phases, their contact and their content from heat flow",
 }
 
 

@@ -331,24 +331,23 @@ def plate_fields(nx: int = 41, ny: int = 21, angle: Any = None, **settings: Any)
 
     ``settings`` are those of :data:`PLATE` (or packing, cell, refine); ``angle(x, y)`` in degrees makes the orientation known.
     """
-    s = {x.name: x.read(settings.pop(x.name, x.default)) for x in PLATE.settings}
     options = {k: settings.pop(k) for k in ("packing", "cell", "refine") if k in settings}
-    if settings:
-        raise unknown("setting", next(iter(settings)), [x.name for x in PLATE.settings])
-    geometry = plate_geometry(s)
-    (x0, y0), (x1, y1) = geometry.box
-    grid = np.stack(np.meshgrid(np.linspace(x0, x1, nx), np.linspace(y0, y1, ny), indexing="ij"), axis=-1).reshape(
-        -1, 2
-    )
-    grid = grid[~geometry.outside(grid)]
-    names = [*np.repeat(LOCAL, len(grid)), *(["force"] if s["load"] == "grips" else [])]
-    pad = [np.nan] * (len(names) - 5 * len(grid))
-    table = Table(
-        name="grid", experiment="plate", quantity=np.array(names),
-        columns={"x": np.concatenate([np.tile(grid[:, 0], 5), pad]), "y": np.concatenate([np.tile(grid[:, 1], 5), pad])},
-        value=np.full(len(names), np.nan), sd=np.full(len(names), np.nan), unit=np.array([SCALE[n][0] for n in names]),
-        line=np.arange(len(names)), settings=s, n_missing=0, provenance={},
-    )  # fmt: skip
+    geometry: Any = None
+    grid = np.zeros((0, 2))
+
+    def rows(s: dict[str, Any]) -> tuple[list[str], dict[str, np.ndarray]]:
+        nonlocal geometry, grid
+        geometry = plate_geometry(s)
+        (x0, y0), (x1, y1) = geometry.box
+        axes = np.linspace(x0, x1, nx), np.linspace(y0, y1, ny)
+        grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+        grid = grid[~geometry.outside(grid)]
+        names = [str(q) for q in np.repeat(LOCAL, len(grid))]
+        names += ["force"] if s["load"] == "grips" else []
+        return names, {"x": np.tile(grid[:, 0], 5), "y": np.tile(grid[:, 1], 5)}
+
+    table = PLATE.blank(settings, rows)
+    s = table.settings
     model = plate(table, mesh=geometry, angle=angle, **options)
     n = len(grid)
     coords = {"x": (grid[:, 0], "mm"), "y": (grid[:, 1], "mm")}
@@ -372,12 +371,9 @@ def plate_fields(nx: int = 41, ny: int = 21, angle: Any = None, **settings: Any)
 
 def clamped_coupon(length: float = 100.0, width: float = 12.5, thickness: float = 1.0, **options: Any) -> Model:
     """Prediction model: apparent modulus F l / (w h delta) of an off-axis coupon in rigid grips; lengths in mm."""
-    s = {x.name: x.default for x in PLATE.settings} | {"length": length, "width": width, "thickness": thickness}
-    one = np.array([np.nan])
-    table = Table(
-        name="coupon", experiment="plate", quantity=np.array(["apparent_modulus"]), columns={"x": one, "y": one}, value=one, sd=one,
-        unit=np.array(["GPa"]), line=np.array([0]), settings=s, n_missing=0, provenance={},
-    )  # fmt: skip
+    table = PLATE.blank(
+        {"length": length, "width": width, "thickness": thickness}, lambda _: (["apparent_modulus"], {})
+    )
     model = plate(table, **options)
     return Model(
         model.name, "clamped_coupon", model.parameters, model.kernel,

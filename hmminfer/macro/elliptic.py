@@ -5,7 +5,7 @@
 A is the effective tensor that micro problems give: one for each *zone*, a zone being any set of quadrature points, down to one point each
 (finite element heterogeneous multiscale method, FE-HMM: E, Ming & Zhang 2005; Abdulle 2005).
 
-Vector in:  A11, A22, A12 of zone 0, then of zone 1, ...
+Vector in:  A11, A22, A12 of zone 0, then of zone 1, ...; a law that gives more than these three is taken as it is, the rest unseen.
 Vector out: rows of H u (values, derivatives: any linear functional of the nodal values) and of v^T (K u - f) (flow through a boundary
 on which v is one), in the order asked.
 Gradient:   one adjoint solve with the kept factor, dJ/dA_k = -lambda^T K_k u summed over the pieces of a zone.
@@ -29,10 +29,10 @@ from .domain import Domain, Numbering
 
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def add_stiffness(x, scale, dofs, zone, unit, ab, u):
-    """Add scale K to the band ``ab`` of the free unknowns, and -scale K u of the prescribed ones to the free part of ``u``."""
+    """Add scale K to the band ``ab`` of the free unknowns, and -scale K u of the prescribed ones to the free part of ``u``; ``x`` (zones, >= 3)."""
     n_free, n = ab.shape[0], dofs.shape[1]
     for p in range(dofs.shape[0]):
-        a11, a22, a12 = scale * x[3 * zone[p]], scale * x[3 * zone[p] + 1], scale * x[3 * zone[p] + 2]
+        a11, a22, a12 = scale * x[zone[p], 0], scale * x[zone[p], 1], scale * x[zone[p], 2]
         for i in range(n):
             row = dofs[p, i]
             if row >= n_free:
@@ -50,7 +50,7 @@ def stiffness_times(x, dofs, zone, unit, u):
     """K u over all unknowns, prescribed ones included."""
     out = np.zeros(u.size)
     for p in range(dofs.shape[0]):
-        a11, a22, a12 = x[3 * zone[p]], x[3 * zone[p] + 1], x[3 * zone[p] + 2]
+        a11, a22, a12 = x[zone[p], 0], x[zone[p], 1], x[zone[p], 2]
         for i in range(dofs.shape[1]):
             s = 0.0
             for j in range(dofs.shape[1]):
@@ -71,9 +71,9 @@ def add_stiffness_bar(v, u, dofs, zone, unit, x_bar):
                 s0 += w * unit[p, 0, i, j]
                 s1 += w * unit[p, 1, i, j]
                 s2 += w * unit[p, 2, i, j]
-        x_bar[3 * zone[p]] += s0
-        x_bar[3 * zone[p] + 1] += s1
-        x_bar[3 * zone[p] + 2] += s2
+        x_bar[zone[p], 0] += s0
+        x_bar[zone[p], 1] += s1
+        x_bar[zone[p], 2] += s2
 
 
 @njit(cache=True, error_model="numpy")
@@ -87,12 +87,12 @@ def rows_times(indptr, indices, values, u, out):
 
 
 @njit(cache=True, error_model="numpy")
-def _forward(x, dofs, zone, unit, load, prescribed, indptr, indices, values, virtual, order, band):
-    """``load`` (all unknowns): int f N and boundary flows; ``virtual`` (rows, all unknowns)."""
+def _forward(x, dofs, zone, unit, load, prescribed, indptr, indices, values, virtual, order, sizes):
+    """``load`` (all unknowns): int f N and boundary flows; ``virtual`` (rows, all unknowns); ``sizes`` = [band, numbers of a zone]."""
     n_free = load.size - prescribed.size
     u = np.concatenate((load[:n_free], prescribed))
-    ab = np.zeros((n_free, band[0] + 1))
-    add_stiffness(x, 1.0, dofs, zone, unit, ab, u)
+    ab = np.zeros((n_free, sizes[0] + 1))
+    add_stiffness(x.reshape(-1, sizes[1]), 1.0, dofs, zone, unit, ab, u)
     raw = np.full(order.size, np.nan)
     if band_cholesky(ab) and not np.isnan(ab[n_free - 1, 0]):
         free = u[:n_free].copy().reshape(1, n_free)
@@ -101,14 +101,14 @@ def _forward(x, dofs, zone, unit, load, prescribed, indptr, indices, values, vir
         n_h = indptr.size - 1
         rows_times(indptr, indices, values, u, raw)
         if virtual.shape[0] > 0:
-            raw[n_h:] = virtual @ (stiffness_times(x, dofs, zone, unit, u) - load)
+            raw[n_h:] = virtual @ (stiffness_times(x.reshape(-1, sizes[1]), dofs, zone, unit, u) - load)
     else:
         u[:] = np.nan
     return raw[order], u, ab
 
 
 @njit(cache=True, error_model="numpy")
-def _pullback(x, dofs, zone, unit, load, prescribed, indptr, indices, values, virtual, order, band, u, ab, y_bar):
+def _pullback(x, dofs, zone, unit, load, prescribed, indptr, indices, values, virtual, order, sizes, u, ab, y_bar):
     n_free = load.size - prescribed.size
     x_bar = np.zeros(x.size)
     if np.isnan(u[0]) or np.isnan(y_bar[0]):
@@ -121,14 +121,14 @@ def _pullback(x, dofs, zone, unit, load, prescribed, indptr, indices, values, vi
     mu = np.zeros(u.size)
     if virtual.shape[0] > 0:
         mu += raw_bar[n_h:] @ virtual
-    rhs = stiffness_times(x, dofs, zone, unit, mu) if virtual.shape[0] > 0 else np.zeros(u.size)
+    rhs = stiffness_times(x.reshape(-1, sizes[1]), dofs, zone, unit, mu) if virtual.shape[0] > 0 else np.zeros(u.size)
     for i in range(n_h):
         for k in range(indptr[i], indptr[i + 1]):
             rhs[indices[k]] += values[k] * raw_bar[i]
     adjoint = rhs[:n_free].copy().reshape(1, n_free)
     band_solve(ab, adjoint)
     mu[:n_free] -= adjoint[0]
-    add_stiffness_bar(mu, u, dofs, zone, unit, x_bar)
+    add_stiffness_bar(mu, u, dofs, zone, unit, x_bar.reshape(-1, sizes[1]))
     return x_bar
 
 
@@ -152,6 +152,7 @@ def elliptic_kernel(
     virtual: Sequence[np.ndarray] = (),
     zone: np.ndarray | None = None,
     order: np.ndarray | None = None,
+    stride: int = 3,
 ) -> Kernel:
     """Kernel of one steady problem.
 
@@ -163,6 +164,7 @@ def elliptic_kernel(
     virtual : fields v (nodes,), one row v^T (K u - load) each: the flow into the domain where v is one on a boundary, zero on others.
     zone : (elements, points) index of the tensor at each quadrature point.
     order : output row i is row order[i] of (observe, virtual).
+    stride : numbers that the law gives for a zone.
     """
     fixed = np.asarray(fixed, bool)
     if not fixed.any():
@@ -186,6 +188,7 @@ def elliptic_kernel(
         observe.data.astype(float),
         fields,
         np.arange(observe.shape[0] + len(fields)) if order is None else np.asarray(order, np.int64),
-        np.array([u.band], dtype=np.int64),
+        np.array([u.band, stride], dtype=np.int64),
     )
-    return Kernel(CODE, tuple(np.ascontiguousarray(d) for d in data), np.tile([1.3, 0.9, 0.2], n_zones))
+    example = np.tile([1.3, 0.9, 0.2, *[1.0] * (stride - 3)], n_zones)
+    return Kernel(CODE, tuple(np.ascontiguousarray(d) for d in data), example)

@@ -8,10 +8,12 @@ Restrict: A_ij = (1/|Y|) (int (e_i + grad w_i) a (e_j + grad w_j) + int h [w_i] 
 The problem is self-adjoint: the exact derivative of the discrete A needs no further solve, and the volume fraction enters through the
 moving nodes x = a + r b (see :mod:`.cell_mesh`).
 
-Vector in:  k_m, k_i, h R, v    (h R: conductance of the surface times the radius R of the inclusion, a conductivity: the only way in which
-            size matters), or k_m, k_i, v for perfect contact. Heat, charge, mass: any linear conduction.
-Vector out: A11, A22, A12, the unit of k.
-Error: fourth order in the element size.
+The heat capacity of a volume is the mean of its phases', exactly in the limit of separated scales.
+
+Vector in:  k_m, k_i, h, v, c_m, c_i. The radius R of the inclusion is known; only h R, a conductivity, matters. In perfect contact h is unseen.
+            Heat, charge, mass: any linear conduction.
+Vector out: A11, A22, A12, the unit of k; c, the unit of c_m.
+Error: fourth order in the element size; c exact.
 """
 
 from __future__ import annotations
@@ -131,14 +133,14 @@ def _radius_bar(k_m, k_i, bar, w, r, a, b, connectivity, slot, is_fibre, shape_g
 
 @njit(cache=True, error_model="numpy")
 def _forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes):
-    """``sizes`` = [disc area, largest volume fraction, band]. State: w, then the three energy forms."""
+    """``sizes`` = [disc area, largest volume fraction, band, R]. State: w, then the three energy forms."""
     v = p[3]
-    if p[0] > 0.0 and p[1] > 0.0 and p[2] > 0.0 and 0.0 < v < sizes[1]:
+    if p[0] > 0.0 and p[1] > 0.0 and p[2] > 0.0 and p[4] > 0.0 and p[5] > 0.0 and 0.0 < v < sizes[1]:
         r = np.sqrt(v / sizes[0])
         ok, w = _solve(
             p[0],
             p[1],
-            p[2],
+            p[2] * sizes[3],
             r,
             a,
             b,
@@ -153,46 +155,31 @@ def _forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edge
         )
         if ok:
             parts = _restrict(w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form)
-            m = p[0] * parts[0] + p[1] * parts[1] + p[2] * parts[2]
-            return np.array([m[0, 0], m[1, 1], 0.5 * (m[0, 1] + m[1, 0])]), w, parts
-    return np.full(3, np.nan), np.full((2, slot.max() + 1), np.nan), np.full((3, 2, 2), np.nan)
+            m = p[0] * parts[0] + p[1] * parts[1] + p[2] * sizes[3] * parts[2]
+            c = v * p[5] + (1.0 - v) * p[4]
+            return np.array([m[0, 0], m[1, 1], 0.5 * (m[0, 1] + m[1, 0]), c]), w, parts
+    return np.full(4, np.nan), np.full((2, slot.max() + 1), np.nan), np.full((3, 2, 2), np.nan)
 
 
 @njit(cache=True, error_model="numpy")
 def _pullback(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, w, parts, y_bar):
     bar = np.array([[y_bar[0], 0.5 * y_bar[2]], [0.5 * y_bar[2], y_bar[1]]])
     r = np.sqrt(p[3] / sizes[0])
-    out = np.empty(4)
+    out = np.empty(6)
     for k in range(3):
-        out[k] = np.sum(bar * parts[k])
+        out[k] = np.sum(bar * parts[k]) * (sizes[3] if k == 2 else 1.0)
     r_bar = _radius_bar(p[0], p[1], bar, w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight)
-    out[3] = r_bar * r / (2.0 * p[3])
+    out[3] = r_bar * r / (2.0 * p[3]) + y_bar[3] * (p[5] - p[4])
+    out[4], out[5] = y_bar[3] * (1.0 - p[3]), y_bar[3] * p[3]
     return out
 
 
-@njit(cache=True, error_model="numpy")
-def _perfect_forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes):
-    x = np.array([p[0], p[1], 1.0, p[2]])
-    return _forward(x, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes)
-
-
-@njit(cache=True, error_model="numpy")
-def _perfect_pullback(
-    p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, w, parts, y_bar
-):
-    x = np.array([p[0], p[1], 1.0, p[2]])
-    out = _pullback(x, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, w, parts, y_bar)
-    return np.array([out[0], out[1], out[3]])
-
-
-_DATA = "f2 f2 i2 i1 i1 f3 f1 i3 f3 f1"
-CODE = Code((__name__, "CODE"), _forward, _pullback, data=_DATA, state="f2 f3")
-PERFECT = Code((__name__, "PERFECT"), _perfect_forward, _perfect_pullback, data=_DATA, state="f2 f3")
+CODE = Code((__name__, "CODE"), _forward, _pullback, data="f2 f2 i2 i1 i1 f3 f1 i3 f3 f1", state="f2 f3")
 
 
 @cache
-def conductive_cell(packing: str = "square", n: int = 4, interface: bool = False) -> Kernel:
-    """Kernel of the cell with ``n`` elements along each side of its polygon; ``interface``: with a resisting surface."""
+def conductive_cell(packing: str = "square", n: int = 4, interface: bool = False, radius: float = 1.0) -> Kernel:
+    """Kernel of the cell with ``n`` elements along each side of its polygon; ``interface``: with a resisting surface, of inclusions of ``radius``."""
     mesh = cell_mesh(packing, n)
     edges, form = np.zeros((0, 2, 3), np.int64), np.zeros((0, 3, 3))
     if interface:
@@ -209,9 +196,7 @@ def conductive_cell(packing: str = "square", n: int = 4, interface: bool = False
         mesh.weight,
         edges.astype(np.int64),
         form,
-        np.array([mesh.disc_area, mesh.largest_fraction(), reach]),
+        np.array([mesh.disc_area, mesh.largest_fraction(), reach, radius]),
     )
-    arrays = tuple(np.ascontiguousarray(x) for x in data)
-    if interface:
-        return Kernel(CODE, arrays, np.array([1.0, 10.0, 10.0, 0.3]))
-    return Kernel(PERFECT, arrays, np.array([1.0, 10.0, 0.3]))
+    example = np.array([1.0, 10.0, 10.0 / radius, 0.3, 2.0, 3.0])
+    return Kernel(CODE, tuple(np.ascontiguousarray(x) for x in data), example)

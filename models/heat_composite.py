@@ -1,0 +1,390 @@
+r"""Heat in a composite: infer conductivities of the phases and the conductance of their contact from how heat flows through the whole.
+
+        micro: inclusion in its cell           macro: bulk, plate, blocks
+           ______________                       __________________________
+          |    .-'''-.   |  flux = h [T]   hot |  v_1   |   v_2  |  v_3   | cold
+          |   ( k_i   )  |  across the    ---> |        |        |        | --->
+          |    `-...-' k_m  surface            |________|________|________|
+          |______________|
+
+    particles   effective conductivity of bulk composites with particles of known size: closed laws of spheres with a resisting surface
+    plate       temperatures in a plate with cylinders across it, zone by zone; steady, or in time after its ends change:
+                c dT/dt - div(A grad T) = 0 with A from the periodic cell of each zone (FE-HMM)
+    blocks      -div(a grad T) = f on a square of blocks of unknown constant conductivity: a problem of one scale, and the community's
+                benchmark for the inversion of coefficients (Aristoff & Bangerth)
+
+One particle size gives one number, 1 / k' = 1 / k_p + 1 / (a h): two sizes or more separate particle and contact. Temperatures alone
+identify ratios of conductivities only; a plate needs its heat flow.
+
+References: Hasselman & Johnson 1987, Bruggeman 1935 (spheres); Perrins, McKenzie & McPhedran 1979 (arrays of cylinders); E & Engquist 2003,
+Abdulle 2005 (FE-HMM); Aristoff & Bangerth 2023, SIAM Review 65(4) (blocks). Data: Tan et al. 2016, from the abstract.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import skfem
+
+from hmminfer.coupling import couple, each
+from hmminfer.data import Column, Schema, Setting, Table
+from hmminfer.errors import HmmInferError
+from hmminfer.macro.bulk import bulk
+from hmminfer.macro.domain import Domain
+from hmminfer.macro.elliptic import elliptic_kernel
+from hmminfer.macro.parabolic import parabolic_kernel
+from hmminfer.micro.conductive_cell import conductive_cell
+from hmminfer.micro.homogeneous import isotropic
+from hmminfer.micro.particles import SCHEMES, particle_conductivity
+from hmminfer.model import Experiment, Model, Observable, by_quantity
+from hmminfer.parameters import LogNormal, Normal, Parameter, ParameterSet
+
+MATRIX = Parameter(
+    "matrix_conductivity", "W/m/K", Normal(220.0, 15.0, 1.0), "conductivity of the matrix", 1e-4, 1e4, "k_m"
+)
+PARTICLE = Parameter(
+    "particle_conductivity", "W/m/K", LogNormal(300.0, 0.35), "conductivity of the particles", 1e-4, 1e5, "k_p"
+)
+CONTACT = Parameter(
+    "interface_conductance",
+    "W/m^2/K",
+    LogNormal(1e8, 1.5),
+    "conductance of the surface between the phases",
+    1.0,
+    1e13,
+    "h",
+)
+
+# -------------------------------------------------------------------------------------------------------------------- particles
+
+PARTICLES = Schema(
+    experiment="particles",
+    description="Effective conductivity of bulk composites with particles of known size and content, and of the neat matrix.",
+    quantities={"conductivity": "W/m/K", "matrix_conductivity": "W/m/K"},
+    columns=(
+        Column("specimen", kind="text", required=False, description="name of the composite"),
+        Column("particle_diameter", "um", lower=1e-3, quantities=("conductivity",), description="mean diameter"),
+        Column("volume_fraction", lower=0.0, upper=0.9, quantities=("conductivity",), description="of the particles"),
+    ),
+    settings=(
+        Setting("scheme", default="dense", kind="text", choices=SCHEMES, description="law of the composite: dense (Bruggeman) or dilute (Hasselman-Johnson)"),
+    ),
+    example_rows=(
+        {"quantity": "conductivity", "specimen": "fine", "particle_diameter": 7, "volume_fraction": 0.4, "value": 182, "unit": "W/m/K", "sd": 7},
+        {"quantity": "conductivity", "specimen": "coarse", "particle_diameter": 250, "volume_fraction": 0.4, "value": 272, "unit": "W/m/K", "sd": 11},
+        {"quantity": "matrix_conductivity", "specimen": "neat", "value": 220, "unit": "W/m/K", "sd": 15},
+    ),
+)  # fmt: skip
+
+
+def particles(table: Table) -> Model:
+    """Bulk composites: row i of y is row i of the (sorted) table; see :data:`PARTICLES`."""
+    direct = table.quantity == "matrix_conductivity"
+    table = table.take(np.concatenate([np.flatnonzero(~direct), np.flatnonzero(direct)]))
+    rows = np.flatnonzero(table.quantity == "conductivity")
+    if rows.size == 0:
+        raise HmmInferError("No row of conductivity is given; the neat matrix alone tells nothing of the particles.")
+    radius = 0.5e-6 * table.columns["particle_diameter"][rows]
+    micro = particle_conductivity(radius, table.columns["volume_fraction"][rows], str(table.settings["scheme"]))
+    parameters = ParameterSet((MATRIX, PARTICLE, CONTACT))
+    kernel = couple(micro, bulk(len(rows)), range(3), [], [0] * int(direct.sum()), parameters.vector({}))
+    about = {"scheme": table.settings["scheme"]}
+    observables = by_quantity(table, {"particle_diameter": "um", "volume_fraction": ""})
+    return Model(
+        "heat_composite", "particles", parameters, kernel, observables, {}, table, about, panels=("ratios", _ridge)
+    )
+
+
+def sizes(diameters: Any = None, volume_fraction: float = 0.4, scheme: str = "dense") -> Model:
+    """Prediction model: conductivity of composites over particle diameters (um, default 1 to 1000)."""
+    d = np.geomspace(1.0, 1000.0, 61) if diameters is None else np.atleast_1d(np.asarray(diameters, float))
+    parameters = ParameterSet((MATRIX, PARTICLE, CONTACT))
+    kernel = particle_conductivity(0.5e-6 * d, np.full(d.shape, volume_fraction), scheme)
+    observable = Observable(
+        "conductivity", "W/m/K", np.arange(d.size), "particle_diameter", {"particle_diameter": (d, "um")}
+    )
+    about = {"scheme": scheme, "volume_fraction": volume_fraction}
+    return Model("heat_composite", "sizes", parameters, kernel, (observable,), {}, None, about)
+
+
+def _ridge(ax: Any, tree: Any, model: Model) -> None:
+    """Particle conductivity against the conductance of its surface: the ridge that sizes leave."""
+    x, y = (tree["posterior"][p.name] for p in (PARTICLE, CONTACT))
+    ax.plot(x.values.ravel(), y.values.ravel(), ".", ms=2, alpha=0.4)
+    ax.set(yscale="log", xlabel="particle conductivity $k_p$ (W/m/K)", ylabel="interface conductance $h$ (W/m²/K)")
+    ax.set_title("what the sizes separate")
+
+
+# ------------------------------------------------------------------------------------------------------------------------ plate
+
+PLATE = Schema(
+    experiment="plate",
+    description="Temperatures in a plate of matrix with cylinders across it, its left end hot and its right end cold, its sides insulated.",
+    quantities={"temperature": "K", "heat_flow": "W/m"},
+    columns=(
+        Column("x", "mm", quantities=("temperature",), description="position along the flow"),
+        Column("y", "mm", quantities=("temperature",), description="position across the flow"),
+        Column("time", "s", required=False, lower=0.0, description="since the ends changed; blank when steady"),
+    ),
+    settings=(
+        Setting("length", "mm", default=100.0, lower=1e-3),
+        Setting("width", "mm", default=20.0, lower=1e-3),
+        Setting("hot", "K", default=350.0, lower=0.0, description="temperature of the left end"),
+        Setting("cold", "K", default=300.0, lower=0.0, description="temperature of the right end"),
+        Setting("state", default="steady", kind="text", choices=("steady", "transient"), description="transient: the ends change at time 0"),
+        Setting("initial", "K", default=300.0, lower=0.0, description="temperature before, for state = transient"),
+        Setting("steps", default=100, kind="integer", lower=2, upper=100000, description="time steps up to the last datum"),
+        Setting("zones_x", default=1, kind="integer", lower=1, upper=50, description="zones of volume fraction along x"),
+        Setting("zones_y", default=1, kind="integer", lower=1, upper=50, description="zones along y"),
+        Setting("packing", default="square", kind="text", choices=("square", "hexagonal"), description="of the cylinders"),
+        Setting("contact", default="perfect", kind="text", choices=("perfect", "resisting"), description="between cylinder and matrix"),
+        Setting("inclusion_radius", "um", default=5.0, lower=1e-3, description="of the cylinders; matters where contact resists"),
+        Setting("refine", default=4, kind="integer", lower=1, upper=16, description="elements along a side of the cell"),
+        Setting("elements_x", default=24, kind="integer", lower=1, upper=400, description="elements along x, rounded up to whole zones"),
+        Setting("elements_y", default=6, kind="integer", lower=1, upper=400, description="elements along y"),
+    ),
+    example_rows=(
+        {"quantity": "temperature", "x": 25, "y": 10, "value": 335.2, "unit": "K", "sd": 0.2},
+        {"quantity": "temperature", "x": 75, "y": 10, "value": 311.9, "unit": "K", "sd": 0.2},
+        {"quantity": "heat_flow", "value": 4.1, "unit": "W/m", "sd": 0.1},
+    ),
+)  # fmt: skip
+PHASES = (
+    Parameter("matrix_conductivity", "W/m/K", LogNormal(0.3, 0.5), "conductivity of the matrix", 1e-4, 1e4, "k_m"),
+    Parameter("inclusion_conductivity", "W/m/K", LogNormal(3.0, 1.0), "conductivity of the inclusions", 1e-4, 1e5, "k_i"),
+    Parameter("interface_conductance", "W/m^2/K", LogNormal(1e5, 1.5), "conductance of their surface", 1.0, 1e13, "h"),
+    Parameter("matrix_heat_capacity", "MJ/m^3/K", LogNormal(1.7, 0.2), "heat capacity of the matrix", 1e-3, 100.0, "c_m"),
+    Parameter("inclusion_heat_capacity", "MJ/m^3/K", LogNormal(1.7, 0.2), "heat capacity of the inclusions", 1e-3, 100.0, "c_i"),
+)  # fmt: skip
+KNOWN = {"interface_conductance": 1e5, "matrix_heat_capacity": 1.7, "inclusion_heat_capacity": 1.7}
+
+
+def plate(table: Table) -> Model:
+    """Plate in zones: row i of y is row i of the table; see :data:`PLATE`. Lengths in mm, MJ and MW per volume: units that agree."""
+    s = table.settings
+    zones = (int(s["zones_x"]), int(s["zones_y"]))
+    n = [zones[i] * int(np.ceil(s[k] / zones[i])) for i, k in enumerate(("elements_x", "elements_y"))]
+    sides = [np.linspace(0.0, s[k], n[i] + 1) for i, k in enumerate(("length", "width"))]
+    domain = Domain(skfem.MeshQuad.init_tensor(*sides))
+    share = domain.quadrature_points / domain.box[1]
+    cell = [np.minimum((share[..., i] * zones[i]).astype(int), zones[i] - 1) for i in range(2)]
+    zone = cell[0] * zones[1] + cell[1]
+    left, right = domain.on_side("left"), domain.on_side("right")
+    fixed, value = np.zeros(len(domain.nodes), bool), np.zeros(len(domain.nodes))
+    fixed[left] = fixed[right] = True
+    value[left], value[right] = s["hot"], s["cold"]
+    macro = (
+        _steady(table, domain, fixed, value, zone)
+        if s["state"] == "steady"
+        else _transient(table, domain, fixed, value, zone)
+    )
+
+    micro = conductive_cell(
+        str(s["packing"]), int(s["refine"]), s["contact"] == "resisting", 1e-6 * s["inclusion_radius"]
+    )
+    count = zones[0] * zones[1]
+    limit = 0.75 if s["packing"] == "square" else 0.85
+    content = Parameter(
+        "volume_fraction", "", Normal(0.4, 0.15, 0.02, limit), "of the inclusions" + (", zone by zone" if count > 1 else ""), 0.001, 0.9,
+        "v", size=None if count == 1 else count,
+    )  # fmt: skip
+    parameters = ParameterSet((*PHASES, content))
+    law_index = [i for z in range(count) for i in (0, 1, 2, 5 + z, 3, 4)]
+    example = parameters.vector({"volume_fraction": 0.3 if count == 1 else np.linspace(0.2, 0.5, count)})
+    kernel = couple(each(micro, count), macro, law_index, [], [], example)
+    known = dict(KNOWN)
+    if s["contact"] == "resisting":
+        del known["interface_conductance"]
+    about = {k: s[k] for k in ("state", "packing", "contact", "zones_x", "zones_y")}
+    observables = by_quantity(table, {"x": "mm", "y": "mm", "time": "s"})
+    scene = {"domain": domain, "settings": s}
+    return Model("heat_composite", "plate", parameters, kernel, observables, known, table, about, scene)
+
+
+def _steady(table: Table, domain: Domain, fixed: np.ndarray, value: np.ndarray, zone: np.ndarray) -> Any:
+    """Temperatures, and the heat flow through the left end per thickness."""
+    flow = table.quantity == "heat_flow"
+    points = np.stack([table.columns["x"], table.columns["y"]], axis=1)[~flow]
+    order = np.argsort(np.concatenate([np.flatnonzero(~flow), np.flatnonzero(flow)]))
+    hot = np.zeros(len(fixed))
+    hot[domain.on_side("left")] = 1.0
+    return elliptic_kernel(
+        domain,
+        fixed,
+        value,
+        np.zeros(len(fixed)),
+        domain.interpolation(points)[0],
+        [hot] * int(flow.sum()),
+        zone,
+        order,
+        stride=4,
+    )
+
+
+def _transient(table: Table, domain: Domain, fixed: np.ndarray, value: np.ndarray, zone: np.ndarray) -> Any:
+    """Temperatures in time."""
+    s = table.settings
+    if (table.quantity == "heat_flow").any():
+        raise HmmInferError("Heat flow is observed in the steady state only; remove its rows or set state = steady.")
+    times = table.columns["time"]
+    if not np.isfinite(times).all():
+        line = table.line[np.flatnonzero(~np.isfinite(times))[0]]
+        raise HmmInferError(f"Line {line} has no time; with state = transient every row needs one.")
+    points = np.stack([table.columns["x"], table.columns["y"]], axis=1)
+    start = np.where(fixed, value, s["initial"])
+    return parabolic_kernel(
+        domain, fixed, value, np.zeros(len(fixed)), start, float(times.max()), int(s["steps"]), domain.interpolation(points)[0], times,
+        zone=zone,
+    )  # fmt: skip
+
+
+# ----------------------------------------------------------------------------------------------------------------------- blocks
+
+BLOCKS = Schema(
+    experiment="blocks",
+    description="A square of blocks of unknown constant conductivity, heated everywhere, its edge held at zero; temperature against the edge.",
+    quantities={"temperature": "K"},
+    columns=(Column("x", "m", description="from a corner"), Column("y", "m", description="from a corner")),
+    settings=(
+        Setting("side", "m", default=1.0, lower=1e-6, description="of the square"),
+        Setting("source", "W/m^3", default=10.0, description="heat produced everywhere"),
+        Setting("blocks", default=8, kind="integer", lower=1, upper=32, description="along each side"),
+        Setting("elements", default=32, kind="integer", lower=1, upper=512, description="bilinear elements along each side, a multiple of blocks"),
+        Setting(
+            "density", default="theta", kind="text", choices=("theta", "log theta"),
+            description="over which the prior exp(-(ln theta)^2 / 8) is a density: ln theta ~ Normal(4, 2^2), or Normal(0, 2^2)",
+        ),
+    ),
+    example_rows=(
+        {"quantity": "temperature", "x": 0.5, "y": 0.5, "value": 0.71, "unit": "K", "sd": 0.05},
+        {"quantity": "temperature", "x": 0.25, "y": 0.5, "value": 0.60, "unit": "K", "sd": 0.05},
+    ),
+)  # fmt: skip
+
+
+def blocks(table: Table) -> Model:
+    """-div(a grad T) = f, one conductivity a for each block (block (i, j) along x and y is number i blocks + j)."""
+    s = table.settings
+    n, m = int(s["blocks"]), int(s["elements"])
+    if m % n:
+        raise HmmInferError(f"{m} elements do not divide into {n} blocks; give a multiple of {n}.")
+    side = np.linspace(0.0, s["side"], m + 1)
+    domain = Domain(skfem.MeshQuad.init_tensor(side, side), degree=1)
+    number = np.minimum((domain.quadrature_points / s["side"] * n).astype(int), n - 1)
+    fixed = np.zeros(len(domain.nodes), bool)
+    for edge in ("left", "right", "bottom", "top"):
+        fixed[domain.on_side(edge)] = True
+    points = np.stack([table.columns["x"], table.columns["y"]], axis=1)
+    macro = elliptic_kernel(
+        domain,
+        fixed,
+        np.zeros(len(fixed)),
+        domain.load(s["source"]),
+        domain.interpolation(points)[0],
+        zone=number[..., 0] * n + number[..., 1],
+    )
+    median = np.exp(4.0) if s["density"] == "theta" else 1.0
+    conductivity = Parameter(
+        "conductivity",
+        "W/m/K",
+        LogNormal(float(median), 2.0),
+        "conductivity of each block",
+        1e-12,
+        1e12,
+        "a",
+        size=n * n,
+    )
+    kernel = couple(each(isotropic(), n * n), macro, range(n * n), [], [], np.ones(n * n))
+    about = {k: s[k] for k in ("blocks", "elements", "density")}
+    scene = {"domain": domain, "settings": s}
+    observables = by_quantity(table, {"x": "m", "y": "m"})
+    return Model(
+        "heat_composite", "blocks", ParameterSet((conductivity,)), kernel, observables, {}, table, about, scene,
+        panels=(_block_means, _block_sds, "against", "scores"),
+    )  # fmt: skip
+
+
+def _block_means(ax: Any, tree: Any, model: Model) -> None:
+    _block_map(ax, tree, model, lambda x: np.median(x, axis=0), "RdBu_r", "posterior median of ln a")
+
+
+def _block_sds(ax: Any, tree: Any, model: Model) -> None:
+    _block_map(ax, tree, model, lambda x: x.std(axis=0), "magma_r", "posterior sd of ln a")
+
+
+def _block_map(ax: Any, tree: Any, model: Model, of: Any, cmap: str, title: str) -> None:
+    n, side = int(model.about["blocks"]), model.scene["settings"]["side"]
+    x = np.log(tree["posterior"]["conductivity"].values.reshape(-1, n * n))
+    value = of(x).reshape(n, n).T
+    reach = {"vmin": -np.abs(value).max(), "vmax": np.abs(value).max()} if cmap.startswith("RdBu") else {}
+    image = ax.imshow(value, origin="lower", extent=(0.0, side, 0.0, side), cmap=cmap, **reach)
+    ax.figure.colorbar(image, ax=ax, shrink=0.8)
+    ax.set(xlabel="x (m)", ylabel="y (m)")
+    ax.set_title(title)
+
+
+# ------------------------------------------------------------------------------------------------------------------ predictions
+
+
+def temperatures(nx: int = 41, ny: int = 9, **settings: Any) -> Model:
+    """Prediction model: steady temperatures on a grid over a plate, and the heat flow; ``settings`` are those of :data:`PLATE`."""
+    table = _grid(PLATE, {"state": "steady", **settings}, nx, ny, ("length", "width"), ("heat_flow",))
+    if table.settings["state"] != "steady":
+        raise HmmInferError(
+            "Temperatures over a plate are predicted in the steady state; leave out the setting 'state'."
+        )
+    return _as_prediction(plate(table), "temperatures", nx * ny, {"heat_flow": "W/m"})
+
+
+def block_temperatures(n: int = 33, **settings: Any) -> Model:
+    """Prediction model: temperatures on a grid over the square; ``settings`` are those of :data:`BLOCKS`."""
+    return _as_prediction(blocks(_grid(BLOCKS, settings, n, n, ("side", "side"))), "block_temperatures", n * n, {})
+
+
+def _grid(
+    schema: Schema, settings: Any, nx: int, ny: int, extent: tuple[str, str], more: tuple[str, ...] = ()
+) -> Table:
+    """A table without values: temperatures on a grid, then one row of each of ``more``."""
+
+    def rows(s: dict[str, Any]) -> tuple[list[str], dict[str, np.ndarray]]:
+        x, y = np.meshgrid(np.linspace(0, s[extent[0]], nx), np.linspace(0, s[extent[1]], ny), indexing="ij")
+        return ["temperature"] * x.size + list(more), {"x": x.ravel(), "y": y.ravel()}
+
+    return schema.blank(settings, rows)
+
+
+def _as_prediction(model: Model, name: str, n: int, more: dict[str, str]) -> Model:
+    """A model over a grid of n points as a prediction: no table, points as coordinates."""
+    unit = "m" if name == "block_temperatures" else "mm"
+    table = model.table
+    assert table is not None
+    coords = {k: (table.columns[k][:n], unit) for k in ("x", "y")}
+    observables = [Observable("temperature", "K", np.arange(n), "point", coords)]
+    observables += [Observable(k, u, np.array([n + i]), k) for i, (k, u) in enumerate(more.items())]
+    return Model(
+        model.name,
+        name,
+        model.parameters,
+        model.kernel,
+        tuple(observables),
+        model.fixed,
+        None,
+        model.about,
+        model.scene,
+    )
+
+
+_OF_PARTICLES = {"sizes": sizes}
+_OF_PLATES = {"temperatures": temperatures}
+_OF_BLOCKS = {"block_temperatures": block_temperatures}
+PREDICTIONS = {**_OF_PARTICLES, **_OF_PLATES, **_OF_BLOCKS}
+EXPERIMENTS = {
+    "particles": Experiment(
+        PARTICLES, particles, "sic_aluminium", "conductivity of composites with particles of known sizes", _OF_PARTICLES
+    ),
+    "plate": Experiment(
+        PLATE, plate, "heated_plate", "temperatures in a plate with cylinders, steady or in time", _OF_PLATES
+    ),
+    "blocks": Experiment(BLOCKS, blocks, "aristoff_bangerth", "temperatures in a square of unknown blocks", _OF_BLOCKS),
+}
