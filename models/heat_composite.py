@@ -35,6 +35,7 @@ from hmminfer.macro.domain import Domain
 from hmminfer.macro.elliptic import elliptic_kernel
 from hmminfer.macro.parabolic import parabolic_kernel
 from hmminfer.micro.conductive_cell import conductive_cell
+from hmminfer.micro.conductive_table import conductive_table
 from hmminfer.micro.homogeneous import isotropic
 from hmminfer.micro.particles import SCHEMES, particle_conductivity
 from hmminfer.model import Experiment, Model, Observable, by_quantity
@@ -140,6 +141,7 @@ PLATE = Schema(
         Setting("packing", default="square", kind="text", choices=("square", "hexagonal"), description="of the cylinders"),
         Setting("contact", default="perfect", kind="text", choices=("perfect", "resisting"), description="between cylinder and matrix"),
         Setting("inclusion_radius", "um", default=5.0, lower=1e-3, description="of the cylinders; matters where contact resists"),
+        Setting("cell", default="table", kind="text", choices=("table", "full"), description="micro problem: tabulated series, or solved"),
         Setting("refine", default=4, kind="integer", lower=1, upper=16, description="elements along a side of the cell"),
         Setting("elements_x", default=24, kind="integer", lower=1, upper=400, description="elements along x, rounded up to whole zones"),
         Setting("elements_y", default=6, kind="integer", lower=1, upper=400, description="elements along y"),
@@ -180,9 +182,8 @@ def plate(table: Table) -> Model:
         else _transient(table, domain, fixed, value, zone)
     )
 
-    micro = conductive_cell(
-        str(s["packing"]), int(s["refine"]), s["contact"] == "resisting", 1e-6 * s["inclusion_radius"]
-    )
+    make = conductive_table if s["cell"] == "table" else conductive_cell
+    micro = make(str(s["packing"]), int(s["refine"]), s["contact"] == "resisting", 1e-6 * s["inclusion_radius"])
     count = zones[0] * zones[1]
     limit = 0.75 if s["packing"] == "square" else 0.85
     content = Parameter(

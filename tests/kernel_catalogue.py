@@ -6,17 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skfem
 from conftest import small_box
 from scipy.sparse import csr_array, eye_array
 
 from hmminfer import models
-from hmminfer.coupling import Joint, couple
+from hmminfer.coupling import Joint, couple, each
 from hmminfer.data import write_template
 from hmminfer.macro.coupons import KINDS, long_coupons
+from hmminfer.macro.domain import Domain
+from hmminfer.macro.elliptic import elliptic_kernel
 from hmminfer.macro.orientation import field_basis, zone_basis
+from hmminfer.macro.parabolic import parabolic_kernel
 from hmminfer.macro.plane_stress import plane_stress_kernel
 from hmminfer.macro.plate_mesh import rectangle
+from hmminfer.micro.conductive_cell import conductive_cell
+from hmminfer.micro.conductive_table import conductive_table
 from hmminfer.micro.elastic_cell import EXAMPLE, elastic_cell
+from hmminfer.micro.particles import particle_conductivity
 from hmminfer.micro.reduced_cell import reduced_cell
 from hmminfer.model import Model
 
@@ -84,21 +91,33 @@ def joint():
     return Model.joint(parts, ["fibre_angle", "volume_fraction"], ["cold", "hot"])
 
 
-# small settings by experiment or prediction; a system that needs none is not named
+# small settings by system and experiment or prediction; one that needs none is not named
 SMALL = {
-    "plate": {"options": {"refine": 1, "cell": "full"}, "settings": {"elements_x": 4, "elements_y": 2}},
-    "coupons": {"options": {"refine": 1, "cell": "full"}},
-    "moduli": {"refine": 1, "cell": "full", "angles": [0.0, 20.0, 90.0]},
-    "fields": {"refine": 1, "cell": "full", "elements_x": 4, "elements_y": 2, "nx": 3, "ny": 3},
-    "clamped_coupon": {"refine": 1, "cell": "full"},
-}
+    ("fibre_composite", "plate"): {
+        "options": {"refine": 1, "cell": "full"},
+        "settings": {"elements_x": 4, "elements_y": 2},
+    },
+    ("fibre_composite", "coupons"): {"options": {"refine": 1, "cell": "full"}},
+    ("fibre_composite", "moduli"): {"refine": 1, "cell": "full", "angles": [0.0, 20.0, 90.0]},
+    ("fibre_composite", "fields"): {
+        "refine": 1, "cell": "full", "elements_x": 4, "elements_y": 2, "nx": 3, "ny": 3,
+    },
+    ("fibre_composite", "clamped_coupon"): {"refine": 1, "cell": "full"},
+    ("heat_composite", "plate"): {"settings": {"cell": "full", "refine": 1, "elements_x": 4, "elements_y": 2}},
+    ("heat_composite", "blocks"): {"settings": {"blocks": 2, "elements": 8}},
+    ("heat_composite", "sizes"): {"diameters": [5.0, 50.0]},
+    ("heat_composite", "temperatures"): {"nx": 3, "ny": 2, "cell": "full", "refine": 1, "elements_x": 4, "elements_y": 2},
+    ("heat_composite", "block_temperatures"): {"n": 4, "blocks": 2, "elements": 4},
+}  # fmt: skip
 VARIANTS = {
-    "plate": [
+    ("fibre_composite", "plate"): [
         {},
         {"orientation": "zones", "zones": 2},
         {"orientation": "field", "field_x": 3, "field_y": 2},
         {"hole_radius": 5, "elements_y": 2, "length": 140},
     ],
+    ("heat_composite", "particles"): [{}, {"scheme": "dilute"}],
+    ("heat_composite", "plate"): [{}, {"zones_x": 2, "contact": "resisting"}],
 }
 
 
@@ -109,14 +128,48 @@ def model_of(system, experiment, variant=0):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "template.csv"
         write_template(path, exp.schema)
-        small = SMALL.get(experiment, {})
-        settings = {**small.get("settings", {}), **VARIANTS.get(experiment, [{}])[variant]}
+        small = SMALL.get((system, experiment), {})
+        settings = {**small.get("settings", {}), **VARIANTS.get((system, experiment), [{}])[variant]}
         return exp.model(path, small.get("options"), **settings)
 
 
 @functools.cache
 def prediction_of(system, name):
-    return models.get(system).PREDICTIONS[name](**SMALL.get(name, {}))
+    return models.get(system).PREDICTIONS[name](**SMALL.get((system, name), {}))
+
+
+def square(n=3, degree=1):
+    side = np.linspace(0.0, 1.0, n + 1)
+    return Domain(skfem.MeshQuad.init_tensor(side, side), degree)
+
+
+@functools.cache
+def steady():
+    """Two zones, a source, three sides held; values, a gradient and the flow through a side, out of order."""
+    domain = square(4, 2)
+    fixed = np.zeros(len(domain.nodes), bool)
+    for side in ("left", "right", "bottom"):
+        fixed[domain.on_side(side)] = True
+    zone = (domain.quadrature_points[..., 0] > 0.5).astype(int)
+    value, dx, _ = domain.interpolation(np.array([[0.3, 0.4], [0.6, 0.9]]))
+    hot = (domain.nodes[:, 0] < 1e-9).astype(float)
+    observe = csr_array(np.vstack([value.toarray(), dx.toarray()]))
+    load = domain.load(lambda x, y: 3.0 * x + y) + 0.3 * domain.edge_load("top")
+    return elliptic_kernel(domain, fixed, hot, load, observe, [hot], zone, np.array([4, 0, 3, 1, 2]))
+
+
+@functools.cache
+def transient():
+    """Two zones warming up, seen between steps."""
+    domain = square(4, 1)
+    fixed = np.zeros(len(domain.nodes), bool)
+    fixed[domain.on_side("left")] = True
+    zone = (domain.quadrature_points[..., 1] > 0.5).astype(int)
+    observe = csr_array(np.repeat(domain.interpolation(np.array([[0.5, 0.4], [1.0, 0.9]]))[0].toarray(), 2, axis=0))
+    times = np.array([0.11, 0.3, 0.2, 0.23])
+    return parabolic_kernel(
+        domain, fixed, 2.0 * fixed, domain.load(1.0), 0.5 + domain.nodes[:, 0], 0.3, 12, observe, times, lambda t: 1.0 + t, zone
+    )  # fmt: skip
 
 
 LEAVES = {
@@ -131,6 +184,14 @@ LEAVES = {
     "plate, field": lambda: plate("grips", "field"),
     "plate, known angle": lambda: plate("stress", "known"),
     "coupled": coupled,
+    "conductive cell": lambda: conductive_cell("hexagonal", 2),
+    "conductive cell, resisting": lambda: conductive_cell("square", 1, True, 2.0),
+    "conductive table": lambda: conductive_table("square", 1),
+    "conductive table, resisting": lambda: conductive_table("hexagonal", 1, True, 3.0),
+    "particles, dense": lambda: particle_conductivity(np.array([1.0, 20.0]), np.array([0.4, 0.2])),
+    "steady": steady,
+    "transient": transient,
+    "a law at three points": lambda: each(conductive_cell("square", 1), 3),
 }
 CATALOGUE = {
     f"{system}: {name}{' ' + str(i) if i else ''}": functools.partial(
@@ -138,7 +199,7 @@ CATALOGUE = {
     )
     for system in models.names()
     for name in models.get(system).EXPERIMENTS
-    for i in range(len(VARIANTS.get(name, [{}])))
+    for i in range(len(VARIANTS.get((system, name), [{}])))
 } | {
     f"{system}: predict {name}": functools.partial(lambda s, n: prediction_of(s, n).kernel, system, name)
     for system in models.names()

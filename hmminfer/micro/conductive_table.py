@@ -1,0 +1,174 @@
+"""The conductive cell as a table: its answer over all conductivities in microseconds, with a measured error.
+
+The effective conductivity of an array of equal symmetry is isotropic and scales with the matrix, A = k_m kappa(b, s, v), with
+
+    b = (k' - k_m) / (k' + k_m) in (-1, 1),   1 / k' = 1 / k_i + 1 / (h R),   s = k_i / (k_i + h R) in (0, 1)
+
+b is the polarisability of an inclusion in its dipole field, s the share of its surface in its resistance (0 in perfect contact). In these
+variables every conductivity and conductance lies in one box, and kappa is smooth: its Chebyshev series, in ln(v_t - v) for the fraction
+(v_t: where inclusions touch), is computed once from the full cell (offline) and summed with its exact derivative (online). Where v lies
+outside the table the full cell answers.
+
+Vector in and out: as in :mod:`.conductive_cell`. Error: relative to the full cell, measured at random points when the table is made.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from ..cache import cached_arrays
+from ..kernel import Code, Kernel, fingerprint_of
+from . import conductive_cell as full
+from .cell_mesh import MAX_FRACTION
+
+FRACTIONS = (0.02, 0.95)  # of the touching fraction: the table's reach
+TERMS = {False: (48, 1, 24), True: (40, 9, 22)}  # of b, s and v: without and with a resisting surface
+
+
+@njit(cache=True, error_model="numpy")
+def _chebyshev(x, n):
+    """T_k(x) and T_k'(x), k < n."""
+    t, d = np.empty(n), np.empty(n)
+    t[0], d[0] = 1.0, 0.0
+    if n > 1:
+        t[1], d[1] = x, 1.0
+    for k in range(2, n):
+        t[k] = 2.0 * x * t[k - 1] - t[k - 2]
+        d[k] = 2.0 * t[k - 1] + 2.0 * x * d[k - 1] - d[k - 2]
+    return t, d
+
+
+@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _series(b, s, w, coefficients):
+    """kappa and its derivatives by b, s and w."""
+    nb, ns, nw = coefficients.shape
+    tb, db = _chebyshev(b, nb)
+    ts, ds = _chebyshev(2.0 * s - 1.0, ns)
+    tw, dw = _chebyshev(w, nw)
+    value = by_b = by_s = by_w = 0.0
+    for i in range(nb):
+        for j in range(ns):
+            row = slope = 0.0
+            for k in range(nw):
+                row += coefficients[i, j, k] * tw[k]
+                slope += coefficients[i, j, k] * dw[k]
+            value += tb[i] * ts[j] * row
+            by_b += db[i] * ts[j] * row
+            by_s += 2.0 * tb[i] * ds[j] * row
+            by_w += tb[i] * ts[j] * slope
+    return value, by_b, by_s, by_w
+
+
+@njit(cache=True, error_model="numpy")
+def _place(p, gap, radius):
+    """b, s, w; ``gap`` = [middle and half length of ln(v_t - v), v_t, lowest v, highest v]."""
+    surface = p[2] * radius
+    if gap[5] > 0.0:
+        k = p[1] * surface / (p[1] + surface)
+        s = p[1] / (p[1] + surface)
+    else:
+        k, s = p[1], 0.5
+    return (k - p[0]) / (k + p[0]), s, (np.log(gap[2] - p[3]) - gap[0]) / gap[1]
+
+
+@njit(cache=True, error_model="numpy")
+def _inside(p, gap):
+    positive = p[0] > 0.0 and p[1] > 0.0 and p[2] > 0.0 and p[4] > 0.0 and p[5] > 0.0
+    return positive and gap[3] <= p[3] <= gap[4] and p[1] < np.inf
+
+
+@njit(cache=True, error_model="numpy")
+def _forward(
+    p, coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes
+):  # fmt: skip
+    """State: kappa and its derivatives."""
+    if _inside(p, gap):
+        pb, ps, pw = _place(p, gap, sizes[3])
+        value, by_b, by_s, by_w = _series(pb, ps, pw, coefficients)
+        k = p[0] * value
+        y = np.array([k, k, 0.0, p[3] * p[5] + (1.0 - p[3]) * p[4]])
+        return y, np.array([value, by_b, by_s, by_w])
+    y = full._forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes)[0]
+    return y, np.full(4, y[0] / p[0])
+
+
+@njit(cache=True, error_model="numpy")
+def _pullback(
+    p, coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, kappa, y_bar
+):  # fmt: skip
+    if not _inside(p, gap):  # solved once more for the rare point outside
+        _, w, parts = full._forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes)
+        return full._pullback(
+            p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, w, parts, y_bar
+        )  # fmt: skip
+    out = np.zeros(6)
+    bar = y_bar[0] + y_bar[1]
+    m, surface = p[0], p[2] * sizes[3]
+    out[3] = bar * m * kappa[3] / (gap[1] * (p[3] - gap[2])) + y_bar[3] * (p[5] - p[4])
+    out[4], out[5] = y_bar[3] * (1.0 - p[3]), y_bar[3] * p[3]
+    k = p[1] * surface / (p[1] + surface) if gap[5] > 0.0 else p[1]
+    slope = bar * m * kappa[1] * 2.0 / (k + m) ** 2  # db = 2 (m dk - k dm) / (k + m)^2
+    out[0] = bar * kappa[0] - slope * k
+    if gap[5] > 0.0:
+        total = (p[1] + surface) ** 2
+        out[1] = slope * m * surface**2 / total + bar * m * kappa[2] * surface / total
+        out[2] = (slope * m * p[1] ** 2 / total - bar * m * kappa[2] * p[1] / total) * sizes[3]
+    else:
+        out[1] = slope * m
+    return out
+
+
+CODE = Code((__name__, "CODE"), _forward, _pullback, data="f3 f1 f2 f2 i2 i1 i1 f3 f1 i3 f3 f1", state="f1")
+
+
+@cache
+def conductive_table(packing: str = "square", n: int = 4, interface: bool = False, radius: float = 1.0) -> Kernel:
+    """Kernel of the tabulated cell; arguments as :func:`.conductive_cell.conductive_cell`. The table is made once and kept on disk."""
+    cell = full.conductive_cell(packing, n, interface, radius)
+    code = fingerprint_of(_make, full._forward)
+    key = repr((packing, n, interface, TERMS[interface], FRACTIONS, code))
+    unit = full.conductive_cell(packing, n, interface)
+    arrays = cached_arrays("conductive_table", key, lambda: _make(unit, packing, TERMS[interface], interface))
+    data = (arrays["coefficients"], arrays["gap"], *cell.data)
+    return Kernel(CODE, tuple(np.ascontiguousarray(d) for d in data), cell.example)
+
+
+def table_error(kernel: Kernel) -> float:
+    """Largest relative error of the table against the full cell that was measured when it was made."""
+    return float(kernel.data[1][6])
+
+
+def _make(cell: Kernel, packing: str, terms: tuple[int, int, int], interface: bool) -> dict[str, np.ndarray]:
+    """Chebyshev interpolation in b, s and ln(v_t - v), and its error at random points."""
+    touching = MAX_FRACTION[packing]
+    low, high = (f * touching for f in FRACTIONS)
+    high = min(high, float(cell.data[-1][1]))
+    ends = np.log(touching - np.array([high, low]))
+    middle, half = ends.mean(), 0.5 * (ends[1] - ends[0])
+
+    def kappa(b: float, s: float, w: float) -> float:
+        k = (1.0 + b) / (1.0 - b)
+        k_i, surface = (k / (1.0 - s), k / s) if interface else (k, 1.0)
+        v = touching - np.exp(middle + half * w)
+        return float(cell(np.array([1.0, k_i, surface, v, 1.0, 1.0]))[0])
+
+    angles = [np.pi * (np.arange(m) + 0.5) / m for m in terms]
+    b, s, w = (np.cos(t) for t in angles)
+    s = 0.5 * (s + 1.0) if interface else np.zeros(1)
+    values: Any = np.array([[[kappa(x, y, z) for z in w] for y in s] for x in b])
+    for axis, (m, t) in enumerate(zip(terms, angles, strict=True)):
+        to_series = 2.0 / m * np.cos(np.outer(np.arange(m), t))
+        to_series[0] *= 0.5
+        values = np.moveaxis(np.tensordot(to_series, values, axes=(1, axis)), 0, axis)
+    rng = np.random.default_rng(0)
+    errors = []
+    for _ in range(200):
+        x, y, z = rng.uniform(-0.999, 0.999), rng.uniform(0.001, 0.999), rng.uniform(-1, 1)
+        exact = kappa(x, y if interface else 0.0, z)
+        errors.append(abs(_series(x, y if interface else 0.5, z, values)[0] / exact - 1.0))
+    gap = np.array([middle, half, touching, low, high, float(interface), max(errors)])
+    return {"coefficients": values, "gap": gap}
