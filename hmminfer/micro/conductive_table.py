@@ -5,8 +5,8 @@ The effective conductivity of an array of equal symmetry is isotropic and scales
     b = (k' - k_m) / (k' + k_m) in (-1, 1),   1 / k' = 1 / k_i + 1 / (h R),   s = k_i / (k_i + h R) in (0, 1)
 
 b is the polarisability of an inclusion in its dipole field, s the share of its surface in its resistance (0 in perfect contact). In these
-variables every conductivity and conductance lies in one box, and kappa is smooth: its Chebyshev series, in ln(v_t - v) for the fraction
-(v_t: where inclusions touch), is computed once from the full cell (offline) and summed with its exact derivative (online). Where v lies
+variables every conductivity and conductance lies in one box, and kappa is smooth: its Chebyshev series, in ln(r_t - r) for the radius
+r = sqrt v (r_t: where inclusions touch), is computed once from the full cell (offline) and summed with its exact derivative (online). Where v lies
 outside the table the full cell answers.
 
 Vector in and out: as in :mod:`.conductive_cell`. Error: relative to the full cell, measured at random points when the table is made.
@@ -22,11 +22,12 @@ from numba import njit
 
 from ..cache import cached_arrays
 from ..kernel import Code, Kernel, fingerprint_of
+from ..progress import track
 from . import conductive_cell as full
 from .cell_mesh import MAX_FRACTION
 
 FRACTIONS = (0.02, 0.95)  # of the touching fraction: the table's reach
-TERMS = {False: (48, 1, 24), True: (40, 9, 22)}  # of b, s and v: without and with a resisting surface
+TERMS = {False: (48, 1, 20), True: (48, 12, 18)}  # of b, s and v: without and with a resisting surface
 
 
 @njit(cache=True, error_model="numpy")
@@ -65,14 +66,14 @@ def _series(b, s, w, coefficients):
 
 @njit(cache=True, error_model="numpy")
 def _place(p, gap, radius):
-    """b, s, w; ``gap`` = [middle and half length of ln(v_t - v), v_t, lowest v, highest v]."""
+    """b, s, w; ``gap`` = [middle and half length of ln(r_t - r), r_t, lowest v, highest v, whether surfaces resist, error]."""
     surface = p[2] * radius
     if gap[5] > 0.0:
         k = p[1] * surface / (p[1] + surface)
         s = p[1] / (p[1] + surface)
     else:
         k, s = p[1], 0.5
-    return (k - p[0]) / (k + p[0]), s, (np.log(gap[2] - p[3]) - gap[0]) / gap[1]
+    return (k - p[0]) / (k + p[0]), s, (np.log(gap[2] - np.sqrt(p[3])) - gap[0]) / gap[1]
 
 
 @njit(cache=True, error_model="numpy")
@@ -108,7 +109,8 @@ def _pullback(
     out = np.zeros(6)
     bar = y_bar[0] + y_bar[1]
     m, surface = p[0], p[2] * sizes[3]
-    out[3] = bar * m * kappa[3] / (gap[1] * (p[3] - gap[2])) + y_bar[3] * (p[5] - p[4])
+    r = np.sqrt(p[3])
+    out[3] = bar * m * kappa[3] / (gap[1] * (r - gap[2]) * 2.0 * r) + y_bar[3] * (p[5] - p[4])
     out[4], out[5] = y_bar[3] * (1.0 - p[3]), y_bar[3] * p[3]
     k = p[1] * surface / (p[1] + surface) if gap[5] > 0.0 else p[1]
     slope = bar * m * kappa[1] * 2.0 / (k + m) ** 2  # db = 2 (m dk - k dm) / (k + m)^2
@@ -143,31 +145,38 @@ def table_error(kernel: Kernel) -> float:
 
 
 def _make(cell: Kernel, packing: str, terms: tuple[int, int, int], interface: bool) -> dict[str, np.ndarray]:
-    """Chebyshev interpolation in b, s and ln(v_t - v), and its error at random points."""
-    touching = MAX_FRACTION[packing]
-    low, high = (f * touching for f in FRACTIONS)
+    """Chebyshev interpolation in b, s and ln(r_t - r), and its error at random points, a third of them on the faces of the box."""
+    low, high = (f * MAX_FRACTION[packing] for f in FRACTIONS)
     high = min(high, float(cell.data[-1][1]))
-    ends = np.log(touching - np.array([high, low]))
+    touching = np.sqrt(MAX_FRACTION[packing])
+    ends = np.log(touching - np.sqrt([high, low]))
     middle, half = ends.mean(), 0.5 * (ends[1] - ends[0])
 
     def kappa(b: float, s: float, w: float) -> float:
         k = (1.0 + b) / (1.0 - b)
         k_i, surface = (k / (1.0 - s), k / s) if interface else (k, 1.0)
-        v = touching - np.exp(middle + half * w)
-        return float(cell(np.array([1.0, k_i, surface, v, 1.0, 1.0]))[0])
+        r = touching - np.exp(middle + half * w)
+        return float(cell(np.array([1.0, k_i, surface, r * r, 1.0, 1.0]))[0])
 
     angles = [np.pi * (np.arange(m) + 0.5) / m for m in terms]
     b, s, w = (np.cos(t) for t in angles)
     s = 0.5 * (s + 1.0) if interface else np.zeros(1)
-    values: Any = np.array([[[kappa(x, y, z) for z in w] for y in s] for x in b])
+    values: Any = np.array(
+        [
+            [[kappa(x, y, z) for z in w] for y in s]
+            for x in track(b, "making a table of the cell, once", show=len(s) > 1)
+        ]
+    )
     for axis, (m, t) in enumerate(zip(terms, angles, strict=True)):
         to_series = 2.0 / m * np.cos(np.outer(np.arange(m), t))
         to_series[0] *= 0.5
         values = np.moveaxis(np.tensordot(to_series, values, axes=(1, axis)), 0, axis)
     rng = np.random.default_rng(0)
     errors = []
-    for _ in range(200):
-        x, y, z = rng.uniform(-0.999, 0.999), rng.uniform(0.001, 0.999), rng.uniform(-1, 1)
+    for i in range(300):
+        x, y, z = rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(-1, 1)
+        x, y, z = (np.copysign(1.0, t) if i % 9 == j else t for j, t in enumerate((x, y, z)))
+        x, y = 0.99999 * x, 0.5 * (0.99999 * y + 1.0)
         exact = kappa(x, y if interface else 0.0, z)
         errors.append(abs(_series(x, y if interface else 0.5, z, values)[0] / exact - 1.0))
     gap = np.array([middle, half, touching, low, high, float(interface), max(errors)])
