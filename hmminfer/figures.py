@@ -29,8 +29,10 @@ def posterior_figure(tree: xr.DataTree, model: Any) -> Any:
     """The model's panels, lettered, and prior and posterior densities of up to nine numbers in the last place."""
     wanted = model.panels or (("ratios" if len(list(measured_rows(tree))) <= FEW else "against"), "scores")
     panels = [PANELS[p] if isinstance(p, str) else p for p in wanted]
-    columns = 3 if len(panels) > 3 or len(panels) == 2 else 2
-    rows = math.ceil((len(panels) + 1) / columns)
+    entries = [e for e in named_entries(tree["posterior"].to_dataset()) if not e[2]["axial"]][:9]
+    cells = len(panels) + bool(entries)
+    columns = 2 if cells in (2, 4) else 3
+    rows = math.ceil(cells / columns)
     figure = new_figure(13.0 * columns / 3.0, 3.8 * rows)
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08, wspace=0.03, hspace=0.05)
     grid = figure.add_gridspec(rows, columns, width_ratios=(*[1.0] * (columns - 1), 1.05))
@@ -38,8 +40,8 @@ def posterior_figure(tree: xr.DataTree, model: Any) -> Any:
         ax = figure.add_subplot(grid[i // columns, i % columns])
         panel(ax, tree, model)
         _letter(ax, i)
-    last = grid[len(panels) // columns, len(panels) % columns :]
-    _priors(figure, last, tree, len(panels))
+    if entries:
+        _priors(figure, grid[len(panels) // columns, len(panels) % columns :], tree, entries, len(panels))
     return figure
 
 
@@ -47,14 +49,12 @@ def _letter(ax: Any, i: int) -> None:
     ax.set_title(f"({chr(ord('a') + i)}) {ax.get_title(loc='left')}")
 
 
-def _priors(figure: Any, place: Any, tree: xr.DataTree, i: int) -> None:
+def _priors(figure: Any, place: Any, tree: xr.DataTree, entries: list, i: int) -> None:
     """Prior and posterior of the numbers that are not angles."""
-    entries = [e for e in named_entries(tree["posterior"].to_dataset()) if not e[2]["axial"]][:9]
     columns = 2 if len(entries) <= 6 else 3
     inner = place.subgridspec(max(1, math.ceil(len(entries) / columns)), columns, hspace=0.1)
     small = [figure.add_subplot(inner[k // columns, k % columns]) for k in range(len(entries))]
     for ax, (name, x, attrs) in zip(small, entries, strict=True):
         before_after(ax, tree, name, x, attrs)
-    if small:
-        small[0].set_title("prior (grey) and posterior (blue)")
-        _letter(small[0], i)
+    small[0].set_title("prior (grey) and posterior (blue)")
+    _letter(small[0], i)

@@ -6,6 +6,7 @@ Everything up to the observables is physics and knows nothing of probability; :m
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -306,19 +307,25 @@ class Experiment:
         """
         from . import datasets
 
+        options = options or {}
+        taken = [p for p in inspect.signature(self.build).parameters if p != "table"]
+        for name in options:
+            if name not in taken:
+                raise HmmInferError(
+                    f"The experiment '{self.schema.experiment}' has no option '{name}'"
+                    + (f"; it takes {', '.join(taken)}." if taken else "; its choices are settings, see its template.")
+                )
         if data is None:
             data = self.dataset
         if isinstance(data, Table):
-            return self.build(data, **(options or {}))
+            return self.build(data, **options)
         if not isinstance(data, RawTable):
             text = str(data)
             data = datasets.load(text) if text in datasets.names() or not _looks_like_path(text) else read_table(text)
         known = {"experiment", *(s.name for s in self.schema.settings)}
         facts = {k: v for k, v in {**data.settings, **settings}.items() if k not in known}
         data = replace(data, settings={k: v for k, v in data.settings.items() if k in known})
-        model = self.build(
-            self.schema.check(data, **{k: v for k, v in settings.items() if k in known}), **(options or {})
-        )
+        model = self.build(self.schema.check(data, **{k: v for k, v in settings.items() if k in known}), **options)
         return _with_facts(model, facts, known)
 
 

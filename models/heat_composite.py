@@ -110,10 +110,15 @@ def sizes(diameters: Any = None, volume_fraction: float = 0.4, scheme: str = "de
 
 
 def _ridge(ax: Any, tree: Any, model: Model) -> None:
-    """Particle conductivity against the conductance of its surface: the ridge that sizes leave."""
-    x, y = (tree["posterior"][p.name] for p in (PARTICLE, CONTACT))
-    ax.plot(x.values.ravel(), y.values.ravel(), ".", ms=2, alpha=0.4)
-    ax.set(yscale="log", xlabel="particle conductivity $k_p$ (W/m/K)", ylabel="interface conductance $h$ (W/m²/K)")
+    """Particle against matrix: the ridge along which a better matrix asks for worse particles; colour: their contact."""
+    if not all(p.name in tree["posterior"] for p in (MATRIX, PARTICLE, CONTACT)):
+        ax.text(0.5, 0.5, "a conductivity is known", ha="center", va="center", transform=ax.transAxes)
+        ax.set_axis_off()
+        return
+    m, k, h = (tree["posterior"][p.name].values.ravel() for p in (MATRIX, PARTICLE, CONTACT))
+    dots = ax.scatter(m, k, c=np.log10(h), s=3, cmap="viridis")
+    ax.figure.colorbar(dots, ax=ax, label="log10 of the interface conductance $h$ (W/m²/K)", shrink=0.8)
+    ax.set(xlabel="matrix conductivity $k_m$ (W/m/K)", ylabel="particle conductivity $k_p$ (W/m/K)")
     ax.set_title("what the sizes separate")
 
 

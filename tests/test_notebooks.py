@@ -9,7 +9,13 @@ import jupytext
 import pytest
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
-DRAWS = {"01_first_fit": 300, "03_plate_dic": 200, "04_tow_steered_plate": 60, "05_two_modes": 300}
+DRAWS = {
+    "01_first_fit": 300,
+    "03_plate_dic": 200,
+    "04_tow_steered_plate": 60,
+    "05_two_modes": 300,
+    "06_heat_in_a_composite": 200,
+}
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("[0-9]*.py")), ids=lambda p: p.stem)
