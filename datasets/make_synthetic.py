@@ -16,6 +16,7 @@ import numpy as np
 
 from hmminfer import models
 from hmminfer.data import RawTable, write_table
+from hmminfer.macro.resolved import resolved
 
 MATERIAL = {
     "fibre_axial_modulus": 230.0,
@@ -166,6 +167,49 @@ seed = {HEATED_SEED}
     )
 
 
+PERIODIC_EPS = 1.0 / 32.0
+PERIODIC_SLOW = (1.0, 0.8)
+PERIODIC_SEED = 20261125
+
+
+def periodic_square() -> tuple[RawTable, str]:
+    """Noisy temperatures of a resolved solve at a finite eps, and its provenance."""
+    oscillation = models.get("heat_composite").oscillation
+    axis = np.linspace(0.125, 0.875, 7)
+    points = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    n = round(32 / PERIODIC_EPS)  # 32 elements to a period; the model's cells have 16
+
+    def a(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return (PERIODIC_SLOW[0] + PERIODIC_SLOW[1] * x) * oscillation(x / PERIODIC_EPS, y / PERIODIC_EPS)
+
+    u = resolved(a, 1.0, n, points)
+    sd = 5e-4
+    noisy = u + sd * np.random.default_rng(PERIODIC_SEED).standard_normal(len(u))
+    rows = [
+        {"quantity": "temperature", "x": f"{x:g}", "y": f"{y:g}", "value": f"{v:.6f}", "unit": "K", "sd": f"{sd:g}"}
+        for (x, y), v in zip(points, noisy, strict=True)
+    ]
+    header = ("quantity", "x [m]", "y [m]", "value", "unit", "sd")
+    raw = RawTable("periodic_square", "", {"experiment": "periodic"}, header, rows, list(range(2, 2 + len(rows))), {})
+    return (
+        raw,
+        f"""title = "Synthetic square of locally periodic material, resolved at eps = 1/{1 / PERIODIC_EPS:g}"
+source = "synthetic: written by datasets/make_synthetic.py of this repository"
+authors = "The hmminfer authors"
+year = 2026
+transcribed = "not transcribed: computed, then noise added"
+confidence = "exact up to the discretisation of the resolved solve below"
+units = "temperatures in K, lengths in m"
+uncertainty = "independent Gaussian noise, sd {sd:g} K (about 1 % of the largest temperature)"
+licence = "MIT, as the repository"
+truth = "a_1 = {PERIODIC_SLOW[0]:g} W/m/K, a_2 = {PERIODIC_SLOW[1]:g} W/m^2/K"
+notes = "Truth from {n} x {n} bilinear elements that resolve every oscillation, 32 to a period; the model homogenises with cells of 16. \
+Coefficient (a_1 + a_2 x) s(x / eps), s as the model's; source 1 W/m^3, edge at 0 K."
+seed = {PERIODIC_SEED}
+""",
+    )
+
+
 def aristoff_bangerth(elements: int = 256) -> tuple[RawTable, str]:
     """The noiseless data of the benchmark: bicubic elements, 13 x 13 points."""
     import skfem
@@ -233,6 +277,7 @@ def plates(name: str) -> tuple[RawTable, str]:
 WRITERS: dict[str, Callable[[], tuple[RawTable, str]]] = {
     **{name: partial(plates, name) for name in CASES},
     "heated_plate": heated_plate,
+    "periodic_square": periodic_square,
     "aristoff_bangerth": aristoff_bangerth,
 }
 

@@ -17,6 +17,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from .kernel import Code, Kernel
 from .native import specialise
@@ -132,6 +133,30 @@ def each(law: Kernel, n: int) -> Kernel:
     """
     count = np.array([n, law.n_out], dtype=np.int64)
     return Kernel(each_code(law.code), (count, *law.data), np.tile(law.example, n))
+
+
+@njit(cache=True, error_model="numpy")
+def _affine_forward(theta, matrix, offset, link):
+    x = matrix @ theta + offset
+    return (np.exp(x) if link[0] else x,)
+
+
+@njit(cache=True, error_model="numpy")
+def _affine_pullback(theta, matrix, offset, link, x_bar):
+    x = matrix @ theta + offset
+    if np.isnan(x).any():
+        return np.full(theta.size, np.nan)
+    return (x_bar * np.exp(x) if link[0] else x_bar) @ matrix
+
+
+AFFINE = Code((__name__, "AFFINE"), _affine_forward, _affine_pullback, data="f2 f1 i1")
+
+
+def affine(matrix: np.ndarray, offset: np.ndarray | float = 0.0, log: bool = False) -> Kernel:
+    """theta -> matrix theta + offset, or its exponential: what varies over a macro domain, at the points where laws are asked."""
+    matrix = np.ascontiguousarray(matrix, dtype=float)
+    shift = np.ascontiguousarray(np.broadcast_to(np.asarray(offset, float), len(matrix)))
+    return Kernel(AFFINE, (matrix, shift, np.array([int(log)], dtype=np.int64)), np.full(matrix.shape[1], 0.5))
 
 
 @dataclass(frozen=True, eq=False)

@@ -99,6 +99,8 @@ def assert_taylor(kernel: Kernel, seed: int = 0, step: float = 0.3) -> None:
     rest = []
     for h in (0.02, 0.01, 0.005, 0.0025):
         rest.append(abs(y_bar @ (kernel(kernel.example + h * v) - y) - h * (x_bar @ v)))
+    if max(rest) < 1e-13 * np.sum(np.abs(y_bar * y)):
+        return  # linear: nothing remains but rounding
     rates = np.log2(np.array(rest[:-1]) / np.array(rest[1:]))
     assert np.all((rates > 1.95) & (rates < 2.05)), rates
 

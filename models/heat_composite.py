@@ -10,6 +10,7 @@ r"""Heat in a composite: infer conductivities of the phases and the conductance 
     particles   effective conductivity of bulk composites with particles of known size: closed laws of spheres with a resisting surface
     plate       temperatures in a plate with cylinders across it, zone by zone; steady, or in time after its ends change:
                 c dT/dt - div(A grad T) = 0 with A from the periodic cell of each zone (FE-HMM)
+    periodic    -div(a(x, x / eps) grad T) = f, locally periodic: a cell at each macro point (FE-HMM in full), data at a finite eps
     blocks      -div(a grad T) = f on a square of blocks of unknown constant conductivity: a problem of one scale, and the community's
                 benchmark for the inversion of coefficients (Aristoff & Bangerth)
 
@@ -27,7 +28,7 @@ from typing import Any
 import numpy as np
 import skfem
 
-from hmminfer.coupling import couple, each
+from hmminfer.coupling import affine, couple, each
 from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError
 from hmminfer.macro.bulk import bulk
@@ -38,6 +39,7 @@ from hmminfer.micro.conductive_cell import conductive_cell
 from hmminfer.micro.conductive_table import conductive_table
 from hmminfer.micro.homogeneous import isotropic
 from hmminfer.micro.particles import SCHEMES, particle_conductivity
+from hmminfer.micro.pattern_cell import BOUNDARIES, pattern_cell
 from hmminfer.model import Experiment, Model, Observable, by_quantity
 from hmminfer.parameters import LogNormal, Normal, Parameter, ParameterSet
 
@@ -330,6 +332,70 @@ def _block_map(ax: Any, tree: Any, model: Model, of: Any, cmap: str, title: str)
     ax.set_title(title)
 
 
+# --------------------------------------------------------------------------------------------------------------------- periodic
+
+PERIODIC = Schema(
+    experiment="periodic",
+    description="A unit square of locally periodic material, heated everywhere, its edge held at zero; temperature against the edge.",
+    quantities={"temperature": "K"},
+    columns=(Column("x", "m", lower=0.0, upper=1.0), Column("y", "m", lower=0.0, upper=1.0)),
+    settings=(
+        Setting("source", "W/m^3", default=1.0, description="heat produced everywhere"),
+        Setting("elements", default=8, kind="integer", lower=2, upper=256, description="macro elements along each side"),
+        Setting("degree", default=2, kind="integer", lower=1, upper=2, description="of the macro elements"),
+        Setting("cell_elements", default=16, kind="integer", lower=2, upper=128, description="micro elements along a period"),
+        Setting("cell_periods", default=1.0, lower=0.5, upper=16.0, description="side of the cell in periods"),
+        Setting("boundary", default="periodic", kind="text", choices=BOUNDARIES, description="of the micro problem"),
+    ),
+    example_rows=(
+        {"quantity": "temperature", "x": 0.5, "y": 0.5, "value": 0.052, "unit": "K", "sd": 0.001},
+        {"quantity": "temperature", "x": 0.25, "y": 0.5, "value": 0.043, "unit": "K", "sd": 0.001},
+    ),
+)  # fmt: skip
+SLOW = (
+    Parameter("conductivity", "W/m/K", LogNormal(1.0, 0.5), "a_1, homogenised conductivity at x = 0", 1e-6, 1e6, "a_1"),
+    Parameter("conductivity_slope", "W/m^2/K", LogNormal(0.8, 0.5), "a_2, its increase along x", 0.0, 1e6, "a_2"),
+)
+
+
+def oscillation(y1: np.ndarray, y2: np.ndarray) -> np.ndarray:
+    """s(y), of period one; its homogenised tensor is exactly the identity."""
+    return 64.0 / (9.0 * np.sqrt(17.0)) * (np.sin(2 * np.pi * y1) + 1.125) * (np.cos(2 * np.pi * y2) + 1.125)
+
+
+def periodic(table: Table) -> Model:
+    """-div(a grad T) = f with a(x) = (a_1 + a_2 x_1) s(x / eps), scales separated: FE-HMM, a cell at each x_1 of a quadrature point.
+
+    The cells do not know eps, and no more does the cost; what a finite eps adds is the homogenisation error.
+    """
+    s = table.settings
+    side = np.linspace(0.0, 1.0, int(s["elements"]) + 1)
+    domain = Domain(skfem.MeshQuad.init_tensor(side, side), int(s["degree"]))
+    x = domain.quadrature_points[..., 0].round(12)
+    places, zone = np.unique(x, return_inverse=True)  # a does not vary along y but by its oscillation
+    n = max(2, round(s["cell_elements"] * s["cell_periods"]))
+    corner = 0.5 * (1.0 - s["cell_periods"])
+    cell = pattern_cell(
+        lambda y1, y2: [oscillation(y1, y2)], n, str(s["boundary"]), (corner, corner), s["cell_periods"]
+    )
+    slow = affine(np.stack([np.ones(len(places)), places], axis=1))
+    law = couple(slow, each(cell, len(places)), [0, 1], [], [], np.array([1.0, 0.8]))
+    fixed = np.zeros(len(domain.nodes), bool)
+    for edge in ("left", "right", "bottom", "top"):
+        fixed[domain.on_side(edge)] = True
+    points = np.stack([table.columns["x"], table.columns["y"]], axis=1)
+    observe = domain.interpolation(points)[0]
+    macro = elliptic_kernel(
+        domain, fixed, np.zeros(len(fixed)), domain.load(s["source"]), observe, zone=zone.reshape(x.shape)
+    )
+    parameters = ParameterSet(SLOW)
+    kernel = couple(law, macro, [0, 1], [], [], np.array([1.0, 0.8]))
+    about = {k: s[k] for k in ("elements", "cell_elements", "cell_periods", "boundary")}
+    return Model(
+        "heat_composite", "periodic", parameters, kernel, by_quantity(table, {"x": "m", "y": "m"}), {}, table, about
+    )
+
+
 # ------------------------------------------------------------------------------------------------------------------ predictions
 
 
@@ -391,6 +457,9 @@ EXPERIMENTS = {
     ),
     "plate": Experiment(
         PLATE, plate, "heated_plate", "temperatures in a plate with cylinders, steady or in time", _OF_PLATES
+    ),
+    "periodic": Experiment(
+        PERIODIC, periodic, "periodic_square", "temperatures in a square of locally periodic material", {}
     ),
     "blocks": Experiment(BLOCKS, blocks, "aristoff_bangerth", "temperatures in a square of unknown blocks", _OF_BLOCKS),
 }

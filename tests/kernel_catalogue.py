@@ -11,7 +11,7 @@ from conftest import small_box
 from scipy.sparse import csr_array, eye_array
 
 from hmminfer import models
-from hmminfer.coupling import Joint, couple, each
+from hmminfer.coupling import Joint, affine, couple, each
 from hmminfer.data import write_template
 from hmminfer.macro.coupons import KINDS, long_coupons
 from hmminfer.macro.domain import Domain
@@ -24,6 +24,7 @@ from hmminfer.micro.conductive_cell import conductive_cell
 from hmminfer.micro.conductive_table import conductive_table
 from hmminfer.micro.elastic_cell import EXAMPLE, elastic_cell
 from hmminfer.micro.particles import particle_conductivity
+from hmminfer.micro.pattern_cell import pattern_cell
 from hmminfer.micro.reduced_cell import reduced_cell
 from hmminfer.model import Model
 
@@ -104,6 +105,7 @@ SMALL = {
     },
     ("fibre_composite", "clamped_coupon"): {"refine": 1, "cell": "full"},
     ("heat_composite", "plate"): {"settings": {"cell": "full", "refine": 1, "elements_x": 4, "elements_y": 2}},
+    ("heat_composite", "periodic"): {"settings": {"elements": 2, "cell_elements": 4}},
     ("heat_composite", "blocks"): {"settings": {"blocks": 2, "elements": 8}},
     ("heat_composite", "sizes"): {"diameters": [5.0, 50.0]},
     ("heat_composite", "temperatures"): {"nx": 3, "ny": 2, "cell": "full", "refine": 1, "elements_x": 4, "elements_y": 2},
@@ -191,6 +193,12 @@ LEAVES = {
     "particles, dense": lambda: particle_conductivity(np.array([1.0, 20.0]), np.array([0.4, 0.2])),
     "steady": steady,
     "transient": transient,
+    **{
+        f"pattern cell, {b}": functools.partial(lambda b: pattern_cell(np.array([[0, 1], [2, 0]]), 6, b), b)
+        for b in ("periodic", "dirichlet", "flux")
+    },
+    "affine": lambda: affine(np.array([[1.0, 0.3], [0.2, 0.9], [0.5, 0.1]]), 0.2),
+    "affine, exponential": lambda: affine(np.array([[1.0, 0.3], [0.2, 0.9], [0.5, 0.1]]), 0.2, log=True),
     "a law at three points": lambda: each(conductive_cell("square", 1), 3),
 }
 CATALOGUE = {

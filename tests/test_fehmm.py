@@ -1,0 +1,129 @@
+"""Cells of any pattern and FE-HMM: the exact micro-order test, what wrong cells cost, both orders of the method, the resolved limit."""
+
+import numpy as np
+import pytest
+
+from hmminfer import models
+from hmminfer.coupling import affine
+from hmminfer.errors import HmmInferError
+from hmminfer.macro.resolved import resolved
+from hmminfer.micro.pattern_cell import BOUNDARIES, pattern_cell
+from hmminfer.testing import assert_order
+
+heat = models.get("heat_composite")
+
+
+def smooth(y1, y2):
+    """Its homogenised tensor is the identity, exactly."""
+    return [heat.oscillation(y1, y2)]
+
+
+def error_of(n, boundary="periodic", size=1.0, centre=(0.3, 0.7)):
+    corner = tuple(c - 0.5 * size for c in centre)
+    return pattern_cell(smooth, n, boundary, corner, size)(np.ones(1))[0] - 1.0
+
+
+def test_micro_order_is_two():
+    errors = [error_of(n, centre=(0.5, 0.5)) for n in (8, 16, 32, 64)]
+    assert_order(errors, 2.0, tolerance=0.05)
+    assert errors[1:] == pytest.approx([2.440e-2, 6.023e-3, 1.510e-3], rel=2e-3)  # of an independent calculation
+
+
+@pytest.mark.parametrize(("size", "dirichlet"), [(1, 0.507), (2, 0.153), (4, 0.0791)])
+def test_a_cell_clamped_on_its_boundary_is_too_stiff(size, dirichlet):
+    """About a third of eps / delta, at any grid."""
+    assert error_of(48 * size, "dirichlet", size) == pytest.approx(dirichlet, abs=6e-3)
+    assert error_of(48 * size, "flux", size) < 0.0  # prescribed fluxes err on the other side for these
+
+
+@pytest.mark.parametrize(("size", "periodic"), [(1.1, -0.127), (1.5, -0.135), (2.5, 0.122)])
+def test_a_cell_that_does_not_tile_is_wrong_by_percents(size, periodic):
+    assert error_of(round(48 * size), "periodic", size) == pytest.approx(periodic, abs=4e-3)
+
+
+def test_bounds_of_the_boundary_conditions():
+    """Flux <= periodic <= Dirichlet for one and the same cell of random phases (Huet 1990)."""
+    phases = np.random.default_rng(3).integers(0, 2, (6, 6))
+    low, middle, high = (pattern_cell(phases, 24, b)(np.array([1.0, 10.0])) for b in ("flux", "periodic", "dirichlet"))
+    for k in range(2):
+        assert low[k] < middle[k] < high[k]
+
+
+def test_laminates_and_separable_patterns():
+    k = np.array([1.0, 5.0, 0.4])
+    layers = np.array([[0, 0, 0], [1, 1, 1], [2, 2, 2]])
+    y = pattern_cell(layers, 12)(k)
+    assert y == pytest.approx([1.0 / np.mean(1.0 / k), k.mean(), 0.0], rel=1e-12, abs=1e-12)
+    alpha = lambda t: 1.0 + 0.8 * np.sin(2 * np.pi * t)  # noqa: E731
+    beta = lambda t: 2.0 + np.cos(2 * np.pi * t)  # noqa: E731
+    y = pattern_cell(lambda a, b: [alpha(a) * beta(b)], 64)(np.ones(1))
+    # harmonic mean along, arithmetic across: 1/<1/alpha> = sqrt(1 - 0.64), <beta> = 2; second order
+    assert y[0] == pytest.approx(0.6 * 2.0, rel=2e-3)
+
+
+def test_checkerboard_and_its_slow_order():
+    """sqrt(k1 k2) exactly, reached at the order 2 alpha = 0.777 of its corners for k = 10."""
+    board = np.array([[0, 1], [1, 0]])
+    values = np.array([pattern_cell(board, n)(np.array([1.0, 10.0]))[0] for n in (16, 64)])
+    assert values == pytest.approx([3.4442, 3.2550], abs=2e-4)
+    errors = values - np.sqrt(10.0)
+    assert np.log(errors[0] / errors[1]) / np.log(4.0) == pytest.approx(0.777, abs=0.06)
+
+
+def test_random_checkerboards_share_their_realisations():
+    """The same realisation at every theta: smooth, and an sd that falls with the size of the cell."""
+    rng = np.random.default_rng(0)
+    spread = {}
+    for m in (4, 8, 16):
+        boards = [rng.integers(0, 2, (m, m)) for _ in range(24)]
+        cells = [pattern_cell(b, 2 * m) for b in boards]
+        spread[m] = np.std([c(np.array([1.0, 10.0]))[0] for c in cells])
+    assert spread[4] > 1.4 * spread[8] > 1.4 * 1.4 * spread[16]
+    k = cells[0]
+    y, slope = k.value_and_pullback(np.array([1.0, 10.0]), np.array([1.0, 0.0, 0.0]))
+    assert k(np.array([1.0, 10.001]))[0] - y[0] == pytest.approx(0.001 * slope[1], rel=1e-3)
+
+
+def test_affine_maps():
+    matrix, offset = np.array([[1.0, 2.0], [0.5, -1.0]]), np.array([0.1, 0.2])
+    assert affine(matrix, offset)(np.array([1.0, 1.0])) == pytest.approx([3.1, -0.3])
+    assert affine(matrix, offset, log=True)(np.array([1.0, 1.0])) == pytest.approx(np.exp([3.1, -0.3]))
+
+
+TRUTH = {"conductivity": 1.0, "conductivity_slope": 0.8}
+
+
+def fe_hmm(**settings):
+    return heat.EXPERIMENTS["periodic"].model("periodic_square", **settings).evaluate(TRUTH)
+
+
+def test_both_orders_of_the_method():
+    """H^2 for bilinear macro elements, (h / eps)^2 for the cells: with exact cells the reference is the fine homogenised problem."""
+    fine = fe_hmm(elements=32, degree=2, cell_elements=32)
+    macro = [np.max(np.abs(fe_hmm(elements=n, degree=1, cell_elements=32) - fine)) for n in (8, 16)]
+    assert np.log2(macro[0] / macro[1]) == pytest.approx(2.0, abs=0.15)
+    scale = fine / (1.0 - 6.02e-3 / (1.0 + 6.02e-3))  # undo what cells of 32 add to A, uniformly
+    micro = [np.max(np.abs(fe_hmm(elements=16, degree=2, cell_elements=n) - scale)) for n in (8, 16)]
+    assert np.log2(micro[0] / micro[1]) == pytest.approx(2.1, abs=0.25)
+
+
+def test_the_resolved_problem_tends_to_the_homogenised_one():
+    """First order in eps; the same number of elements to a period on both sides, so that the grid's error cancels."""
+    points = np.stack([heat.EXPERIMENTS["periodic"].model("periodic_square").table.columns[k] for k in "xy"], axis=1)
+    hmm = fe_hmm(elements=16)
+    errors = []
+    for period in (4, 8, 16):
+        a = lambda x, y, m=period: (1.0 + 0.8 * x) * heat.oscillation(m * x, m * y)  # noqa: E731
+        errors.append(np.max(np.abs(resolved(a, 1.0, 16 * period, points) - hmm)) / hmm.max())
+    assert np.log2(errors[0] / errors[1]) > 0.7
+    assert np.log2(errors[1] / errors[2]) == pytest.approx(1.2, abs=0.4)
+    assert errors[2] < 0.012
+
+
+def test_what_a_pattern_refuses():
+    with pytest.raises(HmmInferError, match="does not tile a cell of 8 x 8 elements"):
+        pattern_cell(np.zeros((3, 3), int), 8)
+    with pytest.raises(HmmInferError, match="boundary condition of the cell 'periodical'"):
+        pattern_cell(smooth, 8, "periodical")
+    assert np.isnan(pattern_cell(np.eye(2, dtype=int), 4)(np.array([1.0, -1.0]))).all()
+    assert set(BOUNDARIES) == {"periodic", "dirichlet", "flux"}
