@@ -25,7 +25,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from . import operator, posterior, sampling, whole
+from . import conduction, operator, posterior, sampling, whole
 
 OUTPUT = Path("build") / "bench.json"
 CASES = {  # name: (function, relation to reach, target)
@@ -37,6 +37,13 @@ CASES = {  # name: (function, relation to reach, target)
     "ess_field_vs_black_box": (sampling.ess_field_vs_black_box, ">=", 1000.0),
     "quadrature_mcse": (posterior.quadrature_mcse, "<=", 4.0),
     "lost_chains": (posterior.lost_chains, "<=", 0.0),
+    "cost_flat_in_eps": (conduction.cost_flat_in_eps, "<=", 1.1),
+    "resolved_over_hmm": (conduction.resolved_over_hmm, ">=", 300.0),
+    "many_cells": (conduction.many_cells, "<=", 5.0),
+    "ab_value_gradient_us": (conduction.ab_value_gradient_us, "", None),
+    "ab_solve_ratio": (conduction.ab_solve_ratio, "<=", 2.0),
+    "ab_min_ess_per_s": (conduction.ab_min_ess_per_s, ">=", 50.0),
+    "ab_gradients_per_ess": (conduction.ab_gradients_per_ess, "", None),
     "cold_start_s": (whole.cold_start_s, "", None),
     "warm_start_s": (whole.warm_start_s, "", None),
     "memory_mb": (whole.memory_mb, "", None),

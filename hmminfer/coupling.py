@@ -129,10 +129,11 @@ def each_code(law: Code) -> Code:
 def each(law: Kernel, n: int) -> Kernel:
     """One law asked at n points with parameters of their own: (inputs of point 0, of point 1, ...) -> (outputs of point 0, ...).
 
-    The Jacobian at a point costs the law's pullback once for each output, and no second solve in the pullback.
+    The Jacobian at a point costs the law's pullback once for each output, and no second solve in the pullback. A law that knows better
+    brings its own code.
     """
     count = np.array([n, law.n_out], dtype=np.int64)
-    return Kernel(each_code(law.code), (count, *law.data), np.tile(law.example, n))
+    return Kernel(law.code.each or each_code(law.code), (count, *law.data), np.tile(law.example, n))
 
 
 @njit(cache=True, error_model="numpy")

@@ -42,6 +42,7 @@ class Code:
     recipe : ``("module", "attribute")`` of a module-level code, or ``("module", "factory", *arguments)`` whose
         arguments are ints, strings or recipes. Strings and ints only: the PyTensor operator is equal, hashed and pickled by it.
     forward, pullback, pushforward : numba dispatchers with the signatures above.
+    each : the code that answers at many points at once, where it is quicker than one by one: data [points, outputs] in front.
     data, state : types of the arrays after ``x`` and after ``y``: "f2 i1" is a float64 matrix and an int64 vector.
     """
 
@@ -51,6 +52,7 @@ class Code:
     data: str
     state: str = ""
     pushforward: Any = None
+    each: Code | None = None
 
     def __reduce__(self) -> tuple[Callable, tuple]:
         return rebuild, (self.recipe,)

@@ -305,7 +305,7 @@ def blocks(table: Table) -> Model:
     )
     kernel = couple(each(isotropic(), n * n), macro, range(n * n), [], [], np.ones(n * n))
     about = {k: s[k] for k in ("blocks", "elements", "density")}
-    scene = {"domain": domain, "settings": s}
+    scene = {"domain": domain, "settings": s, "macro": macro}
     observables = by_quantity(table, {"x": "m", "y": "m"})
     return Model(
         "heat_composite", "blocks", ParameterSet((conductivity,)), kernel, observables, {}, table, about, scene,

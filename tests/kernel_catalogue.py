@@ -199,6 +199,7 @@ LEAVES = {
     },
     "affine": lambda: affine(np.array([[1.0, 0.3], [0.2, 0.9], [0.5, 0.1]]), 0.2),
     "affine, exponential": lambda: affine(np.array([[1.0, 0.3], [0.2, 0.9], [0.5, 0.1]]), 0.2, log=True),
+    "a table at three points": lambda: each(conductive_table("square", 1), 3),
     "a law at three points": lambda: each(conductive_cell("square", 1), 3),
 }
 CATALOGUE = {

@@ -13,11 +13,11 @@ from scipy.sparse import coo_array, csr_array
 from ..errors import HmmInferError
 from ..linalg import bandwidth_order
 
-# elements and the quadrature that integrates their stiffness as exactly as theory asks: (shape, degree) -> (element, order)
+# elements and the order of the quadrature that theory asks of their stiffness; a linear triangle takes its centre alone
 ELEMENTS = {
     ("Quadrilateral", 1): (skfem.ElementQuad1, 3),
     ("Quadrilateral", 2): (skfem.ElementQuad2, 5),
-    ("Triangular", 1): (skfem.ElementTriP1, 1),
+    ("Triangular", 1): (skfem.ElementTriP1, None),
     ("Triangular", 2): (skfem.ElementTriP2, 5),
 }
 
@@ -58,6 +58,8 @@ class Domain:
     def basis(self) -> skfem.CellBasis:
         """Scalar basis with the quadrature of :data:`ELEMENTS`."""
         element, order = ELEMENTS[self.mesh.refdom.name, self.degree]
+        if order is None:
+            return skfem.CellBasis(self.mesh, element(), quadrature=(np.array([[1 / 3], [1 / 3]]), np.array([0.5])))
         return skfem.CellBasis(self.mesh, element(), intorder=order)
 
     @cached_property

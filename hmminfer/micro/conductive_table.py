@@ -27,40 +27,53 @@ from . import conductive_cell as full
 from .cell_mesh import MAX_FRACTION
 
 FRACTIONS = (0.02, 0.95)  # of the touching fraction: the table's reach
-TERMS = {False: (48, 1, 20), True: (48, 12, 18)}  # of b, s and v: without and with a resisting surface
+TERMS = {False: (40, 1, 16), True: (48, 12, 18)}  # of b, s and v: without and with a resisting surface
 
 
 @njit(cache=True, error_model="numpy")
-def _chebyshev(x, n):
-    """T_k(x) and T_k'(x), k < n."""
-    t, d = np.empty(n), np.empty(n)
+def _chebyshev(x, n, t, d):
+    """T_k(x) and T_k'(x), k < n, into ``t`` and ``d``."""
     t[0], d[0] = 1.0, 0.0
     if n > 1:
         t[1], d[1] = x, 1.0
     for k in range(2, n):
         t[k] = 2.0 * x * t[k - 1] - t[k - 2]
         d[k] = 2.0 * t[k - 1] + 2.0 * x * d[k - 1] - d[k - 2]
-    return t, d
 
 
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-def _series(b, s, w, coefficients):
-    """kappa and its derivatives by b, s and w."""
-    nb, ns, nw = coefficients.shape
-    tb, db = _chebyshev(b, nb)
-    ts, ds = _chebyshev(2.0 * s - 1.0, ns)
-    tw, dw = _chebyshev(w, nw)
+def _series(b, s, w, coefficients, work):
+    """kappa and its derivatives by b, s and w; ``coefficients`` (terms of s, of w, of b): the innermost loops run over b, as vectors.
+
+    ``work`` (9, largest number of terms) is written over, so that nothing is allocated point by point.
+    """
+    ns, nw, nb = coefficients.shape
+    tb, db, ts, ds, tw, dw = work[0], work[1], work[2], work[3], work[4], work[5]
+    row, along_s, along_w = work[6, :nb], work[7, :nb], work[8, :nb]
+    _chebyshev(b, nb, tb, db)
+    _chebyshev(2.0 * s - 1.0, ns, ts, ds)
+    _chebyshev(w, nw, tw, dw)
+    work[6:] = 0.0
+    for j in range(ns):
+        for k in range(
+            0, nw, 2
+        ):  # two rows at a time: each pass over the sums costs as much as what is added; nw is even
+            c, e = coefficients[j, k], coefficients[j, k + 1]
+            t0, t1 = ts[j] * tw[k], ts[j] * tw[k + 1]
+            v0, v1 = ts[j] * dw[k], ts[j] * dw[k + 1]
+            for i in range(nb):
+                row[i] += t0 * c[i] + t1 * e[i]
+                along_w[i] += v0 * c[i] + v1 * e[i]
+            if ns > 1:
+                u0, u1 = 2.0 * ds[j] * tw[k], 2.0 * ds[j] * tw[k + 1]
+                for i in range(nb):
+                    along_s[i] += u0 * c[i] + u1 * e[i]
     value = by_b = by_s = by_w = 0.0
     for i in range(nb):
-        for j in range(ns):
-            row = slope = 0.0
-            for k in range(nw):
-                row += coefficients[i, j, k] * tw[k]
-                slope += coefficients[i, j, k] * dw[k]
-            value += tb[i] * ts[j] * row
-            by_b += db[i] * ts[j] * row
-            by_s += 2.0 * tb[i] * ds[j] * row
-            by_w += tb[i] * ts[j] * slope
+        value += tb[i] * row[i]
+        by_b += db[i] * row[i]
+        by_s += tb[i] * along_s[i]
+        by_w += tb[i] * along_w[i]
     return value, by_b, by_s, by_w
 
 
@@ -88,13 +101,34 @@ def _forward(
 ):  # fmt: skip
     """State: kappa and its derivatives."""
     if _inside(p, gap):
+        work = np.empty((9, max(coefficients.shape)))
         pb, ps, pw = _place(p, gap, sizes[3])
-        value, by_b, by_s, by_w = _series(pb, ps, pw, coefficients)
+        value, by_b, by_s, by_w = _series(pb, ps, pw, coefficients, work)
         k = p[0] * value
         y = np.array([k, k, 0.0, p[3] * p[5] + (1.0 - p[3]) * p[4]])
         return y, np.array([value, by_b, by_s, by_w])
     y = full._forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes)[0]
     return y, np.full(4, y[0] / p[0])
+
+
+@njit(cache=True, error_model="numpy")
+def _carry(p, gap, radius, kappa, y_bar, out):
+    """The cotangent of p inside the table, into ``out``."""
+    out[:] = 0.0
+    bar = y_bar[0] + y_bar[1]
+    m, surface = p[0], p[2] * radius
+    r = np.sqrt(p[3])
+    out[3] = bar * m * kappa[3] / (gap[1] * (r - gap[2]) * 2.0 * r) + y_bar[3] * (p[5] - p[4])
+    out[4], out[5] = y_bar[3] * (1.0 - p[3]), y_bar[3] * p[3]
+    k = p[1] * surface / (p[1] + surface) if gap[5] > 0.0 else p[1]
+    slope = bar * m * kappa[1] * 2.0 / (k + m) ** 2  # db = 2 (m dk - k dm) / (k + m)^2
+    out[0] = bar * kappa[0] - slope * k
+    if gap[5] > 0.0:
+        total = (p[1] + surface) ** 2
+        out[1] = slope * m * surface**2 / total + bar * m * kappa[2] * surface / total
+        out[2] = (slope * m * p[1] ** 2 / total - bar * m * kappa[2] * p[1] / total) * radius
+    else:
+        out[1] = slope * m
 
 
 @njit(cache=True, error_model="numpy")
@@ -106,25 +140,56 @@ def _pullback(
         return full._pullback(
             p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, w, parts, y_bar
         )  # fmt: skip
-    out = np.zeros(6)
-    bar = y_bar[0] + y_bar[1]
-    m, surface = p[0], p[2] * sizes[3]
-    r = np.sqrt(p[3])
-    out[3] = bar * m * kappa[3] / (gap[1] * (r - gap[2]) * 2.0 * r) + y_bar[3] * (p[5] - p[4])
-    out[4], out[5] = y_bar[3] * (1.0 - p[3]), y_bar[3] * p[3]
-    k = p[1] * surface / (p[1] + surface) if gap[5] > 0.0 else p[1]
-    slope = bar * m * kappa[1] * 2.0 / (k + m) ** 2  # db = 2 (m dk - k dm) / (k + m)^2
-    out[0] = bar * kappa[0] - slope * k
-    if gap[5] > 0.0:
-        total = (p[1] + surface) ** 2
-        out[1] = slope * m * surface**2 / total + bar * m * kappa[2] * surface / total
-        out[2] = (slope * m * p[1] ** 2 / total - bar * m * kappa[2] * p[1] / total) * sizes[3]
-    else:
-        out[1] = slope * m
+    out = np.empty(6)
+    _carry(p, gap, sizes[3], kappa, y_bar, out)
     return out
 
 
-CODE = Code((__name__, "CODE"), _forward, _pullback, data="f3 f1 f2 f2 i2 i1 i1 f3 f1 i3 f3 f1", state="f1")
+@njit(cache=True, error_model="numpy")
+def _each_forward(
+    x, count, coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes
+):  # fmt: skip
+    """Many points in one loop: what a call costs would be most of it. State: kappa and its derivatives (points, 4)."""
+    n = count[0]
+    y, state = np.empty(4 * n), np.empty((n, 4))
+    work = np.empty((9, max(coefficients.shape)))
+    for i in range(n):
+        p = x[6 * i : 6 * i + 6]
+        if _inside(p, gap):
+            pb, ps, pw = _place(p, gap, sizes[3])
+            state[i, 0], state[i, 1], state[i, 2], state[i, 3] = _series(pb, ps, pw, coefficients, work)
+            y[4 * i] = y[4 * i + 1] = p[0] * state[i, 0]
+            y[4 * i + 2] = 0.0
+            y[4 * i + 3] = p[3] * p[5] + (1.0 - p[3]) * p[4]
+        else:
+            y[4 * i : 4 * i + 4], state[i] = _forward(
+                p.copy(), coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes
+            )  # fmt: skip
+    if np.isnan(y).any():
+        y[:] = np.nan
+    return y, state
+
+
+@njit(cache=True, error_model="numpy")
+def _each_pullback(
+    x, count, coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, state, y_bar
+):  # fmt: skip
+    x_bar = np.empty(x.size)
+    for i in range(count[0]):
+        p, bar = x[6 * i : 6 * i + 6], y_bar[4 * i : 4 * i + 4]
+        if _inside(p, gap):
+            _carry(p, gap, sizes[3], state[i], bar, x_bar[6 * i : 6 * i + 6])
+        else:
+            x_bar[6 * i : 6 * i + 6] = _pullback(
+                p.copy(), coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes,
+                state[i], bar.copy(),
+            )  # fmt: skip
+    return x_bar
+
+
+_DATA = "f3 f1 f2 f2 i2 i1 i1 f3 f1 i3 f3 f1"
+EACH = Code((__name__, "EACH"), _each_forward, _each_pullback, data=f"i1 {_DATA}", state="f2")
+CODE = Code((__name__, "CODE"), _forward, _pullback, data=_DATA, state="f1", each=EACH)
 
 
 @cache
@@ -171,6 +236,7 @@ def _make(cell: Kernel, packing: str, terms: tuple[int, int, int], interface: bo
         to_series = 2.0 / m * np.cos(np.outer(np.arange(m), t))
         to_series[0] *= 0.5
         values = np.moveaxis(np.tensordot(to_series, values, axes=(1, axis)), 0, axis)
+    values = np.ascontiguousarray(values.transpose(1, 2, 0))
     rng = np.random.default_rng(0)
     errors = []
     for i in range(300):
@@ -178,6 +244,8 @@ def _make(cell: Kernel, packing: str, terms: tuple[int, int, int], interface: bo
         x, y, z = (np.copysign(1.0, t) if i % 9 == j else t for j, t in enumerate((x, y, z)))
         x, y = 0.99999 * x, 0.5 * (0.99999 * y + 1.0)
         exact = kappa(x, y if interface else 0.0, z)
-        errors.append(abs(_series(x, y if interface else 0.5, z, values)[0] / exact - 1.0))
+        errors.append(
+            abs(_series(x, y if interface else 0.5, z, values, np.empty((9, max(values.shape))))[0] / exact - 1.0)
+        )
     gap = np.array([middle, half, touching, low, high, float(interface), max(errors)])
     return {"coefficients": values, "gap": gap}
