@@ -1,7 +1,8 @@
 """What a model cannot explain, as part of the likelihood.
 
-    none    y = f(theta) + noise
-    extra   y = f(theta) + noise + d,  d ~ Normal(0, (tau_q s_q)^2) for each measured quantity q, tau_q inferred
+    none             y = f(theta) + noise
+    homogenisation   y = f(theta) + d + noise, d learnt offline from resolved solves (see :mod:`hmminfer.homogenisation`)
+    extra            y = f(theta) + noise + d,  d ~ Normal(0, (tau_q s_q)^2) for each measured quantity q, tau_q inferred
 
 s_q is the root mean square of the quantity's data, so tau_q is a relative model error; its prior HalfNormal(0.1) says that models of this
 kind are usually right to a tenth.
@@ -15,14 +16,14 @@ from .data import Table
 from .errors import unknown
 from .parameters import HalfNormal, Parameter
 
-KINDS = ("none", "extra")
+KINDS = ("none", "extra", "homogenisation")
 
 
 def parameters(kind: str, table: Table) -> tuple[Parameter, ...]:
     """The unknowns that a kind of discrepancy adds."""
     if kind not in KINDS:
         raise unknown("discrepancy", kind, KINDS)
-    if kind == "none":
+    if kind != "extra":
         return ()
     names = dict.fromkeys(table.quantity.tolist())
     return tuple(Parameter(f"discrepancy_{q}", "", HalfNormal(0.1), f"relative model error of {q}", 0.0) for q in names)

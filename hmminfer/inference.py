@@ -75,7 +75,7 @@ def fit(
     noise : None for the sd of each row; a number or array (units of the rows); "3%" of each value; {"quantity": "1 um"}; or "infer".
     priors : other priors by name, as objects or text: {"matrix_modulus": "LogNormal(3.5 GPa, 0.2)"}; frees a fixed parameter.
     fixed : values by name, numbers or text with units.
-    discrepancy_kind : "none", or "extra" for an inferred model error for each quantity.
+    discrepancy_kind : "none"; "extra" for an inferred model error for each quantity; "homogenisation" for one learnt from resolved solves.
     draws, tune, chains, seed : of the sampler; a seed is drawn and recorded when none is given.
     target_accept : acceptance rate that NUTS tunes its step to; raise it towards 1 (smaller steps) when there are divergences.
     sampler : "nuts" (gradients), "smc" or "demetropolis" (without).

@@ -62,6 +62,7 @@ class Model:
     table : the data the experiment was set up for, row i of y being row i of the table; None for pure predictions.
     about : facts worth keeping with results (packing, mesh, settings).
     scene : what figures need (plates, bases); not part of the result.
+    resolved : named values -> y of the problem with every scale resolved, where it is known: what homogenisation errors are learnt from.
     panels : of the figure of a result: names of :data:`hmminfer.figures.PANELS` or functions (ax, tree, model).
     """
 
@@ -75,6 +76,7 @@ class Model:
     about: Mapping[str, Any] = field(default_factory=dict)
     scene: Mapping[str, Any] = field(default_factory=dict)
     panels: tuple[Any, ...] = ()
+    resolved: Callable[[Mapping[str, Any]], np.ndarray] | None = None
 
     def __post_init__(self) -> None:
         for name in self.fixed:

@@ -23,6 +23,7 @@ Abdulle 2005 (FE-HMM); Aristoff & Bangerth 2023, SIAM Review 65(4) (blocks). Dat
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ from hmminfer.macro.bulk import bulk
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.elliptic import elliptic_kernel
 from hmminfer.macro.parabolic import parabolic_kernel
+from hmminfer.macro.resolved import resolved
 from hmminfer.micro.conductive_cell import conductive_cell
 from hmminfer.micro.conductive_table import conductive_table
 from hmminfer.micro.homogeneous import isotropic
@@ -341,6 +343,7 @@ PERIODIC = Schema(
     columns=(Column("x", "m", lower=0.0, upper=1.0), Column("y", "m", lower=0.0, upper=1.0)),
     settings=(
         Setting("source", "W/m^3", default=1.0, description="heat produced everywhere"),
+        Setting("periods", default=32, kind="integer", lower=1, upper=256, description="1 / eps; known to the homogenisation error only"),
         Setting("elements", default=8, kind="integer", lower=2, upper=256, description="macro elements along each side"),
         Setting("degree", default=2, kind="integer", lower=1, upper=2, description="of the macro elements"),
         Setting("cell_elements", default=16, kind="integer", lower=2, upper=128, description="micro elements along a period"),
@@ -390,10 +393,16 @@ def periodic(table: Table) -> Model:
     )
     parameters = ParameterSet(SLOW)
     kernel = couple(law, macro, [0, 1], [], [], np.array([1.0, 0.8]))
-    about = {k: s[k] for k in ("elements", "cell_elements", "cell_periods", "boundary")}
+
+    def resolved_values(values: Mapping[str, Any]) -> np.ndarray:
+        a1, a2, m = values["conductivity"], values["conductivity_slope"], int(s["periods"])
+        return resolved(lambda x, y: (a1 + a2 * x) * oscillation(m * x, m * y), s["source"], 16 * m, points)
+
+    about = {k: s[k] for k in ("periods", "elements", "cell_elements", "cell_periods", "boundary")}
     return Model(
-        "heat_composite", "periodic", parameters, kernel, by_quantity(table, {"x": "m", "y": "m"}), {}, table, about
-    )
+        "heat_composite", "periodic", parameters, kernel, by_quantity(table, {"x": "m", "y": "m"}), {}, table, about,
+        resolved=resolved_values,
+    )  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------------------ predictions

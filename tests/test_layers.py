@@ -29,6 +29,7 @@ RANK = {
     "operator": 9,
     "testing": 9,
     "discrepancy": 9,
+    "homogenisation": 9,
     "datasets": 9,
     "modes": 8,
     "axial": 9,

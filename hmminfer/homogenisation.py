@@ -1,0 +1,183 @@
+"""What homogenisation leaves out, learnt offline from resolved solves and carried in the likelihood.
+
+    y_obs = f(theta) + d + noise,    d = m + V xi + rest,    xi ~ Normal(0, I),  rest ~ Normal(0, diag r^2)
+
+m, V and r are mean, principal modes and what the modes leave of the differences  resolved - HMM  at draws of the prior; relative ones,
+d / f, where the error scales with the answer. The weights xi are unknowns of their own with their prior, r joins the noise: sampled
+over, this is the Gaussian likelihood with covariance V V^T + diag(r^2 + sd^2), while every row stays a row of its own for checks.
+
+    fit(model, discrepancy_kind="homogenisation")      for a model that knows its resolved problem (Model.resolved), learnt once and kept
+    fit(learn(model, resolved).applied_to(model))      resolved: named values -> y of any resolved problem, in the rows of the model
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .cache import cached_arrays
+from .errors import HmmInferError
+from .kernel import Code, Kernel
+from .model import Model
+from .native import specialise
+from .parameters import Normal, Parameter, ParameterSet
+from .progress import track
+
+law_forward: Any = None  # bound when the templates are compiled
+law_pullback: Any = None
+
+
+def _forward(theta, *data):
+    """Data: [inputs of the law, relative or not], m, V, then the law's. State: f, then the law's."""
+    n = data[0][0]
+    out = law_forward(theta[:n].copy(), *data[3:])
+    d = data[1] + data[2] @ theta[n:]
+    y = out[0] * (1.0 + d) if data[0][1] == 1 else out[0] + d
+    return (y, out[0], *out[1:])
+
+
+def _pullback(theta, *rest):
+    n, relative, y_bar = rest[0][0], rest[0][1] == 1, rest[-1]
+    f = rest[n_data]
+    d = rest[1] + rest[2] @ theta[n:]
+    if np.isnan(f[0]) or np.isnan(d[0]):
+        return np.full(theta.size, np.nan)
+    f_bar = y_bar * (1.0 + d) if relative else y_bar.copy()
+    d_bar = y_bar * f if relative else y_bar.copy()
+    return np.concatenate((law_pullback(theta[:n].copy(), *rest[3:n_data], *rest[after:-1], f_bar), d_bar @ rest[2]))
+
+
+n_data = after = 0
+
+
+@cache
+def shifted_code(law: Code) -> Code:
+    """Code of a model with an additive or relative Gaussian error whose weights follow its parameters."""
+    forward = specialise(_forward, law.fingerprint, law_forward=law.calls[0])
+    pullback = specialise(
+        _pullback, law.fingerprint, law_pullback=law.calls[1], n_data=3 + law.n_data, after=4 + law.n_data
+    )
+    return Code(
+        (__name__, "shifted_code", law.recipe), forward, pullback, f"i1 f1 f2 {law.data}", f"f1 {law.state}".strip()
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class HomogenisationError:
+    """Gaussian model of resolved - HMM: ``mean`` (rows,), ``modes`` (rows, k), ``rest`` (rows,) sd; ``relative`` to the answer or not."""
+
+    mean: np.ndarray
+    modes: np.ndarray
+    rest: np.ndarray
+    relative: bool
+
+    def applied_to(self, model: Model) -> Model:
+        """The model with this error: an unknown ``homogenisation_error`` (k weights), and noise that includes the rest."""
+        if model.table is None or not isinstance(model.kernel, Kernel):
+            raise HmmInferError("A homogenisation error is applied to the model of one experiment with data.")
+        if len(self.mean) != model.n_out:
+            raise HmmInferError(
+                f"The error was learnt for {len(self.mean)} rows, the model has {model.n_out}; learn it anew."
+            )
+        k = self.modes.shape[1]
+        weights = Parameter(
+            "homogenisation_error",
+            "",
+            Normal(0.0, 1.0),
+            "weights of the modes of resolved - HMM",
+            size=k,
+            symbol="\\xi",
+        )
+        flags = np.array([model.kernel.n_in, int(self.relative)], dtype=np.int64)
+        data = (flags, self.mean, np.ascontiguousarray(self.modes), *model.kernel.data)
+        example = np.concatenate([model.kernel.example, np.full(k, 0.1)])
+        kernel = Kernel(shifted_code(model.kernel.code), data, example)
+        size = np.abs(model.table.value) if self.relative else 1.0
+        table = replace(model.table, sd=np.hypot(model.table.sd, self.rest * size))
+        about = {**model.about, "homogenisation_error": f"{k} modes, {'relative' if self.relative else 'absolute'}"}
+        parameters = ParameterSet((*model.parameters, weights))
+        return replace(model, parameters=parameters, kernel=kernel, table=table, about=about)
+
+
+def learn(
+    model: Model,
+    resolved: Callable[[Mapping[str, Any]], np.ndarray],
+    draws: int = 24,
+    relative: bool = True,
+    share: float = 0.99,
+    seed: int = 0,
+    progress: bool = True,
+) -> HomogenisationError:
+    """Learn resolved - HMM from prior draws of the model's unknowns.
+
+    Parameters
+    ----------
+    resolved : named values (floats or arrays, users' units) -> y (rows,) of the resolved problem.
+    draws : resolved solves; a dozen tell the mean, some tens the modes.
+    relative : model d / f, for answers that do not change sign; else d.
+    share : of the variance that the modes keep; the rest is added to each row's noise.
+    """
+    if draws < 4:
+        raise HmmInferError(
+            f"draws is {draws}; at least 4 resolved solves are needed for a mean and a spread, tens for modes."
+        )
+    rng = np.random.default_rng(seed)
+    thetas = model.parameters.sample(rng, draws)
+    where = model.parameters.slices()
+    for name, value in model.fixed.items():
+        thetas[:, where[name]] = model.parameters[name].to_vector(value)
+    differences = []
+    for theta in track(thetas, "resolved solves", show=progress):
+        f = model.kernel(theta)
+        named = {k: v if np.ndim(v) else float(v) for k, v in model.parameters.values(theta).items()}
+        y = np.asarray(resolved(named), dtype=float)
+        if y.shape != f.shape:
+            raise HmmInferError(
+                f"The resolved problem gives {y.shape[0]} values, the model {f.size}; they must be the same rows."
+            )
+        d = y / f - 1.0 if relative else y - f
+        if not np.all(np.isfinite(d)):
+            at = ", ".join(f"{k} = {np.round(v, 4)}" for k, v in named.items())
+            raise HmmInferError(
+                f"No finite difference of resolved and HMM at {at}; narrow the priors, or set relative=False."
+            )
+        differences.append(d)
+    d = np.array(differences)
+    mean = d.mean(axis=0)
+    _, size, vectors = np.linalg.svd((d - mean) / np.sqrt(draws - 1.0), full_matrices=False)
+    power = np.cumsum(size**2) / np.sum(size**2)
+    k = int(np.searchsorted(power, share)) + 1
+    widen = np.sqrt(1.0 + 1.0 / draws)  # the mean is an estimate too
+    modes = widen * (vectors[:k] * size[:k, None]).T
+    rest = widen * np.sqrt(np.maximum(np.sum((vectors[k:] * size[k:, None]) ** 2, axis=0), 0.0))
+    return HomogenisationError(mean, modes, rest, relative)
+
+
+def with_known_error(model: Model, progress: bool = True) -> Model:
+    """The model with the error of its own resolved problem, learnt once for its priors and kept on disk."""
+    resolved = model.resolved
+    if resolved is None:
+        raise HmmInferError(
+            f"The experiment '{model.experiment}' of '{model.name}' knows no resolved problem; learn the error from one of your own: "
+            "hmminfer.homogenisation.learn(model, resolved)."
+        )
+    if not isinstance(model.kernel, Kernel):
+        raise HmmInferError(
+            "A homogenisation error is applied to the model of one experiment; apply it before joint()."
+        )
+    digest = hashlib.sha256(b"".join(d.tobytes() for d in model.kernel.data)).hexdigest()
+    priors = [(p.name, repr(p.prior)) for p in model.parameters if p.name not in model.fixed]
+    key = repr(
+        (model.kernel.code.fingerprint, digest, priors, sorted(model.fixed.items()), sorted(model.about.items()))
+    )
+
+    def compute() -> dict[str, np.ndarray]:
+        e = learn(model, resolved, progress=progress)
+        return {"mean": e.mean, "modes": e.modes, "rest": e.rest}
+
+    return HomogenisationError(**cached_arrays("homogenisation", key, compute), relative=True).applied_to(model)

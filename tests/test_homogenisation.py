@@ -1,0 +1,66 @@
+"""The homogenisation error: learnt from resolved solves, it takes the bias of a finite eps out and widens what it should."""
+
+import numpy as np
+import pytest
+
+from hmminfer import models
+from hmminfer.errors import HmmInferError
+from hmminfer.homogenisation import HomogenisationError, learn
+from hmminfer.inference import preview
+from hmminfer.testing import assert_contract, assert_gradient, assert_taylor
+
+heat = models.get("heat_composite")
+SMALL = {"periods": 4, "elements": 4, "cell_elements": 16}
+TRUTH = {"conductivity": 1.1, "conductivity_slope": 0.7}
+
+
+def test_kernel_of_a_model_with_error():
+    model = heat.EXPERIMENTS["periodic"].model("periodic_square", elements=2, cell_elements=4)
+    rng = np.random.default_rng(0)
+    for relative in (True, False):
+        error = HomogenisationError(0.01 * rng.random(49), 0.02 * rng.random((49, 2)), np.full(49, 0.01), relative)
+        shifted = error.applied_to(model)
+        for check in (assert_contract, assert_gradient, assert_taylor):
+            check(shifted.kernel)
+        f = model.evaluate(TRUTH)
+        xi = np.array([0.5, -1.0])
+        d = error.mean + error.modes @ xi
+        y = shifted.evaluate({**TRUTH, "homogenisation_error": xi})
+        assert y == pytest.approx(f * (1.0 + d) if relative else f + d, rel=1e-14)
+        assert np.all(shifted.table.sd > model.table.sd)
+
+
+def test_learnt_error_takes_the_bias_out():
+    """Data of the resolved problem at eps = 1/4, hardly any noise: without the error the truth is many sds away, with it within three."""
+    from dataclasses import replace
+
+    model = heat.EXPERIMENTS["periodic"].model("periodic_square", **SMALL)
+    rng = np.random.default_rng(1)
+    y = model.resolved(TRUTH)
+    sd = np.full(len(y), 3e-4)
+    seen = replace(model, table=replace(model.table, value=y + sd * rng.standard_normal(len(y)), sd=sd))
+    error = learn(seen, seen.resolved, draws=10, progress=False)
+    assert -0.08 < error.mean.mean() < -0.01  # cells of 16 and eps = 1/4 make HMM too stiff, and its answers too small
+    away = {}
+    for name, m in (("without", seen), ("with", error.applied_to(seen))):
+        posterior = preview(m, seed=1, draws=2000, progress=False)["posterior"]
+        away[name] = max(abs(float(posterior[k].mean()) - v) / float(posterior[k].std()) for k, v in TRUTH.items())
+    assert away["without"] > 3.0
+    assert away["with"] < 3.0
+
+
+def test_what_it_refuses():
+    blocks = heat.EXPERIMENTS["blocks"].model("aristoff_bangerth")
+    from hmminfer.problem import Problem
+
+    with pytest.raises(HmmInferError, match="knows no resolved problem"):
+        Problem.of(blocks, discrepancy_kind="homogenisation")
+    model = heat.EXPERIMENTS["periodic"].model("periodic_square", elements=2, cell_elements=4)
+    with pytest.raises(HmmInferError, match="draws is 2; at least 4"):
+        learn(model, model.resolved, draws=2)
+    with pytest.raises(HmmInferError, match="gives 3 values, the model 49"):
+        learn(model, lambda _: np.ones(3), draws=4, progress=False)
+    with pytest.raises(HmmInferError, match="No finite difference"):
+        learn(model, lambda _: np.full(49, np.nan), draws=4, progress=False)
+    with pytest.raises(HmmInferError, match="learnt for 2 rows, the model has 49"):
+        HomogenisationError(np.zeros(2), np.zeros((2, 1)), np.zeros(2), True).applied_to(model)
