@@ -34,7 +34,7 @@ for name in ("sic_aluminium", "diamond_aluminium"):
 # %% [markdown]
 # Two numbers for three unknowns: the matrix keeps its prior, and the posterior is a ridge along which a better matrix asks for worse particles.
 # The law of the composite is a choice too: Bruggeman's ("dense", the default) and Hasselman and Johnson's ("dilute") read the same data
-# differently, for diamond by more than their uncertainty should let one overlook.
+# differently, for diamond by about one posterior sd.
 
 # %%
 for scheme in ("dense", "dilute"):
