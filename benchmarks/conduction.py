@@ -8,33 +8,23 @@ from typing import Any
 
 import numpy as np
 import skfem
-from numba import njit
 from threadpoolctl import threadpool_limits
 
 from hmminfer import models
 from hmminfer.coupling import couple, each
 from hmminfer.inference import fit
 from hmminfer.kernel import Kernel
-from hmminfer.linalg import band_cholesky, band_solve
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.elliptic import elliptic_kernel
 from hmminfer.macro.resolved import resolved
 from hmminfer.micro.conductive_table import conductive_table, table_error
 
 from .common import summarise
-from .operator import _ms, gradient_function, interleaved
+from .operator import _ms, bare, gradient_function, interleaved
 
 
 def _heat() -> Any:
     return models.get("heat_composite")
-
-
-@njit(error_model="numpy")
-def _bare(ab, rhs):
-    factor, b = ab.copy(), rhs.copy()
-    band_cholesky(factor)
-    band_solve(factor, b)
-    return b
 
 
 def bare_solve(macro: Kernel, x: np.ndarray) -> Any:
@@ -48,7 +38,7 @@ def bare_solve(macro: Kernel, x: np.ndarray) -> Any:
 
     add_stiffness(x.reshape(-1, stride), 1.0, dofs, zone, unit, ab, np.zeros_like(u))
     rhs = np.ones((1, n))
-    return lambda: _bare(ab, rhs)
+    return lambda: bare(ab, rhs)
 
 
 def many_cells(quick: bool) -> dict[str, Any]:

@@ -105,6 +105,15 @@ def gradient_cost(quick: bool) -> dict[str, Any]:
     }
 
 
+@njit(error_model="numpy")
+def bare(ab, rhs):
+    """One factorisation and solve of a band matrix, and nothing else: the floor."""
+    factor, b = ab.copy(), rhs.copy()
+    band_cholesky(factor)
+    band_solve(factor, b)
+    return b
+
+
 def likelihood_over_macro_solve(quick: bool) -> dict[str, Any]:
     """Plate value and gradient, reduced cell included, over one bare banded factorisation and solve of its matrix."""
     model = plate_model("plate_dic")
@@ -112,13 +121,6 @@ def likelihood_over_macro_solve(quick: bool) -> dict[str, Any]:
     ab = plate_band(model)
     rhs = np.ones((1, len(ab)))
     lower = np.asfortranarray(ab.T)
-
-    @njit(error_model="numpy")
-    def bare(ab, rhs):
-        factor, b = ab.copy(), rhs.copy()
-        band_cholesky(factor)
-        band_solve(factor, b)
-        return b
 
     def scipy_banded() -> np.ndarray:
         factor = scipy.linalg.cholesky_banded(lower, lower=True, check_finite=False)
