@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from .cache import cached_arrays
+from .data import Table
 from .errors import HmmInferError
 from .kernel import Code, Kernel
 from .model import Model
@@ -76,8 +77,15 @@ class HomogenisationError:
     rest: np.ndarray
     relative: bool
 
+    def widened(self, sd: np.ndarray, table: Table) -> np.ndarray:
+        """The noise ``sd`` (rows,) with what the modes leave."""
+        return np.hypot(sd, self.rest * np.abs(table.value) if self.relative else self.rest)
+
     def applied_to(self, model: Model) -> Model:
-        """The model with this error: an unknown ``homogenisation_error`` (k weights), and noise that includes the rest."""
+        """The model with this error: an unknown ``homogenisation_error`` (k weights), and a column sd that includes the rest.
+
+        A ``noise`` given to fit replaces that column, the rest with it.
+        """
         if model.table is None or not isinstance(model.kernel, Kernel):
             raise HmmInferError("A homogenisation error is applied to the model of one experiment with data.")
         if len(self.mean) != model.n_out:
@@ -97,8 +105,7 @@ class HomogenisationError:
         data = (flags, self.mean, np.ascontiguousarray(self.modes), *model.kernel.data)
         example = np.concatenate([model.kernel.example, np.full(k, 0.1)])
         kernel = Kernel(shifted_code(model.kernel.code), data, example)
-        size = np.abs(model.table.value) if self.relative else 1.0
-        table = replace(model.table, sd=np.hypot(model.table.sd, self.rest * size))
+        table = replace(model.table, sd=self.widened(model.table.sd, model.table))
         about = {**model.about, "homogenisation_error": f"{k} modes, {'relative' if self.relative else 'absolute'}"}
         parameters = ParameterSet((*model.parameters, weights))
         return replace(model, parameters=parameters, kernel=kernel, table=table, about=about)
@@ -158,8 +165,8 @@ def learn(
     return HomogenisationError(mean, modes, rest, relative)
 
 
-def with_known_error(model: Model, progress: bool = True) -> Model:
-    """The model with the error of its own resolved problem, learnt once for its priors and kept on disk."""
+def known_error(model: Model, progress: bool = True) -> HomogenisationError:
+    """The error of a model against its own resolved problem, learnt once for its priors and kept on disk."""
     resolved = model.resolved
     if resolved is None:
         raise HmmInferError(
@@ -180,4 +187,4 @@ def with_known_error(model: Model, progress: bool = True) -> Model:
         e = learn(model, resolved, progress=progress)
         return {"mean": e.mean, "modes": e.modes, "rest": e.rest}
 
-    return HomogenisationError(**cached_arrays("homogenisation", key, compute), relative=True).applied_to(model)
+    return HomogenisationError(**cached_arrays("homogenisation", key, compute), relative=True)

@@ -18,7 +18,7 @@ import numpy as np
 from . import discrepancy, units
 from .data import Table
 from .errors import HmmInferError, unknown
-from .homogenisation import with_known_error
+from .homogenisation import known_error
 from .model import Model
 from .parameters import Field, HalfNormal, LogNormal, Normal, Parameter, Prior, Uniform, wrap_axial
 
@@ -62,11 +62,12 @@ class Problem:
             p = model.parameters[name]
             held[name] = float(p.from_vector(p.to_vector(value))) if p.size is None else value
         model = Model(**{**model.__dict__, "fixed": held})
-        if discrepancy_kind == "homogenisation":
-            model = with_known_error(model)
         table = model.table
         assert table is not None
         sd, scales = _noise(table, noise)
+        if discrepancy_kind == "homogenisation":
+            error = known_error(model)
+            model, sd = error.applied_to(model), error.widened(sd, table)
         extra = discrepancy.parameters(discrepancy_kind, table)
         choices = {"noise": noise, "priors": priors, "fixed": fixed, "discrepancy": discrepancy_kind}
         return cls(model, table, sd, scales, extra, {k: v for k, v in choices.items() if v})

@@ -64,3 +64,19 @@ def test_what_it_refuses():
         learn(model, lambda _: np.full(49, np.nan), draws=4, progress=False)
     with pytest.raises(HmmInferError, match="learnt for 2 rows, the model has 49"):
         HomogenisationError(np.zeros(2), np.zeros((2, 1)), np.zeros(2), True).applied_to(model)
+
+
+def test_fit_with_the_models_own_error_keeps_the_noise_it_is_given(monkeypatch):
+    """What the modes leave joins any noise, the column's or another, and the weights are unknowns."""
+    from hmminfer import homogenisation
+    from hmminfer.problem import Problem
+
+    model = heat.EXPERIMENTS["periodic"].model("periodic_square", **SMALL)
+    few = learn(model, model.resolved, draws=4, share=0.5, progress=False)
+    monkeypatch.setattr(homogenisation, "learn", lambda *_, **__: few)
+    monkeypatch.setattr(homogenisation, "cached_arrays", lambda _kind, _key, compute: compute())
+    for noise, base in ((None, model.table.sd), (2e-3, np.full(49, 2e-3))):
+        problem = Problem.of(model, noise=noise, discrepancy_kind="homogenisation")
+        assert problem.sd == pytest.approx(np.hypot(base, few.rest * np.abs(model.table.value)))
+        assert "homogenisation_error" in [p.name for p in problem.free]
+    assert np.all(few.rest > 0)
