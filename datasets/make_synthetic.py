@@ -268,6 +268,74 @@ to exp(-(ln theta)^2 / 8), which is ln theta ~ Normal(4, 2^2); the setting densi
     )
 
 
+STRIP = {"layup": "0/90", "length": "60 mm", "layer_thickness": "1 mm"}
+STRIPS: dict[str, dict[str, Any]] = {  # (quantity, x, y, unit, sd) at each time
+    "heated_strip": {
+        "settings": {**STRIP, "load": "heat", "temperature_rise": "50 K", "ramp": "2 s"},
+        "known": {"volume_fraction": 0.54, "matrix_conductivity": "LogNormal(0.2 W/m/K, 0.3)"},
+        "times": np.linspace(4.0, 60.0, 15),
+        "look": (("deflection", 60, 0, "mm", 0.01), ("temperature_change", 30, 2, "K", 0.3)),
+        "title": "deflection and temperature of two layers of carbon/epoxy, 0/90, warmed from below",
+        "seed": 20261126,
+    },
+    "stretched_strip": {
+        "settings": {**STRIP, "load": "stretch", "stress": "100 MPa", "ramp": "1 s"},
+        "known": {"matrix_conductivity": 0.25},
+        "times": np.linspace(2.0, 13.0, 12),
+        "look": (("extension", 60, 1, "mm", 0.001), ("temperature_change", 30, 0, "K", 0.004), ("temperature_change", 30, 2, "K", 0.004)),
+        "title": "extension and temperature of two layers of carbon/epoxy, 0/90, pulled along",
+        "seed": 20261127,
+    },
+}  # fmt: skip
+STRIP_TRUTH = {"volume_fraction": 0.54, "matrix_expansion": 48.0, "matrix_conductivity": 0.25}
+STRIP_FINE = {
+    "elements_x": 40,
+    "elements_layer": 4,
+    "steps": 320,
+    "refine": 8,
+    "cell": "full",
+}  # the model has 10, 1, 40 and 4
+
+
+def strips(name: str) -> tuple[RawTable, str]:
+    """Noisy data of one strip of :data:`STRIPS`, and its provenance."""
+    case = STRIPS[name]
+    rows = [
+        {"quantity": q, "x": f"{x:g}", "y": f"{y:g}", "time": f"{t:g}", "value": "0", "unit": u, "sd": f"{sd:g}"}
+        for q, x, y, u, sd in case["look"]
+        for t in case["times"]
+    ]
+    header = ("quantity", "x [mm]", "y [mm]", "time [s]", "value", "unit", "sd")
+    settings = {"experiment": "strip", **case["settings"], **case["known"]}
+    raw = RawTable(name, "", settings, header, rows, list(range(2, 2 + len(rows))), {})
+    truth = models.get("thermoelastic_composite").EXPERIMENTS["strip"].model(raw, **STRIP_FINE)
+    y = truth.evaluate(STRIP_TRUTH)
+    assert truth.table is not None
+    noisy = y + truth.table.sd * np.random.default_rng(case["seed"]).standard_normal(len(y))
+    for row, value in zip(rows, noisy, strict=True):
+        row["value"] = f"{value:.5f}"
+    noise = ", ".join(dict.fromkeys(f"{sd:g} {u} ({q.replace('_', ' ')})" for q, _, _, u, sd in case["look"]))
+    return (
+        raw,
+        f"""title = "Synthetic {name.replace("_", " ")}: {case["title"]}"
+source = "synthetic: written by datasets/make_synthetic.py of this repository"
+authors = "The hmminfer authors"
+year = 2026
+transcribed = "not transcribed: computed, then noise added"
+confidence = "exact up to the discretisation of the finer model below"
+units = "displacements in mm, temperature in K above the start, lengths in mm, time in s"
+uncertainty = "independent Gaussian noise, sd {noise}"
+licence = "MIT, as the repository"
+truth = "volume_fraction {STRIP_TRUTH["volume_fraction"]}, matrix_expansion {STRIP_TRUTH["matrix_expansion"]:g} um/m/K, \
+matrix_conductivity {STRIP_TRUTH["matrix_conductivity"]} W/m/K"
+notes = "Truth from the full cell with {STRIP_FINE["refine"]} elements a side (the model uses 4), {STRIP_FINE["elements_x"]} x \
+8 biquadratic elements (10 x 2) and {STRIP_FINE["steps"]} time steps (40). Fibre and matrix otherwise as the model's defaults, \
+T300/934."
+seed = {case["seed"]}
+""",
+    )
+
+
 def plates(name: str) -> tuple[RawTable, str]:
     """One case of :data:`CASES` and its provenance."""
     raw, facts = measure(name)
@@ -279,6 +347,7 @@ WRITERS: dict[str, Callable[[], tuple[RawTable, str]]] = {
     "heated_plate": heated_plate,
     "periodic_square": periodic_square,
     "aristoff_bangerth": aristoff_bangerth,
+    **{name: partial(strips, name) for name in STRIPS},
 }
 
 

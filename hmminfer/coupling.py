@@ -27,6 +27,8 @@ law_forward: Any = None
 law_pullback: Any = None
 macro_forward: Any = None
 macro_pullback: Any = None
+other_forward: Any = None
+other_pullback: Any = None
 law_end = n_data = law_state = state_end = 0
 
 
@@ -85,6 +87,52 @@ def couple(
     return Kernel(
         couple_code(law.code, macro.code), indices + law.data + macro.data, np.ascontiguousarray(example, dtype=float)
     )
+
+
+def _beside_forward(theta, *data):
+    """Data: two index arrays, the first law's arrays up to ``law_end``, the other's. State: sizes of the answers, then both laws'."""
+    first = law_forward(theta[data[0]], *data[2:law_end])
+    other = other_forward(theta[data[1]], *data[law_end:])
+    y = np.concatenate((first[0], other[0]))
+    if np.isnan(y).any():
+        y[:] = np.nan
+    return (y, np.array([first[0].size]), *first[1:], *other[1:])
+
+
+def _beside_pullback(theta, *rest):
+    y_bar, n = rest[-1], rest[n_data][0]
+    first_bar = law_pullback(theta[rest[0]], *rest[2:law_end], *rest[law_state:state_end], y_bar[:n].copy())
+    other_bar = other_pullback(theta[rest[1]], *rest[law_end:n_data], *rest[state_end:-1], y_bar[n:].copy())
+    theta_bar = np.zeros(theta.size)
+    for i in range(first_bar.size):
+        theta_bar[rest[0][i]] += first_bar[i]
+    for i in range(other_bar.size):
+        theta_bar[rest[1][i]] += other_bar[i]
+    return theta_bar
+
+
+@cache
+def beside_code(first: Code, other: Code) -> Code:
+    """Code of two laws that share one vector of parameters."""
+    end = 2 + first.n_data
+    total = end + other.n_data
+    name = f"{first.fingerprint}_{other.fingerprint}"
+    forward = specialise(_beside_forward, name, law_forward=first.calls[0], other_forward=other.calls[0], law_end=end)
+    pullback = specialise(
+        _beside_pullback, name, law_pullback=first.calls[1], other_pullback=other.calls[1], law_end=end, n_data=total,
+        law_state=total + 1, state_end=total + 1 + first.n_state,
+    )  # fmt: skip
+    recipe = (__name__, "beside_code", first.recipe, other.recipe)
+    return Code(recipe, forward, pullback, f"i1 i1 {first.data} {other.data}", f"i1 {first.state} {other.state}")
+
+
+def beside(
+    first: Kernel, other: Kernel, index: Sequence[int], other_index: Sequence[int], example: np.ndarray
+) -> Kernel:
+    """Two laws side by side, each taking its entries of theta: (answers of the first, answers of the other)."""
+    indices = tuple(np.asarray(i, dtype=np.int64) for i in (index, other_index))
+    code = beside_code(first.code, other.code)
+    return Kernel(code, indices + first.data + other.data, np.ascontiguousarray(example, dtype=float))
 
 
 def _each_forward(x, *data):

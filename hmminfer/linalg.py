@@ -40,6 +40,8 @@ def _lapack(name: str, n_arguments: int) -> types.ExternalFunction:
 
 _dpbtrf = _lapack("dpbtrf", 6)
 _dpbtrs = _lapack("dpbtrs", 9)
+_dgbtrf = _lapack("dgbtrf", 8)
+_dgbtrs = _lapack("dgbtrs", 11)
 
 
 @njit(cache=True, error_model="numpy")
@@ -67,6 +69,37 @@ def band_solve(factor, b):
     _dpbtrs(
         uplo.ctypes, n.ctypes, kd.ctypes, nrhs.ctypes, factor.ctypes, ldab.ctypes, b.ctypes, ldb.ctypes, info.ctypes
     )
+
+
+@njit(cache=True, error_model="numpy")
+def band_lu(ab, band):
+    """Overwrite ``ab`` with the LU factors (partial pivoting) of a general band matrix of half width ``band``; (success, pivots).
+
+    ``ab`` (n, 3 band + 1): row j holds column j, ``ab[j, 2 band + i - j] = A[i, j]``; the first ``band`` entries of a row are work space.
+    """
+    n = np.full(1, ab.shape[0], dtype=np.int32)
+    k = np.full(1, band, dtype=np.int32)
+    ldab = np.full(1, ab.shape[1], dtype=np.int32)
+    pivots = np.zeros(ab.shape[0], dtype=np.int32)
+    info = np.zeros(1, dtype=np.int32)
+    _dgbtrf(n.ctypes, n.ctypes, k.ctypes, k.ctypes, ab.ctypes, ldab.ctypes, pivots.ctypes, info.ctypes)
+    return info[0] == 0, pivots
+
+
+@njit(cache=True, error_model="numpy")
+def band_lu_solve(factor, band, pivots, b, transposed):
+    """Overwrite the rows of ``b`` (m, n) with solutions of A x = b, or of A^T x = b, for factors from :func:`band_lu`."""
+    trans = np.full(1, 84 if transposed else 78, dtype=np.uint8)
+    n = np.full(1, factor.shape[0], dtype=np.int32)
+    k = np.full(1, band, dtype=np.int32)
+    nrhs = np.full(1, b.shape[0], dtype=np.int32)
+    ldab = np.full(1, factor.shape[1], dtype=np.int32)
+    ldb = np.full(1, b.shape[1], dtype=np.int32)
+    info = np.zeros(1, dtype=np.int32)
+    _dgbtrs(
+        trans.ctypes, n.ctypes, k.ctypes, k.ctypes, nrhs.ctypes, factor.ctypes, ldab.ctypes, pivots.ctypes, b.ctypes, ldb.ctypes,
+        info.ctypes,
+    )  # fmt: skip
 
 
 # reassociation lets the inner products use vector instructions; NaN still propagates

@@ -10,6 +10,8 @@ from hmminfer.errors import unknown
 CATALOGUE = {
     "fibre_composite": "fibre orientation, content and phase moduli of a unidirectional composite",
     "heat_composite": "conductivities of phases, their contact and their content from heat flow",
+    "proton_conductor": "interface layers, conductivities and contacts of an ionomer from its films and membranes",
+    "thermoelastic_composite": "expansion, conductivity and content of the phases from expanding, bending and cooling laminae",
 }
 
 

@@ -20,7 +20,6 @@ hole), Pagano & Halpin 1968 (clamped coupons). Data: Raghavan & Meshii; Soden, H
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,48 +33,11 @@ from hmminfer.macro.orientation import MARGIN, field_basis, zone_basis
 from hmminfer.macro.plate_experiment import LOCAL, PLATE, SCALE, plate_geometry, plate_kernel
 from hmminfer.macro.plate_mesh import Plate
 from hmminfer.micro.elastic_cell import elastic_cell
+from hmminfer.micro.phases import phases_of
 from hmminfer.micro.reduced_cell import reduced_cell
 from hmminfer.model import Experiment, Model, Observable, by_quantity
 from hmminfer.parameters import Axial, Field, HalfNormal, LogNormal, Normal, Parameter, ParameterSet
 
-PHASES = (
-    Parameter(
-        "fibre_axial_modulus", "GPa", LogNormal(280.0, 0.30), "Young's modulus along the fibre", 0.1, 2000.0, "E_{1f}"
-    ),
-    Parameter(
-        "fibre_transverse_modulus",
-        "GPa",
-        LogNormal(15.0, 0.35),
-        "Young's modulus across the fibre",
-        0.05,
-        1000.0,
-        "E_{2f}",
-    ),
-    Parameter(
-        "fibre_shear_modulus", "GPa", LogNormal(25.0, 0.60), "shear modulus along the fibre", 0.05, 1000.0, "G_{12f}"
-    ),
-    Parameter(
-        "fibre_axial_poisson",
-        "",
-        Normal(0.20, 0.03, 0.0, 0.45),
-        "axial Poisson ratio of the fibre",
-        0.0,
-        0.5,
-        "\\nu_{12f}",
-    ),
-    Parameter(
-        "fibre_transverse_poisson",
-        "",
-        Normal(0.25, 0.04, 0.0, 0.45),
-        "Poisson ratio across the fibre",
-        0.0,
-        0.6,
-        "\\nu_{23f}",
-    ),
-    Parameter("matrix_modulus", "GPa", LogNormal(4.0, 0.50), "Young's modulus of the matrix", 0.01, 500.0, "E_m"),
-    Parameter("matrix_poisson", "", Normal(0.36, 0.02, 0.1, 0.45), "Poisson ratio of the matrix", 0.0, 0.49, "\\nu_m"),
-    Parameter("volume_fraction", "", Normal(0.62, 0.06, 0.30, 0.80), "fibre volume fraction", 0.01, 0.90, "v_f"),
-)
 FIXED = {"fibre_axial_poisson": 0.20, "fibre_transverse_poisson": 0.25, "matrix_poisson": 0.36}
 ANGLE = Parameter(
     "fibre_angle", "deg", Axial(), "angle from the loading direction to the fibre", -180.0, 180.0, "\\theta", axial=True
@@ -83,19 +45,14 @@ ANGLE = Parameter(
 
 
 def law(
-    packing: str = "hexagonal", cell: str = "reduced", refine: int = 4, phases: tuple[Parameter, ...] = PHASES
+    packing: str = "hexagonal", cell: str = "reduced", refine: int = 4, phases: tuple[Parameter, ...] | None = None
 ) -> LinearLaw:
     """Stiffness of the composite from its phases.
 
     ``cell``: "reduced" (reduced basis over the prior box, +- 4 sd; the full cell answers outside) or "full"; ``refine``: elements along
     each side of the cell; the error of C_eff falls with its fourth power (2e-4 at 4 for glass/epoxy).
     """
-    if packing not in ("hexagonal", "square"):
-        raise unknown("packing", packing, ["hexagonal", "square"])
-    if packing == "square":  # square cells touch at 0.785
-        phases = tuple(
-            replace(p, prior=Normal(0.62, 0.06, 0.30, 0.75)) if p.name == "volume_fraction" else p for p in phases
-        )
+    phases = phases_of(packing) if phases is None else phases
     if cell == "full":
         kernel = elastic_cell(packing, refine)
     elif cell == "reduced":

@@ -442,7 +442,7 @@ def _as_prediction(model: Model, name: str, n: int, more: dict[str, str]) -> Mod
     assert table is not None
     coords = {k: (table.columns[k][:n], unit) for k in ("x", "y")}
     observables = [Observable("temperature", "K", np.arange(n), "point", coords)]
-    observables += [Observable(k, u, np.array([n + i]), k) for i, (k, u) in enumerate(more.items())]
+    observables += [Observable(k, u, np.array([n + i]), f"{k}_row") for i, (k, u) in enumerate(more.items())]
     return Model(
         model.name,
         name,

@@ -11,7 +11,7 @@ from conftest import small_box
 from scipy.sparse import csr_array, eye_array
 
 from hmminfer import models
-from hmminfer.coupling import Joint, affine, couple, each
+from hmminfer.coupling import Joint, affine, beside, couple, each
 from hmminfer.data import write_template
 from hmminfer.macro.coupons import KINDS, long_coupons
 from hmminfer.macro.domain import Domain
@@ -20,12 +20,16 @@ from hmminfer.macro.orientation import field_basis, zone_basis
 from hmminfer.macro.parabolic import parabolic_kernel
 from hmminfer.macro.plane_stress import plane_stress_kernel
 from hmminfer.macro.plate_mesh import rectangle
+from hmminfer.macro.thermoelastic import thermoelastic_kernel
 from hmminfer.micro.conductive_cell import conductive_cell
 from hmminfer.micro.conductive_table import conductive_table
 from hmminfer.micro.elastic_cell import EXAMPLE, elastic_cell
+from hmminfer.micro.laminate import laminate
 from hmminfer.micro.particles import particle_conductivity
 from hmminfer.micro.pattern_cell import pattern_cell
 from hmminfer.micro.reduced_cell import reduced_cell
+from hmminfer.micro.thermoelastic_cell import thermoelastic_cell
+from hmminfer.micro.two_phase import thermal_identities
 from hmminfer.model import Model
 
 
@@ -110,6 +114,13 @@ SMALL = {
     ("heat_composite", "sizes"): {"diameters": [5.0, 50.0]},
     ("heat_composite", "temperatures"): {"nx": 3, "ny": 2, "cell": "full", "refine": 1, "elements_x": 4, "elements_y": 2},
     ("heat_composite", "block_temperatures"): {"n": 4, "blocks": 2, "elements": 4},
+    ("proton_conductor", "membranes"): {"settings": {"elements": 4}},
+    ("proton_conductor", "film_conductivities"): {"thickness": [5.0, 80.0]},
+    ("proton_conductor", "water_profile"): {"points": 3, "elements": 4, "humidity_c": 30.0, "current_density": 0.5},
+    ("thermoelastic_composite", "laminae"): {"settings": {"cell": "full", "refine": 1}},
+    ("thermoelastic_composite", "strip"): {"settings": {"cell": "full", "refine": 1, "elements_x": 2, "steps": 12, "layer_thickness": 10}},
+    ("thermoelastic_composite", "lamina_properties"): {"cell": "full", "refine": 1},
+    ("thermoelastic_composite", "strip_history"): {"points": 3, "cell": "full", "refine": 1, "elements_x": 2, "steps": 8, "layer_thickness": 10},
 }  # fmt: skip
 VARIANTS = {
     ("fibre_composite", "plate"): [
@@ -120,6 +131,8 @@ VARIANTS = {
     ],
     ("heat_composite", "particles"): [{}, {"scheme": "dilute"}],
     ("heat_composite", "plate"): [{}, {"zones_x": 2, "contact": "resisting"}],
+    ("proton_conductor", "films"): [{}, {"water": "levels"}],
+    ("thermoelastic_composite", "strip"): [{}, {"load": "stretch", "layup": "0/90"}],
 }
 
 
@@ -174,6 +187,26 @@ def transient():
     )  # fmt: skip
 
 
+@functools.cache
+def thermoelastic():
+    """Two zones, pulled and heated, one edge at a temperature that rises; values between steps."""
+    domain = Domain(skfem.MeshQuad.init_tensor(np.linspace(0.0, 6.0, 3), np.linspace(0.0, 2.0, 3)))
+    n = len(domain.nodes)
+    fixed, load = np.zeros((n, 3), bool), np.zeros((2, n, 3))
+    left, top = domain.on_side("left"), domain.on_side("top")
+    fixed[left, 0] = True
+    fixed[left[0], 1] = True
+    fixed[top, 2] = True
+    load[0, :, 0], load[1, :, 2] = domain.edge_load("right"), domain.edge_load("bottom")
+    observe = np.zeros((4, n, 3))
+    for i, component in enumerate((0, 1, 2, 2)):
+        observe[i, domain.on_side("right")[i // 2], component] = 1.0
+    return thermoelastic_kernel(
+        domain, fixed, lambda t: 5.0 * t[:, None, None] * fixed * (np.arange(3) == 2), load, lambda t: np.stack([0.1 * t, 0.3 + t], axis=1),
+        1.0, 8, observe.reshape(4, -1), np.array([1.0, 0.55, 0.25, 0.9]), np.array([0, 1, 1, 0]), 300.0,
+    )  # fmt: skip
+
+
 LEAVES = {
     "cell, square, 1": lambda: elastic_cell("square", 1),
     "cell, hexagonal, 2": lambda: elastic_cell("hexagonal", 2),
@@ -197,6 +230,13 @@ LEAVES = {
         f"pattern cell, {b}": functools.partial(lambda b: pattern_cell(np.array([[0, 1], [2, 0]]), 6, b), b)
         for b in ("periodic", "dirichlet", "flux")
     },
+    "thermoelastic cell": lambda: thermoelastic_cell("square", 1),
+    "identities of two phases": thermal_identities,
+    "side by side": lambda: beside(
+        conductive_table("square", 1), laminate(2), [3, 1, 0, 2, 1, 0], [1, 0, 3, 2], np.array([2.0, 0.7, 0.3, 1.1])
+    ),
+    "coupled thermo-elasticity": thermoelastic,
+    "laminate": lambda: laminate(3, 2),
     "affine": lambda: affine(np.array([[1.0, 0.3], [0.2, 0.9], [0.5, 0.1]]), 0.2),
     "affine, exponential": lambda: affine(np.array([[1.0, 0.3], [0.2, 0.9], [0.5, 0.1]]), 0.2, log=True),
     "a table at three points": lambda: each(conductive_table("square", 1), 3),

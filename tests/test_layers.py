@@ -21,6 +21,7 @@ RANK = {
     "kernel": 3,
     "linalg": 4,
     "law": 5,
+    "closure": 5,
     "micro": 6,
     "macro": 6,
     "coupling": 7,

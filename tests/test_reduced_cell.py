@@ -6,7 +6,7 @@ import pytest
 from hmminfer import cache
 from hmminfer.micro import reduced_cell as module
 from hmminfer.micro.elastic_cell import CODE as FULL
-from hmminfer.micro.elastic_cell import assemble, elastic_cell
+from hmminfer.micro.elastic_cell import UNIT, assemble, elastic_cell
 from hmminfer.micro.phases import isotropic, transversely_isotropic
 from hmminfer.micro.reduced_cell import reduced_cell
 from hmminfer.models import fibre_composite
@@ -85,7 +85,7 @@ def galerkin(reduced, p):
     *mesh, sizes = reduced.full.data
     c_fibre, c_matrix = transversely_isotropic(*p[:5]), isotropic(*p[5:7])
     r = float(np.sqrt(p[7] / sizes[0]))
-    ab, load = assemble(c_fibre, c_matrix, r, *mesh, np.int64(sizes[2]))
+    ab, load = assemble(c_fibre, c_matrix, UNIT, r, *mesh, np.int64(sizes[2]))
     k = module.band_to_sparse(ab)
     c = p[7] * c_fibre + (1 - p[7]) * c_matrix
     for basis, loads in zip(reduced.bases, ([0, 1, 2], [3], [4], [5]), strict=True):

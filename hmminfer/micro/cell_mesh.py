@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numba import njit
 from scipy.spatial import cKDTree
 from skfem import ElementQuad2
 from skfem.quadrature import get_quadrature
@@ -24,6 +25,44 @@ from ..errors import unknown
 
 CORE = 0.55  # circumradius of the core polygon over the fibre radius: keeps every angle between 45 and 135 degrees
 MAX_FRACTION = {"square": np.pi / 4, "hexagonal": np.pi / (2 * np.sqrt(3))}
+
+
+@njit(cache=True, error_model="numpy")
+def geometry(coords, shape_gradient, grad):
+    """Physical gradients of the nine shape functions at one point into ``grad`` (9, 2); returns det J."""
+    j00 = j01 = j10 = j11 = 0.0
+    for n in range(9):
+        j00 += shape_gradient[n, 0] * coords[n, 0]
+        j01 += shape_gradient[n, 1] * coords[n, 0]
+        j10 += shape_gradient[n, 0] * coords[n, 1]
+        j11 += shape_gradient[n, 1] * coords[n, 1]
+    det = j00 * j11 - j01 * j10
+    for n in range(9):
+        grad[n, 0] = (shape_gradient[n, 0] * j11 - shape_gradient[n, 1] * j10) / det
+        grad[n, 1] = (shape_gradient[n, 1] * j00 - shape_gradient[n, 0] * j01) / det
+    return det
+
+
+@njit(cache=True, error_model="numpy")
+def element_coordinates(e, r, a, b, connectivity, coords):
+    """Places of an element's nodes at fibre radius r into ``coords`` (9, 2)."""
+    for n in range(9):
+        node = connectivity[e, n]
+        coords[n, 0] = a[node, 0] + r * b[node, 0]
+        coords[n, 1] = a[node, 1] + r * b[node, 1]
+
+
+@njit(cache=True, error_model="numpy")
+def velocity_gradient(e, grad, b, connectivity):
+    """L = sum_n b_n (x) grad N_n = d(dx/dr)/dx at one point: d|J| = |J| tr L dr, d(grad N) = -L^T grad N dr."""
+    l22 = l23 = l32 = l33 = 0.0
+    for n in range(9):
+        node = connectivity[e, n]
+        l22 += b[node, 0] * grad[n, 0]
+        l23 += b[node, 0] * grad[n, 1]
+        l32 += b[node, 1] * grad[n, 0]
+        l33 += b[node, 1] * grad[n, 1]
+    return l22, l23, l32, l33
 
 
 @dataclass(frozen=True, eq=False)

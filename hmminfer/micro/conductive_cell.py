@@ -25,8 +25,7 @@ from numba import njit
 
 from ..kernel import Code, Kernel
 from ..linalg import band_cholesky, band_solve
-from .cell_mesh import cell_mesh, with_interface
-from .elastic_cell import _geometry, element_coordinates
+from .cell_mesh import cell_mesh, element_coordinates, geometry, velocity_gradient, with_interface
 
 
 @njit(cache=True, error_model="numpy")
@@ -40,7 +39,7 @@ def _solve(k_m, k_i, surface, r, a, b, connectivity, slot, is_fibre, shape_gradi
         k = k_i if is_fibre[e] else k_m
         element_coordinates(e, r, a, b, connectivity, coords)
         for q in range(weight.size):
-            jw = k * weight[q] * _geometry(coords, shape_gradient[q], grad)
+            jw = k * weight[q] * geometry(coords, shape_gradient[q], grad)
             for i in range(9):
                 si = slot[connectivity[e, i]]
                 if si < 0:
@@ -87,7 +86,7 @@ def _restrict(w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, 
     for e in range(connectivity.shape[0]):
         element_coordinates(e, r, a, b, connectivity, coords)
         for q in range(weight.size):
-            jw = weight[q] * _geometry(coords, shape_gradient[q], grad)
+            jw = weight[q] * geometry(coords, shape_gradient[q], grad)
             _gradients(e, grad, w, connectivity, slot, total)
             out[1 if is_fibre[e] else 0] += jw * (total @ total.T)
     jump = np.empty((2, 3))
@@ -109,15 +108,9 @@ def _radius_bar(k_m, k_i, bar, w, r, a, b, connectivity, slot, is_fibre, shape_g
         k = k_i if is_fibre[e] else k_m
         element_coordinates(e, r, a, b, connectivity, coords)
         for q in range(weight.size):
-            jw = k * weight[q] * _geometry(coords, shape_gradient[q], grad)
+            jw = k * weight[q] * geometry(coords, shape_gradient[q], grad)
             _gradients(e, grad, w, connectivity, slot, total)
-            l22 = l23 = l32 = l33 = 0.0
-            for n in range(9):
-                node = connectivity[e, n]
-                l22 += b[node, 0] * grad[n, 0]
-                l23 += b[node, 0] * grad[n, 1]
-                l32 += b[node, 1] * grad[n, 0]
-                l33 += b[node, 1] * grad[n, 1]
+            l22, l23, l32, l33 = velocity_gradient(e, grad, b, connectivity)
             weighted = bar @ total
             r_bar += jw * (l22 + l33) * np.sum(weighted * total)
             for n in range(9):

@@ -24,61 +24,42 @@ from numba import njit
 
 from ..kernel import Code, Kernel
 from ..linalg import band_cholesky, band_solve
-from .cell_mesh import cell_mesh
+from .cell_mesh import cell_mesh, element_coordinates, geometry, velocity_gradient
 from .phases import isotropic, isotropic_pullback, transversely_isotropic, transversely_isotropic_pullback
 
+UNIT = np.stack([np.eye(6), np.eye(6)])  # unit strains in fibre and matrix
 EXAMPLE = np.array([230.0, 15.0, 18.0, 0.20, 0.25, 3.5, 0.36, 0.60])
 
 
 @njit(cache=True, error_model="numpy")
-def _geometry(coords, shape_gradient, grad):
-    """Physical gradients of the nine shape functions at one point into ``grad`` (9, 2); returns det J."""
-    j00 = j01 = j10 = j11 = 0.0
-    for n in range(9):
-        j00 += shape_gradient[n, 0] * coords[n, 0]
-        j01 += shape_gradient[n, 1] * coords[n, 0]
-        j10 += shape_gradient[n, 0] * coords[n, 1]
-        j11 += shape_gradient[n, 1] * coords[n, 1]
-    det = j00 * j11 - j01 * j10
-    for n in range(9):
-        grad[n, 0] = (shape_gradient[n, 0] * j11 - shape_gradient[n, 1] * j10) / det
-        grad[n, 1] = (shape_gradient[n, 1] * j00 - shape_gradient[n, 0] * j01) / det
-    return det
+def assemble(c_fibre, c_matrix, unit, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, band):
+    """Band stiffness of the cell and its load vectors -int B^T C e_k, for any pair of phase matrices.
 
-
-@njit(cache=True, error_model="numpy")
-def element_coordinates(e, r, a, b, connectivity, coords):
-    for n in range(9):
-        node = connectivity[e, n]
-        coords[n, 0] = a[node, 0] + r * b[node, 0]
-        coords[n, 1] = a[node, 1] + r * b[node, 1]
-
-
-@njit(cache=True, error_model="numpy")
-def assemble(c_fibre, c_matrix, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, band):
-    """Band stiffness of the cell and its six load vectors -int B^T C e_k, for any pair of phase matrices.
+    ``unit`` (2, loads, 6): the strains e_k that the loads impose in fibre and in matrix, :data:`UNIT` for the six macro strains.
 
     Degrees of freedom: 2 s and 2 s + 1 for (w2, w3) of slot s, then 2 S + s for w1, which no phase couples to them.
     """
     n_slots = slot.max() + 1
     ab = np.zeros((3 * n_slots, band + 1))
-    load = np.zeros((6, 3 * n_slots))
+    load = np.zeros((unit.shape[1], 3 * n_slots))
+    stress = np.stack((unit[0] @ c_fibre, unit[1] @ c_matrix))
     coords = np.empty((9, 2))
     grad = np.empty((9, 2))
     for e in range(connectivity.shape[0]):
         c = c_fibre if is_fibre[e] else c_matrix
+        s = stress[0] if is_fibre[e] else stress[1]
         element_coordinates(e, r, a, b, connectivity, coords)
         for q in range(weight.size):
-            jw = weight[q] * _geometry(coords, shape_gradient[q], grad)
+            jw = weight[q] * geometry(coords, shape_gradient[q], grad)
             for i in range(9):
                 si = slot[connectivity[e, i]]
                 if si < 0:
                     continue
                 gi2, gi3 = jw * grad[i, 0], jw * grad[i, 1]
-                for k in range(6):
-                    load[k, 2 * si] -= gi2 * c[1, k] + gi3 * c[3, k]
-                    load[k, 2 * si + 1] -= gi3 * c[2, k] + gi2 * c[3, k]
-                    load[k, 2 * n_slots + si] -= gi3 * c[4, k] + gi2 * c[5, k]
+                for k in range(unit.shape[1]):
+                    load[k, 2 * si] -= gi2 * s[k, 1] + gi3 * s[k, 3]
+                    load[k, 2 * si + 1] -= gi3 * s[k, 2] + gi2 * s[k, 3]
+                    load[k, 2 * n_slots + si] -= gi3 * s[k, 4] + gi2 * s[k, 5]
                 for j in range(9):
                     sj = slot[connectivity[e, j]]
                     if sj < 0 or sj > si:
@@ -95,17 +76,15 @@ def assemble(c_fibre, c_matrix, r, a, b, connectivity, slot, is_fibre, shape_gra
 
 
 @njit(cache=True, error_model="numpy")
-def _strains(e, grad, w, connectivity, slot, n_slots, strain):
-    """Total strains of the six unit loads at one point: ``strain[k] = e_k + B w_k``."""
-    strain[:] = 0.0
-    for k in range(6):
-        strain[k, k] = 1.0
+def _strains(e, grad, w, unit, connectivity, slot, n_slots, strain):
+    """Total strains of the loads at one point: ``strain[k] = e_k + B w_k``; ``unit`` (loads, 6)."""
+    strain[:] = unit
     for i in range(9):
         s = slot[connectivity[e, i]]
         if s < 0:
             continue
         g2, g3 = grad[i, 0], grad[i, 1]
-        for k in range(6):
+        for k in range(strain.shape[0]):
             w2, w3, w1 = w[k, 2 * s], w[k, 2 * s + 1], w[k, 2 * n_slots + s]
             strain[k, 1] += g2 * w2
             strain[k, 2] += g3 * w3
@@ -115,19 +94,20 @@ def _strains(e, grad, w, connectivity, slot, n_slots, strain):
 
 
 @njit(cache=True, error_model="numpy")
-def effective_stiffness(c_fibre, c_matrix, w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight):
-    """Restriction: the energy form of C_eff (6, 6) for given fluctuations ``w`` (6, dofs); the cell has unit area."""
+def energies(c_fibre, c_matrix, unit, w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight):
+    """Restriction: int (e_i + B w_i)^T C (e_j + B w_j), (loads, loads), for fluctuations ``w`` (loads, dofs); the cell has unit area."""
     n_slots = slot.max() + 1
-    out = np.zeros((6, 6))
+    n_loads = unit.shape[1]
+    out = np.zeros((n_loads, n_loads))
     coords = np.empty((9, 2))
     grad = np.empty((9, 2))
-    strain = np.empty((6, 6))
+    strain = np.empty((n_loads, 6))
     for e in range(connectivity.shape[0]):
         c = c_fibre if is_fibre[e] else c_matrix
         element_coordinates(e, r, a, b, connectivity, coords)
         for q in range(weight.size):
-            jw = weight[q] * _geometry(coords, shape_gradient[q], grad)
-            _strains(e, grad, w, connectivity, slot, n_slots, strain)
+            jw = weight[q] * geometry(coords, shape_gradient[q], grad)
+            _strains(e, grad, w, unit[0] if is_fibre[e] else unit[1], connectivity, slot, n_slots, strain)
             out += jw * (strain @ c @ strain.T)
     return 0.5 * (out + out.T)
 
@@ -143,49 +123,41 @@ def _forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, size
     if not bad:
         r = np.sqrt(v / sizes[0])
         ab, w = assemble(
-            c_fibre, c_matrix, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, np.int64(sizes[2])
+            c_fibre, c_matrix, UNIT, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, np.int64(sizes[2])
         )
         if band_cholesky(ab):
             band_solve(ab, w)
-            c = effective_stiffness(c_fibre, c_matrix, w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight)
+            c = energies(c_fibre, c_matrix, UNIT, w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight)
             return c.ravel(), w
     return np.full(36, np.nan), np.full((6, 3 * n_slots), np.nan)
 
 
 @njit(cache=True, error_model="numpy")
-def _pullback(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, sizes, w, y_bar):
-    """Derivative of the energy form at fixed w: moduli through C, the volume fraction through d|J|, d(grad N) and dr/dv."""
+def energies_pullback(c_fibre, c_matrix, unit, w, bar, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight):
+    """Derivative of the energies at fixed w for a symmetric cotangent ``bar`` (loads, loads): of C and of the unit strains in fibre and
+    matrix, (2, 6, 6) and (2, loads, 6), and of the radius through d|J| and d(grad N).
+    """
     n_slots = slot.max() + 1
-    c_fibre = transversely_isotropic(p[0], p[1], p[2], p[3], p[4])
-    c_matrix = isotropic(p[5], p[6])
-    r = np.sqrt(p[7] / sizes[0])
-    c_bar = y_bar.copy().reshape(6, 6)
-    c_bar = 0.5 * (c_bar + c_bar.T)
     phase_bar = np.zeros((2, 6, 6))
+    unit_bar = np.zeros(unit.shape)
     r_bar = 0.0
     coords = np.empty((9, 2))
     grad = np.empty((9, 2))
-    strain = np.empty((6, 6))
+    strain = np.empty((unit.shape[1], 6))
     for e in range(connectivity.shape[0]):
         fibre = 0 if is_fibre[e] else 1
         c = c_fibre if is_fibre[e] else c_matrix
         element_coordinates(e, r, a, b, connectivity, coords)
         for q in range(weight.size):
-            jw = weight[q] * _geometry(coords, shape_gradient[q], grad)
-            _strains(e, grad, w, connectivity, slot, n_slots, strain)
-            weighted = c_bar @ strain  # row k: sum over i of c_bar[k, i] strain[i]
+            jw = weight[q] * geometry(coords, shape_gradient[q], grad)
+            _strains(e, grad, w, unit[fibre], connectivity, slot, n_slots, strain)
+            weighted = bar @ strain  # row k: sum over i of bar[k, i] strain[i]
             phase_bar[fibre] += jw * (strain.T @ weighted)
-            # velocity gradient L = sum_n b_n (x) grad N_n: d|J| = |J| tr L, d(grad N) = -L^T grad N
-            l22 = l23 = l32 = l33 = 0.0
-            for n in range(9):
-                node = connectivity[e, n]
-                l22 += b[node, 0] * grad[n, 0]
-                l23 += b[node, 0] * grad[n, 1]
-                l32 += b[node, 1] * grad[n, 0]
-                l33 += b[node, 1] * grad[n, 1]
+            l22, l23, l32, l33 = velocity_gradient(e, grad, b, connectivity)
             stress = weighted @ c  # row k: the stress of the weighted strains
+            unit_bar[fibre] += 2.0 * jw * stress
             energy = 0.0
-            for k in range(6):
+            for k in range(stress.shape[0]):
                 for m in range(6):
                     energy += stress[k, m] * strain[k, m]
             r_bar += jw * (l22 + l33) * energy
@@ -195,7 +167,7 @@ def _pullback(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, siz
                     continue
                 d2 = -(l22 * grad[n, 0] + l32 * grad[n, 1])
                 d3 = -(l23 * grad[n, 0] + l33 * grad[n, 1])
-                for k in range(6):
+                for k in range(stress.shape[0]):
                     w2, w3, w1 = w[k, 2 * s], w[k, 2 * s + 1], w[k, 2 * n_slots + s]
                     r_bar += (
                         2.0
@@ -208,6 +180,20 @@ def _pullback(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, siz
                             + stress[k, 5] * d2 * w1
                         )
                     )
+    return phase_bar, unit_bar, r_bar
+
+
+@njit(cache=True, error_model="numpy")
+def _pullback(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, sizes, w, y_bar):
+    """Derivative of the energy form at fixed w: moduli through C, the volume fraction through dr/dv."""
+    c_fibre = transversely_isotropic(p[0], p[1], p[2], p[3], p[4])
+    c_matrix = isotropic(p[5], p[6])
+    r = np.sqrt(p[7] / sizes[0])
+    bar = y_bar.copy().reshape(6, 6)
+    bar = 0.5 * (bar + bar.T)
+    phase_bar, _, r_bar = energies_pullback(
+        c_fibre, c_matrix, UNIT, w, bar, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight
+    )
     out = np.empty(8)
     out[:5] = transversely_isotropic_pullback(p[0], p[1], p[2], p[3], p[4], c_fibre, phase_bar[0])
     out[5:7] = isotropic_pullback(p[5], p[6], c_matrix, phase_bar[1])

@@ -238,7 +238,7 @@ class ReducedCell:
         """Reference phases and the band factor of X, the cell's stiffness at them and at the middle radius."""
         *mesh, sizes = self.full.data
         c_fibre, c_matrix = _phases(self.kernel.example)
-        factor, _ = full.assemble(c_fibre, c_matrix, self.radii[4], *mesh, np.int64(sizes[2]))
+        factor, _ = full.assemble(c_fibre, c_matrix, full.UNIT, self.radii[4], *mesh, np.int64(sizes[2]))
         band_cholesky(factor)
         return c_fibre, c_matrix, factor
 
@@ -251,7 +251,7 @@ class ReducedCell:
         *mesh, sizes = self.full.data
         (c_fibre, c_matrix), (x_fibre, x_matrix, factor) = _phases(p), self._x
         r = float(np.sqrt(p[7] / sizes[0]))
-        ab, load = full.assemble(c_fibre, c_matrix, r, *mesh, np.int64(sizes[2]))
+        ab, load = full.assemble(c_fibre, c_matrix, full.UNIT, r, *mesh, np.int64(sizes[2]))
         alpha = min(_phase_ratio(c_fibre, x_fibre), _phase_ratio(c_matrix, x_matrix))
         j = int(np.clip(np.searchsorted(self.radii, r), 1, len(self.radii) - 1))
         alpha *= min(self.coercivity[j - 1], self.coercivity[j])
@@ -324,7 +324,7 @@ def _train(
     draws[:, log] = np.exp(draws[:, log])
     centre = _centre(lo, hi, log)
     radii = np.sqrt(np.linspace(low[7], high[7], 9) / sizes[0])
-    x = band_to_sparse(full.assemble(*_phases(centre), radii[4], *mesh, band)[0])
+    x = band_to_sparse(full.assemble(*_phases(centre), full.UNIT, radii[4], *mesh, band)[0])
 
     found: list[list[np.ndarray]] = [[], [], [], []]
     for p in draws:
@@ -377,13 +377,15 @@ def _project(bases: Any, gap: np.ndarray, mesh: Any, band: Any) -> Any:
     units_of = ((c22, c23), (c22, c23), (c66,), (c66,))
 
     def packed(first: Any, second: Any, r: float, basis: np.ndarray) -> np.ndarray:
-        k = band_to_sparse(full.assemble(first, second, r, *mesh, band)[0])
+        k = band_to_sparse(full.assemble(first, second, full.UNIT, r, *mesh, band)[0])
         return (basis.T @ (k @ basis))[np.tril_indices(basis.shape[1])]
 
     for units, basis, rows in zip(units_of, bases, CLASSES, strict=True):
         fibre = np.stack([packed(unit, zero, nodes[0], basis) for unit in units])
         matrix = [to_series @ np.stack([packed(zero, unit, r, basis) for r in nodes]) for unit in units]
-        at_two = [-(full.assemble(np.eye(6), zero, r, *mesh, band)[1][list(rows)] @ basis) for r in nodes[[0, -1]]]
+        at_two = [
+            -(full.assemble(np.eye(6), zero, full.UNIT, r, *mesh, band)[1][list(rows)] @ basis) for r in nodes[[0, -1]]
+        ]
         slope = (at_two[1] - at_two[0]) / (nodes[-1] - nodes[0])
         yield np.concatenate([fibre, *matrix]), np.stack([at_two[0] - nodes[0] * slope, slope])
 
@@ -392,7 +394,7 @@ def _least_eigenvalue(reference: Any, r: float, mesh: Any, band: Any, x: Any) ->
     """Least eigenvalue of the reference cell at radius r relative to X: one over the largest of X relative to it (Lanczos)."""
     from scipy.sparse.linalg import LinearOperator, eigsh
 
-    ab, _ = full.assemble(*reference, r, *mesh, band)
+    ab, _ = full.assemble(*reference, full.UNIT, r, *mesh, band)
     k = band_to_sparse(ab)
     band_cholesky(ab)
 
