@@ -7,11 +7,12 @@ In the heterogeneous multiscale method a macro solver lacks its constitutive law
 *Lift* the macro state U to the micro problem's boundary data, *solve* the micro problem, *restrict* its solution to the flux.
 Three kinds occur, and each is a :class:`~hmminfer.kernel.Kernel`, so its derivative is as exact as any:
 
-linear (this version)
+linear
     The flux is A(theta) U with no memory: the micro problem is solved for unit macro states once per theta, whatever the number of
     points. The kernel is ``theta -> A`` (effective data, flattened), and the macro problem applies it where it needs it.
 nonlinear
-    An equilibrium in U: the kernel is ``(theta, U) -> flux``.
+    The kernel is ``(U, theta) -> flux`` and whatever else the macro problem wants to know there, asked anew at each point and iterate
+    (:mod:`hmminfer.macro.membrane` asks one at each quadrature point of each Newton step).
 with memory
     ``(theta, U, z, dt) -> (flux, z_new)``, concatenated.
 

@@ -41,7 +41,6 @@ def _lapack(name: str, n_arguments: int) -> types.ExternalFunction:
 _dpbtrf = _lapack("dpbtrf", 6)
 _dpbtrs = _lapack("dpbtrs", 9)
 _dgbtrf = _lapack("dgbtrf", 8)
-_dgbtrs = _lapack("dgbtrs", 11)
 
 
 @njit(cache=True, error_model="numpy")
@@ -87,19 +86,46 @@ def band_lu(ab, band):
 
 
 @njit(cache=True, error_model="numpy")
+def _swap(x, i, j):
+    x[i], x[j] = x[j], x[i]
+
+
+@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _dot(a, x):
+    s = 0.0
+    for k in range(min(a.size, x.size)):
+        s += a[k] * x[k]
+    return s
+
+
+@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _subtract(x, a, scale):
+    for k in range(min(a.size, x.size)):
+        x[k] -= scale * a[k]
+
+
+# LAPACK's dgbtrs calls BLAS twice for each column, which takes longer than the arithmetic on bands as narrow as ours
+@njit(cache=True, error_model="numpy")
 def band_lu_solve(factor, band, pivots, b, transposed):
     """Overwrite the rows of ``b`` (m, n) with solutions of A x = b, or of A^T x = b, for factors from :func:`band_lu`."""
-    trans = np.full(1, 84 if transposed else 78, dtype=np.uint8)
-    n = np.full(1, factor.shape[0], dtype=np.int32)
-    k = np.full(1, band, dtype=np.int32)
-    nrhs = np.full(1, b.shape[0], dtype=np.int32)
-    ldab = np.full(1, factor.shape[1], dtype=np.int32)
-    ldb = np.full(1, b.shape[1], dtype=np.int32)
-    info = np.zeros(1, dtype=np.int32)
-    _dgbtrs(
-        trans.ctypes, n.ctypes, k.ctypes, k.ctypes, nrhs.ctypes, factor.ctypes, ldab.ctypes, pivots.ctypes, b.ctypes, ldb.ctypes,
-        info.ctypes,
-    )  # fmt: skip
+    n, diagonal = factor.shape[0], 2 * band
+    for r in range(b.shape[0]):
+        x = b[r]
+        for j in range(n):  # columns forward, with L or with U^T
+            if not transposed:
+                _swap(x, j, pivots[j] - 1)
+                _subtract(x[j + 1 : j + band + 1], factor[j, diagonal + 1 :], x[j])
+            else:
+                low = max(0, j - diagonal)
+                x[j] = (x[j] - _dot(factor[j, diagonal - j + low : diagonal], x[low:j])) / factor[j, diagonal]
+        for j in range(n - 1, -1, -1):  # and back, with U or with L^T
+            if not transposed:
+                low = max(0, j - diagonal)
+                x[j] /= factor[j, diagonal]
+                _subtract(x[low:j], factor[j, diagonal - j + low : diagonal], x[j])
+            else:
+                x[j] -= _dot(factor[j, diagonal + 1 :], x[j + 1 : j + band + 1])
+                _swap(x, j, pivots[j] - 1)
 
 
 # reassociation lets the inner products use vector instructions; NaN still propagates

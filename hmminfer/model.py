@@ -174,12 +174,13 @@ class Model:
             for name in given:
                 self.parameters[name]
             return {}, given
-        if isinstance(values, xr.DataTree):
-            if "posterior" not in values.children:
+        if isinstance(values, xr.DataTree):  # the result of a fit, or its posterior group
+            group = values["posterior"] if "posterior" in values.children else values
+            if not group.data_vars:
                 raise HmmInferError(
                     "This DataTree has no 'posterior' group; give the result of fit(), or a dataset of draws."
                 )
-            values = values["posterior"].to_dataset()
+            values = group.to_dataset()
         dims = [d for d in ("chain", "draw", "sample") if d in values.dims]
         stacked = values.stack(_s=dims).transpose("_s", ...) if len(dims) > 1 else values.rename({dims[0]: "_s"})
         n = stacked.sizes["_s"]

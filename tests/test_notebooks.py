@@ -15,6 +15,8 @@ DRAWS = {
     "04_tow_steered_plate": 60,
     "05_two_modes": 300,
     "06_heat_in_a_composite": 200,
+    "07_proton_conductor": 250,
+    "08_thermoelastic_strip": 200,
 }
 
 

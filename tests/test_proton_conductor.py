@@ -271,3 +271,14 @@ def test_what_it_refuses(tmp_path):
         proton.water_profile(humidity_a=20.0, diffusivity="springer")
     with pytest.raises(HmmInferError, match="share of its thickness"):
         membrane((4.0, 14.0), what=(UPTAKE,), position=(1.2,))
+
+
+def test_predictions_take_a_fit_or_its_posterior_group():
+    import xarray as xr
+
+    tree = preview(proton.EXPERIMENTS["membranes"].model("nafion_membranes"), seed=1, draws=50, progress=False)
+    curve = proton.water_profile(points=3)
+    whole, group = (curve.predict(t, draws=5, progress=False) for t in (tree, tree["posterior"]))
+    xr.testing.assert_identical(whole, group)
+    with pytest.raises(HmmInferError, match="no 'posterior' group"):
+        curve.predict(xr.DataTree(), progress=False)

@@ -52,15 +52,32 @@ def _matrices(x, zone, unit, scale):
 
 
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-def _times(matrix, dofs, z, transposed):
-    """Sum of element matrices times z."""
-    out = np.zeros(z.size)
+def _times(matrix, dofs, z, first, every):
+    """Rows first, first + every, ... of the element matrices times z, summed."""
+    out, local = np.zeros(z.size), np.empty(dofs.shape[1])
     for e in range(dofs.shape[0]):
-        for i in range(dofs.shape[1]):
+        for j in range(local.size):
+            local[j] = z[dofs[e, j]]
+        for i in range(first, local.size, every):
             s = 0.0
-            for j in range(dofs.shape[1]):
-                s += (matrix[e, j, i] if transposed else matrix[e, i, j]) * z[dofs[e, j]]
+            for j in range(local.size):
+                s += matrix[e, i, j] * local[j]
             out[dofs[e, i]] += s
+    return out
+
+
+@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _content_back(heat, dofs, z):
+    """The transposed heat content of z, which is read in the rows of temperatures."""
+    out, local = np.zeros(z.size), np.empty(dofs.shape[1])
+    for e in range(dofs.shape[0]):
+        local[:] = 0.0
+        for i in range(2, local.size, 3):
+            a = z[dofs[e, i]]
+            for j in range(local.size):
+                local[j] += heat[e, i, j] * a
+        for j in range(local.size):
+            out[dofs[e, j]] += local[j]
     return out
 
 
@@ -105,18 +122,20 @@ def _forward(x, dofs, zone, unit, load, amplitude, held, indptr, indices, values
         pivots[:] = p32
         b = np.empty((1, n_free))
         for t in range(n_steps):
-            before = _times(heat, dofs, z[0, t], False)
+            before = _times(heat, dofs, z[0, t], 2, 3)
             content = before.copy()
             for stage in range(2):
                 now = np.zeros(n)
                 now[n_free:] = held[t, stage]
-                rhs = content + amplitude[t, stage] @ load - _times(matrix, dofs, now, False)
+                rhs = content + amplitude[t, stage] @ load
+                if np.any(now != 0.0):
+                    rhs -= _times(matrix, dofs, now, 0, 1)
                 b[0] = rhs[:n_free]
                 band_lu_solve(ab, band, p32, b, False)
                 now[:n_free] = b[0]
                 if stage == 0:
                     z[1, t] = now
-                    content = before + KAPPA * (_times(heat, dofs, now, False) - before)
+                    content = before + KAPPA * (_times(heat, dofs, now, 2, 3) - before)
                 else:
                     z[0, t + 1] = now
         for i in range(step.size):
@@ -153,14 +172,14 @@ def _pullback(
     mu, full = np.zeros((1, n_free)), np.zeros(n)
     content_bar = np.zeros(n)  # of the heat content after the step; only its temperature rows are read
     for t in range(n_steps - 1, -1, -1):
-        mu[0] = (z_bar[t + 1] + _times(heat, dofs, content_bar, True))[:n_free]
+        mu[0] = (z_bar[t + 1] + _content_back(heat, dofs, content_bar))[:n_free]
         band_lu_solve(ab, band, p32, mu, True)
         _add_outer(1.0, content_bar, z[0, t + 1], dofs, of_heat)
         full[:n_free] = mu[0]
         _add_outer(-1.0, full, z[0, t + 1], dofs, of_step)
         first_bar = KAPPA * full
         content_bar = (1.0 - KAPPA) * full
-        mu[0] = _times(heat, dofs, first_bar, True)[:n_free]
+        mu[0] = _content_back(heat, dofs, first_bar)[:n_free]
         band_lu_solve(ab, band, p32, mu, True)
         _add_outer(1.0, first_bar, z[1, t], dofs, of_heat)
         full[:n_free] = mu[0]
