@@ -24,6 +24,7 @@ Abdulle 2005 (FE-HMM); Aristoff & Bangerth 2023, SIAM Review 65(4) (blocks). Dat
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ from hmminfer.macro.resolved import resolved
 from hmminfer.micro.conductive_cell import conductive_cell
 from hmminfer.micro.conductive_table import conductive_table
 from hmminfer.micro.homogeneous import isotropic
+from hmminfer.micro.laminate import conductive_laminate
 from hmminfer.micro.particles import SCHEMES, particle_conductivity
 from hmminfer.micro.pattern_cell import BOUNDARIES, pattern_cell
 from hmminfer.model import Experiment, Model, Observable, by_quantity
@@ -51,15 +53,7 @@ MATRIX = Parameter(
 PARTICLE = Parameter(
     "particle_conductivity", "W/m/K", LogNormal(300.0, 0.35), "conductivity of the particles", 1e-4, 1e5, "k_p"
 )
-CONTACT = Parameter(
-    "interface_conductance",
-    "W/m^2/K",
-    LogNormal(1e8, 1.5),
-    "conductance of the surface between the phases",
-    1.0,
-    1e13,
-    "h",
-)
+CONTACT = Parameter("interface_conductance", "W/m^2/K", LogNormal(1e8, 1.5), "conductance of the surface between the phases", 1.0, 1e13, "h")  # fmt: skip
 
 # -------------------------------------------------------------------------------------------------------------------- particles
 
@@ -147,9 +141,10 @@ PLATE = Schema(
         Setting("steps", default=100, kind="integer", lower=2, upper=100000, description="time steps up to the last datum"),
         Setting("zones_x", default=1, kind="integer", lower=1, upper=50, description="zones of volume fraction along x"),
         Setting("zones_y", default=1, kind="integer", lower=1, upper=50, description="zones along y"),
-        Setting("packing", default="square", kind="text", choices=("square", "hexagonal"), description="of the cylinders"),
+        Setting("packing", default="square", kind="text", choices=("square", "hexagonal", "laminate"), description="cylinders across the plate, or layers"),
+        Setting("layer_angle", "deg", default=0.0, description="from the flow to the layers of packing = laminate"),
         Setting("contact", default="perfect", kind="text", choices=("perfect", "resisting"), description="between cylinder and matrix"),
-        Setting("inclusion_radius", "um", default=5.0, lower=1e-3, description="of the cylinders; matters where contact resists"),
+        Setting("inclusion_radius", "um", default=5.0, lower=1e-3, description="of the cylinders, half thickness of layers; matters where contact resists"),
         Setting("cell", default="table", kind="text", choices=("table", "full"), description="micro problem: tabulated series, or solved"),
         Setting("refine", default=4, kind="integer", lower=1, upper=16, description="elements along a side of the cell"),
         Setting("elements_x", default=24, kind="integer", lower=1, upper=400, description="elements along x, rounded up to whole zones"),
@@ -191,10 +186,14 @@ def plate(table: Table) -> Model:
         else _transient(table, domain, fixed, value, zone)
     )
 
-    make = conductive_table if s["cell"] == "table" else conductive_cell
-    micro = make(str(s["packing"]), int(s["refine"]), s["contact"] == "resisting", 1e-6 * s["inclusion_radius"])
+    contact = (s["contact"] == "resisting", 1e-6 * s["inclusion_radius"])
+    if s["packing"] == "laminate":
+        micro = conductive_laminate(s["layer_angle"], *contact)
+    else:
+        make = conductive_table if s["cell"] == "table" else conductive_cell
+        micro = make(str(s["packing"]), int(s["refine"]), *contact)
     count = zones[0] * zones[1]
-    limit = 0.75 if s["packing"] == "square" else 0.85
+    limit = {"square": 0.75, "hexagonal": 0.85, "laminate": 0.90}[s["packing"]]
     content = Parameter(
         "volume_fraction", "", Normal(0.4, 0.15, 0.02, limit), "of the inclusions" + (", zone by zone" if count > 1 else ""), 0.001, 0.9,
         "v", size=None if count == 1 else count,
@@ -219,17 +218,8 @@ def _steady(table: Table, domain: Domain, fixed: np.ndarray, value: np.ndarray, 
     order = np.argsort(np.concatenate([np.flatnonzero(~flow), np.flatnonzero(flow)]))
     hot = np.zeros(len(fixed))
     hot[domain.on_side("left")] = 1.0
-    return elliptic_kernel(
-        domain,
-        fixed,
-        value,
-        np.zeros(len(fixed)),
-        domain.interpolation(points)[0],
-        [hot] * int(flow.sum()),
-        zone,
-        order,
-        stride=4,
-    )
+    observe = domain.interpolation(points)[0]
+    return elliptic_kernel(domain, fixed, value, 0.0 * value, observe, [hot] * int(flow.sum()), zone, order, stride=4)
 
 
 def _transient(table: Table, domain: Domain, fixed: np.ndarray, value: np.ndarray, zone: np.ndarray) -> Any:
@@ -286,25 +276,11 @@ def blocks(table: Table) -> Model:
     for edge in ("left", "right", "bottom", "top"):
         fixed[domain.on_side(edge)] = True
     points = np.stack([table.columns["x"], table.columns["y"]], axis=1)
-    macro = elliptic_kernel(
-        domain,
-        fixed,
-        np.zeros(len(fixed)),
-        domain.load(s["source"]),
-        domain.interpolation(points)[0],
-        zone=number[..., 0] * n + number[..., 1],
-    )
+    zone, observe = number[..., 0] * n + number[..., 1], domain.interpolation(points)[0]
+    macro = elliptic_kernel(domain, fixed, np.zeros(len(fixed)), domain.load(s["source"]), observe, zone=zone)
     median = np.exp(4.0) if s["density"] == "theta" else 1.0
-    conductivity = Parameter(
-        "conductivity",
-        "W/m/K",
-        LogNormal(float(median), 2.0),
-        "conductivity of each block",
-        1e-12,
-        1e12,
-        "a",
-        size=n * n,
-    )
+    prior = LogNormal(float(median), 2.0)
+    conductivity = Parameter("conductivity", "W/m/K", prior, "of each block", 1e-12, 1e12, "a", size=n * n)
     kernel = couple(each(isotropic(), n * n), macro, range(n * n), [], [], np.ones(n * n))
     about = {k: s[k] for k in ("blocks", "elements", "density")}
     scene = {"domain": domain, "settings": s, "macro": macro}
@@ -443,17 +419,7 @@ def _as_prediction(model: Model, name: str, n: int, more: dict[str, str]) -> Mod
     coords = {k: (table.columns[k][:n], unit) for k in ("x", "y")}
     observables = [Observable("temperature", "K", np.arange(n), "point", coords)]
     observables += [Observable(k, u, np.array([n + i]), f"{k}_row") for i, (k, u) in enumerate(more.items())]
-    return Model(
-        model.name,
-        name,
-        model.parameters,
-        model.kernel,
-        tuple(observables),
-        model.fixed,
-        None,
-        model.about,
-        model.scene,
-    )
+    return replace(model, experiment=name, observables=tuple(observables), table=None, panels=())
 
 
 _OF_PARTICLES = {"sizes": sizes}

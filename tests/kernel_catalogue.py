@@ -24,7 +24,7 @@ from hmminfer.macro.thermoelastic import thermoelastic_kernel
 from hmminfer.micro.conductive_cell import conductive_cell
 from hmminfer.micro.conductive_table import conductive_table
 from hmminfer.micro.elastic_cell import EXAMPLE, elastic_cell
-from hmminfer.micro.laminate import laminate
+from hmminfer.micro.laminate import conductive_laminate, laminate
 from hmminfer.micro.particles import particle_conductivity
 from hmminfer.micro.pattern_cell import pattern_cell
 from hmminfer.micro.reduced_cell import reduced_cell
@@ -130,7 +130,11 @@ VARIANTS = {
         {"hole_radius": 5, "elements_y": 2, "length": 140},
     ],
     ("heat_composite", "particles"): [{}, {"scheme": "dilute"}],
-    ("heat_composite", "plate"): [{}, {"zones_x": 2, "contact": "resisting"}],
+    ("heat_composite", "plate"): [
+        {},
+        {"zones_x": 2, "contact": "resisting"},
+        {"packing": "laminate", "layer_angle": 30},
+    ],
     ("proton_conductor", "films"): [{}, {"water": "levels"}],
     ("thermoelastic_composite", "strip"): [{}, {"load": "stretch", "layup": "0/90"}],
 }
@@ -237,6 +241,7 @@ LEAVES = {
     ),
     "coupled thermo-elasticity": thermoelastic,
     "laminate": lambda: laminate(3, 2),
+    "inclined layers": lambda: conductive_laminate(25.0, True, 2.0),
     "affine": lambda: affine(np.array([[1.0, 0.3], [0.2, 0.9], [0.5, 0.1]]), 0.2),
     "affine, exponential": lambda: affine(np.array([[1.0, 0.3], [0.2, 0.9], [0.5, 0.1]]), 0.2, log=True),
     "a table at three points": lambda: each(conductive_table("square", 1), 3),

@@ -7,6 +7,7 @@ from hmminfer import models
 from hmminfer.coupling import affine
 from hmminfer.errors import HmmInferError
 from hmminfer.macro.resolved import resolved
+from hmminfer.micro.laminate import conductive_laminate
 from hmminfer.micro.pattern_cell import BOUNDARIES, pattern_cell
 from hmminfer.testing import assert_order
 
@@ -59,6 +60,31 @@ def test_laminates_and_separable_patterns():
     y = pattern_cell(lambda a, b: [alpha(a) * beta(b)], 64)(np.ones(1))
     # harmonic mean along, arithmetic across: 1/<1/alpha> = sqrt(1 - 0.64), <beta> = 2; second order
     assert y[0] == pytest.approx(0.6 * 2.0, rel=2e-3)
+
+
+def test_oblique_laminate():
+    """a(y1 + y2): harmonic mean along the normal (1, 1) / sqrt 2, arithmetic mean along the layers; second order."""
+    a = lambda t: 1.0 / (1.0 + 0.6 * np.cos(2 * np.pi * t))  # noqa: E731
+    harmonic, mean = 1.0, 1.0 / np.sqrt(1.0 - 0.36)
+    exact = np.array([0.5 * (harmonic + mean), 0.5 * (harmonic + mean), 0.5 * (harmonic - mean)])
+    errors = [np.abs(pattern_cell(lambda y1, y2: [a(y1 + y2)], n)(np.ones(1)) - exact).max() for n in (16, 32, 64)]
+    assert_order(errors, 2.0, 0.1, 2e-3)
+
+
+def test_layers_of_two_phases_at_any_angle():
+    k_m, k_i, h, v, half = 1.5, 6.0, 4.0, 0.3, 0.25
+    for resisting in (False, True):
+        along = v * k_i + (1 - v) * k_m
+        across = 1.0 / (v / k_i + (1 - v) / k_m + (v / (half * h) if resisting else 0.0))
+        x = np.array([k_m, k_i, h, v, 2.0, 3.0])
+        level = conductive_laminate(0.0, resisting, half)(x)
+        assert level == pytest.approx([along, across, 0.0, v * 3.0 + (1 - v) * 2.0], rel=1e-14)
+        turned = conductive_laminate(40.0, resisting, half)(x)
+        c, s = np.cos(np.radians(40.0)), np.sin(np.radians(40.0))
+        r = np.array([[c, -s], [s, c]])
+        m = r @ np.diag([along, across]) @ r.T
+        assert turned[:3] == pytest.approx([m[0, 0], m[1, 1], m[0, 1]], rel=1e-13)
+    assert np.all(np.isnan(conductive_laminate()(np.array([1.0, -1.0, 1.0, 0.3, 1.0, 1.0]))))
 
 
 def test_checkerboard_and_its_slow_order():

@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from ..closure import closure
 from ..kernel import Code, Kernel
 
 
@@ -64,3 +65,30 @@ def laminate(layers: int, contacts: int = 0) -> Kernel:
     """Kernel of a stack of ``layers`` with ``contacts`` that resist."""
     example = np.concatenate([np.tile([2.0, 0.5], layers) + 0.1 * np.arange(2 * layers), np.full(contacts, 0.2)])
     return Kernel(CODE, (np.array([layers], dtype=np.int64),), example)
+
+
+@njit(cache=True, error_model="numpy")
+def inclined(x, facts, out):
+    """x: k_m, k_i, h, v, c_m, c_i. facts: half thickness of the included layers, angle (rad) of the layers, 1 where contacts resist."""
+    k_m, k_i, h, v, c_m, c_i = x
+    half, angle, resisting = facts
+    k, t, r = np.empty_like(x[:2]), np.empty_like(x[:2]), np.zeros_like(x[:1])
+    k[0], k[1], t[0], t[1] = k_m, k_i, 1.0 - v, v  # of a period taken as one: its two contacts count v / (half h)
+    if resisting == 1.0:
+        r[0] = v / (half * h)
+    along, across, _ = means(k, t, r)
+    c, s = np.cos(angle), np.sin(angle)
+    out[0], out[1], out[2] = along * c * c + across * s * s, along * s * s + across * c * c, (along - across) * c * s
+    out[3] = v * c_i + (1.0 - v) * c_m
+    if not (
+        k_m.real > 0.0 and k_i.real > 0.0 and h.real > 0.0 and 0.0 < v.real < 1.0 and c_m.real > 0.0 and c_i.real > 0.0
+    ):
+        out[:] = np.nan
+
+
+def conductive_laminate(angle: float = 0.0, interface: bool = False, half: float = 1.0) -> Kernel:
+    """Kernel k_m, k_i, h, v, c_m, c_i -> A11, A22, A12, c of layers at ``angle`` (degrees) to x; with contacts that resist, of included
+    layers of thickness 2 ``half``. The vectors are those of :mod:`.conductive_cell`; exact.
+    """
+    example = np.array([1.0, 10.0, 10.0 / half, 0.3, 2.0, 3.0])
+    return closure(inclined, [[half, np.radians(angle), float(interface)]], 4, example)
