@@ -203,7 +203,8 @@ units = "temperatures in K, lengths in m"
 uncertainty = "independent Gaussian noise, sd {sd:g} K (about 1 % of the largest temperature)"
 licence = "MIT, as the repository"
 truth = "a_1 = {PERIODIC_SLOW[0]:g} W/m/K, a_2 = {PERIODIC_SLOW[1]:g} W/m^2/K"
-notes = "Truth from {n} x {n} bilinear elements that resolve every oscillation, 32 to a period; the model homogenises with cells of 16. \
+notes = "Truth from {n} x {n} and half as many bilinear elements that resolve every oscillation, 32 to a period, extrapolated to no mesh; \
+the model homogenises with cells of 16. \
 Coefficient (a_1 + a_2 x) s(x / eps), s as the model's; source 1 W/m^3, edge at 0 K."
 seed = {PERIODIC_SEED}
 """,

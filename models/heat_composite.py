@@ -372,7 +372,7 @@ def periodic(table: Table) -> Model:
 
     def resolved_values(values: Mapping[str, Any]) -> np.ndarray:
         a1, a2, m = values["conductivity"], values["conductivity_slope"], int(s["periods"])
-        return resolved(lambda x, y: (a1 + a2 * x) * oscillation(m * x, m * y), s["source"], 16 * m, points)
+        return resolved(lambda x, y: (a1 + a2 * x) * oscillation(m * x, m * y), s["source"], 24 * m, points)
 
     about = {k: s[k] for k in ("periods", "elements", "cell_elements", "cell_periods", "boundary")}
     return Model(

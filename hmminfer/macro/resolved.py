@@ -2,7 +2,9 @@
 
     -div(a(x) grad u) = f   on the unit square,   u = 0 on its boundary
 
-Bilinear elements on n x n squares, a at 2 x 2 Gauss points, sparse direct solver: no fit calls it, its cost grows with (1 / eps)^2.
+Bilinear elements on n x n and n/2 x n/2 squares, a at 2 x 2 Gauss points, both answers extrapolated to no mesh (error of order 4 where a is
+smooth; on the locally periodic square of the heat models 16 elements to a period are 2.4 % off alone, 0.35 % extrapolated, 24 less than
+0.1 %, 32 3e-5). Sparse direct solver: no fit calls it, its cost grows with (1 / eps)^2.
 """
 
 from __future__ import annotations
@@ -19,7 +21,13 @@ from skfem.helpers import dot, grad
 def resolved(
     a: Callable[[np.ndarray, np.ndarray], np.ndarray], source: float, n: int, points: np.ndarray
 ) -> np.ndarray:
-    """Values u (points,) at ``points`` (k, 2) for the coefficient ``a(x, y)``; ``n``: elements along each side."""
+    """Values u (points,) at ``points`` (k, 2) for the coefficient ``a(x, y)``; ``n``: elements along each side of the finer mesh, even."""
+    return (4.0 * _on_mesh(a, source, n, points) - _on_mesh(a, source, n // 2, points)) / 3.0
+
+
+def _on_mesh(
+    a: Callable[[np.ndarray, np.ndarray], np.ndarray], source: float, n: int, points: np.ndarray
+) -> np.ndarray:
     side = np.linspace(0.0, 1.0, n + 1)
     basis = skfem.CellBasis(skfem.MeshQuad.init_tensor(side, side), skfem.ElementQuad1(), intorder=3)
     x, y = np.asarray(basis.global_coordinates())
