@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from cycler import cycler
 
 from .axial import axial_mode, centred, interval, mode_of
 from .diagnostics import measured_rows, named_entries, values_of
@@ -40,6 +41,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "lines.linewidth": 1.3,
     "figure.dpi": 110,
+    "axes.prop_cycle": cycler(color=CYCLE),
 }
 
 

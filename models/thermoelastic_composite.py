@@ -96,7 +96,6 @@ def law(packing: str = "hexagonal", cell: str = "reduced", refine: int = 4, refe
 AXIAL = [
     INDEX[n] for n in ("volume_fraction", "fibre_axial_conductivity", "matrix_conductivity")
 ]  # conduction along the fibre
-LAW_OUT = 47
 
 # ---------------------------------------------------------------------------------------------------------------------- laminae
 

@@ -1,15 +1,17 @@
 """Exact identities of two-phase composites: what the stiffness of a composite says of its expansion and heat capacity.
 
-If both phases are strained by E0 with (C_f - C_m) E0 = beta_f - beta_m and warmed by theta = 1, stress is the same in both,
-s0 = C_f (E0 - alpha_f): no fluctuation arises, whatever the geometry. Hence, for any stiffness C_eff of any two-phase microstructure,
+An aligned composite of transversely isotropic phases, of square or hexagonal symmetry, answers to strains (e1, e2, e2) through C11, C12 and
+K = C22 + C23. The fluctuations that such strains, or a temperature, set off are one field times the jump of the in-plane stress, hence
 
-    beta_eff = C_eff E0 - s0                       (Levin 1967, Mech. Solids 2:58, in stresses)
-    c_eps,eff = <c_eps> + T0 (<beta> - beta_eff) . E0        (Rosen & Hashin 1970, Int. J. Eng. Sci. 8:157)
+    C11 = <C11> - 2 mu d12^2,   C12 = <C12> - mu d12 d22,   K = <K> - mu d22^2,       d12 = [C12],  d22 = [K],  b2 = [beta2]
+    beta1 = <beta1> - 2 mu d12 b2,   beta2 = <beta2> - mu d22 b2,   c_eps,eff = <c_p> - T0 (<alpha . C alpha> - 2 mu b2^2)
 
-so a reduced basis of the elastic cell gives the thermal data too. Phases as in :mod:`.thermoelastic_cell`; E0 = (e1, e2, e2).
+with jumps [.] = fibre - matrix and one number mu of the geometry and the stiffnesses. These are Levin's (1967, Mech. Solids 2:58) and Rosen &
+Hashin's (1970, Int. J. Eng. Sci. 8:157) identities, without their pole where the phases are equally stiff in one direction. A reduced basis of
+the elastic cell so gives the thermal data too. Phases as in :mod:`.thermoelastic_cell`.
 
 Vector in:  C_eff (36), then E1f, E2f, G12f, nu12f, nu23f, Em, num, v, alpha1f, alpha2f, alpha_m, c_f, c_m.
-Vector out: C_eff (36), beta_eff (6), c_eps,eff. Exact; NaN where the phases are equally stiff (E0 is not defined there).
+Vector out: C_eff (36), beta_eff (6), c_eps,eff. Exact; NaN where the phases are equally stiff in both directions.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from .thermoelastic_cell import ENERGY, REFERENCE, thermoelastic_cell
 
 @njit(cache=True, error_model="numpy")
 def _axisymmetric(e1, e2, nu12, nu23):
-    """C11, C12, C22 + C23: what a transversely isotropic phase answers to strains (e1, e2, e2)."""
+    """C11, C12, C22 + C23 of a transversely isotropic phase."""
     d = 1.0 - nu23 - 2.0 * nu12**2 * e2 / e1
     return e1 * (1.0 - nu23) / d, nu12 * e2 / d, e2 / d
 
@@ -32,33 +34,27 @@ def _axisymmetric(e1, e2, nu12, nu23):
 @njit(cache=True, error_model="numpy")
 def identities(x, facts, out):
     """facts: T0."""
-    reference = facts[0]
     p = x[36:]
     v, a1, a2, am = p[7], p[8], p[9], p[10]
     f11, f12, f22 = _axisymmetric(p[0], p[1], p[3], p[4])
     m11, m12, m22 = _axisymmetric(p[5], p[5], p[6], p[6])
-    beta_f1, beta_f2 = f11 * a1 + 2.0 * f12 * a2, f12 * a1 + f22 * a2
-    beta_m1, beta_m2 = m11 * am + 2.0 * m12 * am, m12 * am + m22 * am
-    d11, d12, d22 = f11 - m11, f12 - m12, f22 - m22
-    b1, b2 = beta_f1 - beta_m1, beta_f2 - beta_m2
-    det = d11 * d22 - 2.0 * d12 * d12
-    e1, e2 = (d22 * b1 - 2.0 * d12 * b2) / det, (d11 * b2 - d12 * b1) / det
-    s1, s2 = f11 * e1 + 2.0 * f12 * e2 - beta_f1, f12 * e1 + f22 * e2 - beta_f2
+    f1, f2 = f11 * a1 + 2.0 * f12 * a2, f12 * a1 + f22 * a2  # beta of the fibre, along and across
+    m1, m2 = (m11 + 2.0 * m12) * am, (m12 + m22) * am
+    d12, d22, b2 = f12 - m12, f22 - m22, f2 - m2
+    less11 = v * f11 + (1.0 - v) * m11 - x[0]
+    less12 = v * f12 + (1.0 - v) * m12 - 0.5 * (x[1] + x[2])
+    less22 = v * f22 + (1.0 - v) * m22 - 0.5 * (x[7] + x[14] + 2.0 * x[8])
+    size = 2.0 * d12**2 + d22**2  # mu from all three stiffnesses by least squares: no single jump is divided by
+    mu = (2.0 * d12**2 * less11 + 4.0 * d12 * d22 * less12 + d22**2 * less22) / size**2
     out[:36] = x[:36]
-    for i in range(6):
-        out[36 + i] = x[6 * i] * e1 + (x[6 * i + 1] + x[6 * i + 2]) * e2
-    out[36] -= s1
-    out[37] -= s2
-    out[38] -= s2
-    energy_f = beta_f1 * a1 + 2.0 * beta_f2 * a2  # alpha . C alpha: c_p - c_eps over T0
-    energy_m = beta_m1 * am + 2.0 * beta_m2 * am
-    mean1, mean2 = v * beta_f1 + (1.0 - v) * beta_m1, v * beta_f2 + (1.0 - v) * beta_m2
-    more = (mean1 - out[36]) * e1 + (2.0 * mean2 - out[37] - out[38]) * e2
-    capacity = v * p[11] + (1.0 - v) * p[12]
-    out[42] = capacity + reference * ENERGY * (more - v * energy_f - (1.0 - v) * energy_m)
+    out[36] = v * f1 + (1.0 - v) * m1 - 2.0 * mu * d12 * b2
+    out[37] = out[38] = v * f2 + (1.0 - v) * m2 - mu * d22 * b2
+    out[39] = out[40] = out[41] = 0.0
+    rest = v * (f1 * a1 + 2.0 * f2 * a2) + (1.0 - v) * (m1 + 2.0 * m2) * am - 2.0 * mu * b2**2
+    out[42] = v * p[11] + (1.0 - v) * p[12] - facts[0] * ENERGY * rest
 
 
 def thermal_identities(reference: float = REFERENCE) -> Kernel:
-    """Kernel of both identities at T0 = ``reference`` (K)."""
+    """Kernel of the identities at T0 = ``reference`` (K)."""
     cell = thermoelastic_cell("square", 1, reference)
     return closure(identities, [[reference]], 43, np.concatenate([cell(cell.example)[:36], cell.example]))
