@@ -352,6 +352,10 @@ def periodic(table: Table) -> Model:
     domain = Domain(skfem.MeshQuad.init_tensor(side, side), int(s["degree"]))
     x = domain.quadrature_points[..., 0].round(12)
     places, zone = np.unique(x, return_inverse=True)  # a does not vary along y but by its oscillation
+    if s["boundary"] == "periodic" and s["cell_periods"] != round(s["cell_periods"]):
+        raise HmmInferError(
+            f"A periodic cell of {s['cell_periods']:g} periods does not tile the material; give a whole number of periods, or another boundary."
+        )
     n = max(2, round(s["cell_elements"] * s["cell_periods"]))
     corner = 0.5 * (1.0 - s["cell_periods"])
     cell = pattern_cell(

@@ -75,6 +75,33 @@ CASES = {
         (*FIT, "--prior", "fibre_axial_modulus=LogNormal(1, 0.01)", "--fix", "fibre_transverse_modulus=900"),
         "could not be solved", "priors",
     ),
+    "conductivity that is not positive": (
+        ("fit", "heat_composite", "--fix", "particle_conductivity=-300"), "'particle_conductivity' = -300", "give a value inside",
+    ),
+    "inclusions that overlap": (
+        ("fit", "heat_composite", "--experiment", "plate", "--fix", "volume_fraction=0.95"), "volume_fraction", "inside",
+    ),
+    "contents at which cylinders touch": (
+        ("predict", "heat_composite", "--what", "temperatures", "--set", "volume_fraction=0.8"), "no solution because of volume_fraction", "nearer",
+    ),
+    "a cell that does not tile": (
+        ("fit", "heat_composite", "--experiment", "periodic", "--set", "cell_periods=1.3"), "1.3 periods does not tile", "whole number",
+    ),
+    "blocks that do not divide": (("fit", "heat_composite", "--experiment", "blocks", "--set", "elements=30"), "30 elements", "multiple of 8"),
+    "a step too long for the data": (
+        ("fit", "thermoelastic_composite", "--experiment", "strip", "--set", "steps=10"), "cannot resolve data at time", "at least",
+    ),
+    "data outside the strip": (
+        ("fit", "thermoelastic_composite", "--experiment", "strip", "--set", "length=20 mm"), "outside the domain", "Correct",
+    ),
+    "layers at an odd angle": (
+        ("fit", "thermoelastic_composite", "--experiment", "strip", "--set", "layup=0/45"), "'0/45'", "0 and 90",
+    ),
+    "lamina of another name": (("fit", "thermoelastic_composite", "--set", "specimen=T300/93"), "specimen 'T300/93'", "'T300/934'"),
+    "humidity above saturation": (
+        ("predict", "proton_conductor", "--what", "film_conductivities", "--set", "humidity=120"), "humidity is 120 %", "between 0 and 100 %",
+    ),
+    "no films that wet": (("fit", "proton_conductor", "--set", "lowest_humidity=99 %"), "No row is left", "lower lowest_humidity"),
     "output of no known kind": ((*PREDICT, "--output", "p.xlsx"), "'p.xlsx'", ".nc or .csv"),
     "no such run": (("report", "no_run"), "no run 'no_run'", "hmminfer fit"),
     "no such run to extend": (("extend", "no_run"), "no run 'no_run'", "hmminfer fit"),
@@ -107,6 +134,10 @@ BAD_DATA = {
     "no rows": (COUPONS, "no rows", "add one row"),
     "nothing": ("", "is empty", "template"),
     "outside the plate": (PLATE + "displacement_x,500,5,10,um,1\n", "outside the plate", "Correct the points"),
+    "humidity outside 0 to 1": (
+        '# experiment = "films"\nquantity,thickness [nm],humidity [%],temperature [K],value,unit,sd\nconductivity,10,130,303,20,mS/cm,2\n',
+        "humidity' is 130 %", "between 0 and 100",
+    ),
     "unknown experiment": (PLATE.replace('"plate"', '"plat"') + "force,,,9,N,1\n", "'plat'", "Did you mean 'plate'?"),
     "known fibre outside support": ("# volume_fraction = 3\n" + GOOD, "'volume_fraction'", "give a value inside"),
 }  # fmt: skip
@@ -116,7 +147,8 @@ BAD_DATA = {
 def test_bad_data_are_named_with_their_line(case, tmp_path):
     text, thing, remedy = BAD_DATA[case]
     (tmp_path / "my.csv").write_text(text)
-    said = refused(*FIT, "--data", tmp_path / "my.csv", "--output", tmp_path / "out")
+    system = "proton_conductor" if "humidity" in case else "fibre_composite"
+    said = refused("fit", system, "--data", tmp_path / "my.csv", "--output", tmp_path / "out")
     assert thing in said
     assert remedy in said
     assert not (tmp_path / "out").exists()
