@@ -18,13 +18,18 @@ def test_kernel_of_a_model_with_error():
     model = heat.EXPERIMENTS["periodic"].model("periodic_square", elements=2, cell_elements=4)
     rng = np.random.default_rng(0)
     for relative in (True, False):
-        error = HomogenisationError(0.01 * rng.random(49), 0.02 * rng.random((49, 2)), np.full(49, 0.01), relative)
+        slopes = 0.01 * rng.standard_normal((49, 2))
+        error = HomogenisationError(
+            0.01 * rng.random(49), 0.02 * rng.random((49, 2)), np.full(49, 0.01), relative, slopes, np.array([1, 0])
+        )
         shifted = error.applied_to(model)
         for check in (assert_contract, assert_gradient, assert_taylor):
             check(shifted.kernel)
         f = model.evaluate(TRUTH)
         xi = np.array([0.5, -1.0])
-        d = error.mean + error.modes @ xi
+        z = np.log([0.7 / 0.8, 1.1 / 1.0]) / 0.5  # slope and conductivity in sds of their log-normal priors
+        d = error.mean + error.modes @ xi + slopes @ z
+        assert error.shifts(model, model.vector(TRUTH)[None])[0] == pytest.approx(error.mean + slopes @ z, rel=1e-13)
         y = shifted.evaluate({**TRUTH, "homogenisation_error": xi})
         assert y == pytest.approx(f * (1.0 + d) if relative else f + d, rel=1e-14)
         assert np.all(shifted.table.sd > model.table.sd)
