@@ -167,6 +167,54 @@ seed = {HEATED_SEED}
     )
 
 
+GRADED = {**{k: v for k, v in HEATED.items() if not k.startswith("zones")}, "content": "field"}
+GRADED_FINE = {**HEATED_FINE, "elements_x": 60, "elements_y": 60, "zones_x": 30, "zones_y": 30, "content": "zones"}
+GRADED_SEED = 20261128
+
+
+def graded_content(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Volume fraction over the plate (mm): a ridge and a slope, no sum of the basis functions that fit it."""
+    return 0.30 + 0.16 * np.exp(-(((x - 16.0) / 12.0) ** 2) - ((y - 32.0) / 14.0) ** 2) + 0.002 * (x - 25.0)
+
+
+def graded_plate() -> tuple[RawTable, str]:
+    """Noisy temperatures and heat flow of a plate whose volume fraction varies smoothly, and its provenance."""
+    side = np.linspace(3.0, 47.0, 12)
+    points = np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2).round(3)
+    rows = [
+        {"quantity": "temperature", "x": f"{x:g}", "y": f"{y:g}", "value": "0", "unit": "K", "sd": "0.1"}
+        for x, y in points
+    ]
+    rows.append({"quantity": "heat_flow", "x": "", "y": "", "value": "0", "unit": "W/m", "sd": "0.25"})
+    header = ("quantity", "x [mm]", "y [mm]", "value", "unit", "sd")
+    settings = {"experiment": "plate", **GRADED}
+    raw = RawTable("graded_plate", "", settings, header, rows, list(range(2, 2 + len(rows))), {})
+    truth = models.get("heat_composite").EXPERIMENTS["plate"].model(raw, **GRADED_FINE)
+    middle = (np.arange(30) + 0.5) * 50.0 / 30.0
+    y = truth.evaluate({"volume_fraction": graded_content(*np.meshgrid(middle, middle, indexing="ij")).ravel()})
+    assert truth.table is not None
+    noisy = y + truth.table.sd * np.random.default_rng(GRADED_SEED).standard_normal(len(y))
+    for row, value in zip(rows, noisy, strict=True):
+        row["value"] = f"{value:.3f}"
+    return (
+        raw,
+        f"""title = "Synthetic graded plate: temperatures and heat flow of a composite plate whose volume fraction varies smoothly"
+source = "synthetic: written by datasets/make_synthetic.py of this repository"
+authors = "The hmminfer authors"
+year = 2026
+transcribed = "not transcribed: computed, then noise added"
+confidence = "exact up to the discretisation of the finer model below"
+units = "temperatures in K, heat flow in W per metre of thickness, lengths in mm"
+uncertainty = "independent Gaussian noise, sd 0.1 K on temperatures (thermography), 0.25 W/m on the flow (about 1 %)"
+licence = "MIT, as the repository"
+truth = "volume_fraction(x, y) = 0.30 + 0.16 exp(-((x - 16) / 12)^2 - ((y - 32) / 14)^2) + 0.002 (x - 25), x and y in mm"
+notes = "Truth from the full cell with {GRADED_FINE["refine"]} elements a side (the model uses 4) in each of 30 x 30 zones, on {GRADED_FINE["elements_x"]} x \
+{GRADED_FINE["elements_y"]} biquadratic elements (the model uses 12 x 12 and a cell at each quadrature point). The header fixes both conductivities."
+seed = {GRADED_SEED}
+""",
+    )
+
+
 PERIODIC_EPS = 1.0 / 32.0
 PERIODIC_SLOW = (1.0, 0.8)
 PERIODIC_SEED = 20261125
@@ -346,6 +394,7 @@ def plates(name: str) -> tuple[RawTable, str]:
 WRITERS: dict[str, Callable[[], tuple[RawTable, str]]] = {
     **{name: partial(plates, name) for name in CASES},
     "heated_plate": heated_plate,
+    "graded_plate": graded_plate,
     "periodic_square": periodic_square,
     "aristoff_bangerth": aristoff_bangerth,
     **{name: partial(strips, name) for name in STRIPS},

@@ -25,17 +25,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import skfem
+from numba import njit
 
+from hmminfer.closure import closure
 from hmminfer.coupling import affine, couple, each
 from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError
 from hmminfer.macro.bulk import bulk
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.elliptic import elliptic_kernel
+from hmminfer.macro.orientation import MARGIN, field_basis
 from hmminfer.macro.parabolic import parabolic_kernel
 from hmminfer.macro.resolved import resolved
 from hmminfer.micro.conductive_cell import conductive_cell
@@ -45,14 +49,10 @@ from hmminfer.micro.laminate import conductive_laminate
 from hmminfer.micro.particles import SCHEMES, particle_conductivity
 from hmminfer.micro.pattern_cell import BOUNDARIES, pattern_cell
 from hmminfer.model import Experiment, Model, Observable, by_quantity
-from hmminfer.parameters import LogNormal, Normal, Parameter, ParameterSet
+from hmminfer.parameters import Field, HalfNormal, LogNormal, Normal, Parameter, ParameterSet
 
-MATRIX = Parameter(
-    "matrix_conductivity", "W/m/K", Normal(220.0, 15.0, 1.0), "conductivity of the matrix", 1e-4, 1e4, "k_m"
-)
-PARTICLE = Parameter(
-    "particle_conductivity", "W/m/K", LogNormal(300.0, 0.35), "conductivity of the particles", 1e-4, 1e5, "k_p"
-)
+MATRIX = Parameter("matrix_conductivity", "W/m/K", Normal(220.0, 15.0, 1.0), "conductivity of the matrix", 1e-4, 1e4, "k_m")  # fmt: skip
+PARTICLE = Parameter("particle_conductivity", "W/m/K", LogNormal(300.0, 0.35), "conductivity of the particles", 1e-4, 1e5, "k_p")  # fmt: skip
 CONTACT = Parameter("interface_conductance", "W/m^2/K", LogNormal(1e8, 1.5), "conductance of the surface between the phases", 1.0, 1e13, "h")  # fmt: skip
 
 # -------------------------------------------------------------------------------------------------------------------- particles
@@ -139,6 +139,9 @@ PLATE = Schema(
         Setting("state", default="steady", kind="text", choices=("steady", "transient"), description="transient: the ends change at time 0"),
         Setting("initial", "K", default=300.0, lower=0.0, description="temperature before, for state = transient"),
         Setting("steps", default=100, kind="integer", lower=2, upper=100000, description="time steps up to the last datum"),
+        Setting("content", default="zones", kind="text", choices=("zones", "field"), description="volume fraction by zones, or a smooth Gaussian field"),
+        Setting("field_x", default=5, kind="integer", lower=1, upper=20, description="basis functions of the field along x"),
+        Setting("field_y", default=5, kind="integer", lower=1, upper=20, description="basis functions along y"),
         Setting("zones_x", default=1, kind="integer", lower=1, upper=50, description="zones of volume fraction along x"),
         Setting("zones_y", default=1, kind="integer", lower=1, upper=50, description="zones along y"),
         Setting("packing", default="square", kind="text", choices=("square", "hexagonal", "laminate"), description="cylinders across the plate, or layers"),
@@ -176,6 +179,11 @@ def plate(table: Table) -> Model:
     share = domain.quadrature_points / domain.box[1]
     cell = [np.minimum((share[..., i] * zones[i]).astype(int), zones[i] - 1) for i in range(2)]
     zone = cell[0] * zones[1] + cell[1]
+    field = s["content"] == "field"
+    if field:  # a cell at every quadrature point
+        if zones != (1, 1):
+            raise HmmInferError("A field of the volume fraction needs no zones; leave out zones_x and zones_y.")
+        zone = np.arange(zone.size).reshape(zone.shape)
     left, right = domain.on_side("left"), domain.on_side("right")
     fixed, value = np.zeros(len(domain.nodes), bool), np.zeros(len(domain.nodes))
     fixed[left] = fixed[right] = True
@@ -192,23 +200,77 @@ def plate(table: Table) -> Model:
     else:
         make = conductive_table if s["cell"] == "table" else conductive_cell
         micro = make(str(s["packing"]), int(s["refine"]), *contact)
-    count = zones[0] * zones[1]
+    count = int(zone.max()) + 1
     limit = {"square": 0.75, "hexagonal": 0.85, "laminate": 0.90}[s["packing"]]
     content = Parameter(
         "volume_fraction", "", Normal(0.4, 0.15, 0.02, limit), "of the inclusions" + (", zone by zone" if count > 1 else ""), 0.001, 0.9,
-        "v", size=None if count == 1 else count,
+        "v", size=None if count == 1 or field else count,
     )  # fmt: skip
-    parameters = ParameterSet((*PHASES, content))
-    law_index = [i for z in range(count) for i in (0, 1, 2, 5 + z, 3, 4)]
-    example = parameters.vector({"volume_fraction": 0.3 if count == 1 else np.linspace(0.2, 0.5, count)})
-    kernel = couple(each(micro, count), macro, law_index, [], [], example)
+    if field:
+        points, size = domain.quadrature_points.reshape(-1, 2), (int(s["field_x"]), int(s["field_y"]))
+        phi, frequencies = field_basis(points, domain.box, *size)
+        variation = Field(
+            "content_field", "", Normal(0.0, 1.0), "coefficients of the variation of ln(v / (limit - v))", symbol="v(x)", size=phi.shape[1],
+            frequencies=frequencies, amplitude=HalfNormal(0.5), length_scale=LogNormal(MARGIN * float(np.max(np.ptp(domain.box, axis=0))), 0.5),
+        )  # fmt: skip
+        parameters = ParameterSet((*PHASES, content, variation))
+        example = parameters.vector({"volume_fraction": 0.3})
+        facts = np.hstack([np.full((count, 1), limit), phi])
+        spread = closure(graded, facts, 6, example)
+        rest = couple(each(micro, count), macro, range(6 * count), [], [], spread(example))
+        kernel = couple(spread, rest, range(parameters.size), [], [], example)
+    else:
+        parameters = ParameterSet((*PHASES, content))
+        law_index = [i for z in range(count) for i in (0, 1, 2, 5 + z, 3, 4)]
+        example = parameters.vector({"volume_fraction": 0.3 if count == 1 else np.linspace(0.2, 0.5, count)})
+        kernel = couple(each(micro, count), macro, law_index, [], [], example)
     known = dict(KNOWN)
     if s["contact"] == "resisting":
         del known["interface_conductance"]
-    about = {k: s[k] for k in ("state", "packing", "contact", "zones_x", "zones_y")}
+    about = {k: s[k] for k in ("state", "packing", "contact", "content", "zones_x", "zones_y")}
     observables = by_quantity(table, {"x": "mm", "y": "mm", "time": "s"})
-    scene = {"domain": domain, "settings": s}
-    return Model("heat_composite", "plate", parameters, kernel, observables, known, table, about, scene)
+    scene = {"domain": domain, "settings": s, "limit": limit}
+    panels = (partial(_content_map, of="mean"), partial(_content_map, of="sd"), "against", "scores") if field else ()
+    return Model("heat_composite", "plate", parameters, kernel, observables, known, table, about, scene, panels)
+
+
+@njit(cache=True, error_model="numpy")
+def graded(x, facts, out):
+    """x: k_m, k_i, h, c_m, c_i, v, coefficients b of the field. facts: largest v, phi of a point -> the vector of its cell.
+
+    v(x) = limit o / (1 + o) with the odds o = v / (limit - v) exp(phi b): between 0 and the limit whatever the field.
+    """
+    limit = facts[0]
+    odds = x[5] / (limit - x[5])
+    s = 0.0 * odds
+    for k in range(1, facts.size):
+        s += facts[k] * x[5 + k]
+    odds *= np.exp(s)
+    out[0], out[1], out[2], out[3], out[4], out[5] = x[0], x[1], x[2], limit * odds / (1.0 + odds), x[3], x[4]
+
+
+def _content_map(ax: Any, tree: Any, model: Model, of: str) -> None:
+    """Posterior mean or sd of the volume fraction over the plate."""
+    s, limit, box = model.scene["settings"], model.scene["limit"], model.scene["domain"].box
+    sides = [np.linspace(box[0, i], box[1, i], 41) for i in range(2)]
+    grid = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)
+    phi, _ = field_basis(grid, box, int(s["field_x"]), int(s["field_y"]))
+    posterior = tree["posterior"].to_dataset().stack(sample=("chain", "draw")).transpose("sample", ...)
+    name = "volume_fraction"
+    base = posterior[name].values[:, None] if name in posterior else model.fixed[name]
+    odds = base / (limit - base) * np.exp(posterior["content_field"].values @ phi.T)
+    v = (limit * odds / (1.0 + odds)).reshape(-1, 41, 41)
+    value, cmap = (v.mean(axis=0), "cividis") if of == "mean" else (v.std(axis=0), "magma_r")
+    _map(ax, value, (*box[:, 0], *box[:, 1]), "mm", cmap, f"volume fraction, posterior {of}")
+
+
+def _map(ax: Any, value: np.ndarray, extent: tuple[float, ...], unit: str, cmap: str, title: str) -> None:
+    """An image of ``value`` (y, x); diverging colours are centred on zero."""
+    reach = {"vmin": -np.abs(value).max(), "vmax": np.abs(value).max()} if cmap.startswith("RdBu") else {}
+    image = ax.imshow(value, origin="lower", extent=extent, cmap=cmap, **reach)
+    ax.figure.colorbar(image, ax=ax, shrink=0.8)
+    ax.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})")
+    ax.set_title(title)
 
 
 def _steady(table: Table, domain: Domain, fixed: np.ndarray, value: np.ndarray, zone: np.ndarray) -> Any:
@@ -287,27 +349,17 @@ def blocks(table: Table) -> Model:
     observables = by_quantity(table, {"x": "m", "y": "m"})
     return Model(
         "heat_composite", "blocks", ParameterSet((conductivity,)), kernel, observables, {}, table, about, scene,
-        panels=(_block_means, _block_sds, "against", "scores"),
+        panels=(partial(_block_map, of="median"), partial(_block_map, of="sd"), "against", "scores"),
     )  # fmt: skip
 
 
-def _block_means(ax: Any, tree: Any, model: Model) -> None:
-    _block_map(ax, tree, model, lambda x: np.median(x, axis=0), "RdBu_r", "posterior median of ln a")
-
-
-def _block_sds(ax: Any, tree: Any, model: Model) -> None:
-    _block_map(ax, tree, model, lambda x: x.std(axis=0), "magma_r", "posterior sd of ln a")
-
-
-def _block_map(ax: Any, tree: Any, model: Model, of: Any, cmap: str, title: str) -> None:
+def _block_map(ax: Any, tree: Any, model: Model, of: str) -> None:
+    """Posterior median or sd of ln a, block by block."""
     n, side = int(model.about["blocks"]), model.scene["settings"]["side"]
     x = np.log(tree["posterior"]["conductivity"].values.reshape(-1, n * n))
-    value = of(x).reshape(n, n).T
-    reach = {"vmin": -np.abs(value).max(), "vmax": np.abs(value).max()} if cmap.startswith("RdBu") else {}
-    image = ax.imshow(value, origin="lower", extent=(0.0, side, 0.0, side), cmap=cmap, **reach)
-    ax.figure.colorbar(image, ax=ax, shrink=0.8)
-    ax.set(xlabel="x (m)", ylabel="y (m)")
-    ax.set_title(title)
+    value = np.median(x, axis=0) if of == "median" else x.std(axis=0)
+    cmap = "RdBu_r" if of == "median" else "magma_r"
+    _map(ax, value.reshape(n, n).T, (0.0, side, 0.0, side), "m", cmap, f"posterior {of} of ln a")
 
 
 # --------------------------------------------------------------------------------------------------------------------- periodic
@@ -431,14 +483,8 @@ _OF_PLATES = {"temperatures": temperatures}
 _OF_BLOCKS = {"block_temperatures": block_temperatures}
 PREDICTIONS = {**_OF_PARTICLES, **_OF_PLATES, **_OF_BLOCKS}
 EXPERIMENTS = {
-    "particles": Experiment(
-        PARTICLES, particles, "sic_aluminium", "conductivity of composites with particles of known sizes", _OF_PARTICLES
-    ),
-    "plate": Experiment(
-        PLATE, plate, "heated_plate", "temperatures in a plate with cylinders, steady or in time", _OF_PLATES
-    ),
-    "periodic": Experiment(
-        PERIODIC, periodic, "periodic_square", "temperatures in a square of locally periodic material", {}
-    ),
+    "particles": Experiment(PARTICLES, particles, "sic_aluminium", "conductivity of composites with particles of known sizes", _OF_PARTICLES),
+    "plate": Experiment(PLATE, plate, "heated_plate", "temperatures in a plate with cylinders or layers, steady or in time", _OF_PLATES),
+    "periodic": Experiment(PERIODIC, periodic, "periodic_square", "temperatures in a square of locally periodic material", {}),
     "blocks": Experiment(BLOCKS, blocks, "aristoff_bangerth", "temperatures in a square of unknown blocks", _OF_BLOCKS),
-}
+}  # fmt: skip

@@ -396,3 +396,20 @@ def test_other_refusals(tmp_path):
         conductive_cell("square", 1), each(conductive_cell("square", 1), 1), range(6), [0, 1], [], np.ones(6) * 0.3
     )
     assert np.isnan(nothing(np.array([-1.0, 1, 1, 0.3, 1, 1]))).all()
+
+
+def test_a_field_of_the_content_is_zones_when_it_does_not_vary():
+    """A cell at each quadrature point; no coefficient of the field takes the volume fraction out of (0, limit)."""
+    plate = heat.EXPERIMENTS["plate"]
+    small = {"elements_x": 4, "elements_y": 3, "field_x": 2, "field_y": 2}
+    field = plate.model("graded_plate", **small)
+    uniform = plate.model("graded_plate", content="zones", **small)
+    for v in (0.2, 0.5):
+        level = field.evaluate({"volume_fraction": v, "content_field": np.zeros(4)})
+        assert level == pytest.approx(uniform.evaluate({"volume_fraction": v}), rel=1e-11)
+    low = field.evaluate({"volume_fraction": 0.3, "content_field": np.array([-100.0, 0.0, 0.0, 0.0])})
+    high = field.evaluate({"volume_fraction": 0.3, "content_field": np.array([500.0, 0.0, 0.0, 0.0])})
+    flow = [uniform.evaluate({"volume_fraction": v})[-1] for v in (0.02, 0.3, 0.75)]
+    assert flow[0] < low[-1] < flow[1] < high[-1] < flow[2]  # heat flows; the limit is 0.75
+    with pytest.raises(HmmInferError, match="needs no zones"):
+        plate.model("graded_plate", zones_x=2)
