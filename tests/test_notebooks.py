@@ -14,9 +14,9 @@ DRAWS = {
     "03_plate_dic": 200,
     "04_tow_steered_plate": 60,
     "05_two_modes": 300,
-    "06_heat_in_a_composite": 200,
-    "07_proton_conductor": 250,
-    "08_thermoelastic_strip": 200,
+    "06_heat_in_a_composite": 120,
+    "07_proton_conductor": 120,
+    "08_thermoelastic_strip": 60,
 }
 
 

@@ -8,7 +8,8 @@ from scipy.integrate import quad
 
 from hmminfer.errors import HmmInferError
 from hmminfer.macro.orientation import field_basis
-from hmminfer.models.fibre_composite import ANGLE, PHASES
+from hmminfer.micro.phases import PHASES
+from hmminfer.models.fibre_composite import ANGLE
 from hmminfer.parameters import (
     Axial,
     Field,

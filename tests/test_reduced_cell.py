@@ -7,12 +7,12 @@ from hmminfer import cache
 from hmminfer.micro import reduced_cell as module
 from hmminfer.micro.elastic_cell import CODE as FULL
 from hmminfer.micro.elastic_cell import UNIT, assemble, elastic_cell
-from hmminfer.micro.phases import isotropic, transversely_isotropic
+from hmminfer.micro.phases import PHASES, isotropic, transversely_isotropic
 from hmminfer.micro.reduced_cell import reduced_cell
 from hmminfer.models import fibre_composite
 from hmminfer.parameters import LogNormal
 
-PRIORS = [p.prior for p in fibre_composite.PHASES]
+PRIORS = [p.prior for p in PHASES]
 
 
 def prior_box():

@@ -11,7 +11,7 @@ from hmminfer import models
 from hmminfer.coupling import couple
 from hmminfer.diagnostics import checks
 from hmminfer.errors import HmmInferError
-from hmminfer.inference import fit
+from hmminfer.inference import preview
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.parabolic import parabolic_kernel
 from hmminfer.macro.thermoelastic import MILLI, thermoelastic_kernel, unit_matrices
@@ -364,7 +364,7 @@ def test_laplace_of_two_real_laminae_together():
     parts = [experiment.model("carbon_expansion", specimen=s, **small) for s in ("T300/5208", "T300/934")]
     shared = ["fibre_axial_expansion", "fibre_transverse_expansion", "matrix_expansion"]
     model = Model.joint(parts, shared, ["5208", "934"])
-    posterior = fit(model, draws=300, tune=300, chains=2, seed=1, progress=False)["posterior"]
+    posterior = preview(model, draws=2000, seed=1, progress=False)["posterior"]
     resin, fibre = (posterior[k].values for k in ("matrix_expansion", "fibre_axial_expansion"))
     assert resin.mean() == pytest.approx(43.9, abs=3.0)
     assert resin.std() == pytest.approx(2.5, rel=0.4)
@@ -386,7 +386,7 @@ def test_a_glass_lamina_off_the_model_is_flagged(specimen, fits):
         }
         y = model.evaluate(values)
         assert model.table.value[row] / y[row] - 1.0 == pytest.approx(0.28, abs=0.02)
-    tree = fit(model, draws=250, tune=300, chains=2, seed=1, progress=False)
+    tree = preview(model, draws=1000, seed=1, progress=False)
     flagged = [
         c for c in checks(tree) if not c.ok and c.name.startswith(("predictive", "chi2", "pushed", "data within"))
     ]
@@ -397,7 +397,7 @@ def test_expansions_alone_leave_a_ridge():
     model = thermo.EXPERIMENTS["laminae"].model(
         "carbon_expansion", cell="full", refine=1, volume_fraction="Normal(0.57, 0.1, 0.3, 0.8)"
     )
-    posterior = fit(model, draws=300, tune=300, chains=2, seed=2, progress=False)["posterior"]
+    posterior = preview(model, draws=2000, seed=2, progress=False)["posterior"]
     v, a = (posterior[k].values.ravel() for k in ("volume_fraction", "matrix_expansion"))
     assert np.corrcoef(v, a)[0, 1] > 0.7
 
