@@ -27,6 +27,7 @@ from hmminfer.micro.elastic_cell import EXAMPLE, elastic_cell
 from hmminfer.micro.laminate import conductive_laminate, laminate
 from hmminfer.micro.particles import particle_conductivity
 from hmminfer.micro.pattern_cell import pattern_cell
+from hmminfer.micro.poisson_boltzmann import rod_in_cell
 from hmminfer.micro.reduced_cell import reduced_cell
 from hmminfer.micro.thermoelastic_cell import thermoelastic_cell
 from hmminfer.micro.two_phase import thermal_identities
@@ -121,6 +122,10 @@ SMALL = {
     ("thermoelastic_composite", "strip"): {"settings": {"cell": "full", "refine": 1, "elements_x": 2, "steps": 12, "layer_thickness": 10}},
     ("thermoelastic_composite", "lamina_properties"): {"cell": "full", "refine": 1},
     ("thermoelastic_composite", "strip_history"): {"points": 3, "cell": "full", "refine": 1, "elements_x": 2, "steps": 8, "layer_thickness": 10},
+    ("swelling_gel", "equilibrium"): {"settings": {"micro_nodes": 8, "micro_elements": 4}},
+    ("swelling_gel", "confined"): {"settings": {"micro_nodes": 8, "micro_elements": 4, "steps": 8, "elements": 2, "tare": 40}},
+    ("swelling_gel", "salt_curve"): {"points": 2, "network": "gel", "micro": "donnan", "micro_nodes": 10},
+    ("swelling_gel", "course"): {"points": 2, "micro_nodes": 8, "micro_elements": 4, "steps": 8, "elements": 2, "tare": 40},
 }  # fmt: skip
 VARIANTS = {
     ("fibre_composite", "plate"): [
@@ -136,6 +141,8 @@ VARIANTS = {
         {"packing": "laminate", "layer_angle": 30},
     ],
     ("proton_conductor", "films"): [{}, {"water": "levels"}],
+    ("swelling_gel", "equilibrium"): [{}, {"micro": "donnan", "volume": "free"}],
+    ("swelling_gel", "confined"): [{}, {"micro": "donnan", "test": "relaxation", "ramp": 100, "strain": 2}],
     ("thermoelastic_composite", "strip"): [{}, {"load": "stretch", "layup": "0/90"}],
 }
 
@@ -240,6 +247,7 @@ LEAVES = {
         conductive_table("square", 1), laminate(2), [3, 1, 0, 2, 1, 0], [1, 0, 3, 2], np.array([2.0, 0.7, 0.3, 1.1])
     ),
     "coupled thermo-elasticity": thermoelastic,
+    "rod in its cell": lambda: rod_in_cell(elements=4),
     "laminate": lambda: laminate(3, 2),
     "inclined layers": lambda: conductive_laminate(25.0, True, 2.0),
     "affine": lambda: affine(np.array([[1.0, 0.3], [0.2, 0.9], [0.5, 0.1]]), 0.2),

@@ -20,6 +20,7 @@ RANK = {
     "parameters": 3,
     "kernel": 3,
     "linalg": 4,
+    "line": 4,
     "law": 5,
     "closure": 5,
     "micro": 6,

@@ -23,31 +23,20 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from ..errors import HmmInferError
 from ..kernel import Code, Kernel
 from ..linalg import band_lu, band_lu_solve
+from ..line import POINT, WEIGHT, shape
 from ..native import specialise
 
 RESISTANCE, ALONG, FLUX, UPTAKE = 0, 1, 2, 3
-POINT, WEIGHT = np.polynomial.legendre.leggauss(3)
-POINT, WEIGHT = 0.5 * (POINT + 1.0), 0.5 * WEIGHT
 ITERATIONS = 60
 
 law_forward: Any = None  # bound when the templates are compiled
 law_pullback: Any = None
 newton: Any = None
 law_end = 0
-
-
-@njit(cache=True, error_model="numpy")
-def _shape(s):
-    """Quadratic shape functions of an element's three nodes at s in [0, 1], and their derivatives."""
-    n, d = np.empty(3), np.empty(3)
-    n[0], n[1], n[2] = (1.0 - s) * (1.0 - 2.0 * s), 4.0 * s * (1.0 - s), s * (2.0 * s - 1.0)
-    d[0], d[1], d[2] = 4.0 * s - 3.0, 4.0 - 8.0 * s, 4.0 * s - 1.0
-    return n, d
 
 
 def _newton(at, u, h, k, bath, jacobian, *law):
@@ -57,7 +46,7 @@ def _newton(at, u, h, k, bath, jacobian, *law):
     e_flux = np.array([1.0, 0.0, 0.0])
     for e in range(u.size // 2):
         for q in range(3):
-            n, d = _shape(POINT[q])
+            n, d = shape(POINT[q])
             d /= h
             w = WEIGHT[q] * h
             at[0] = at[1] = 0.0
@@ -119,7 +108,7 @@ def _forward(x, facts, thickness, bath, specimen, what, element, weight, sizes, 
             solved = False
         for e in range(n_e):
             for q in range(3):
-                n, d = _shape(POINT[q])
+                n, d = shape(POINT[q])
                 at[0] = at[1] = 0.0
                 for i in range(3):
                     at[0] += n[i] * u[m, 2 * e + i]
@@ -188,7 +177,7 @@ def _pullback(x, facts, thickness, bath, specimen, what, element, weight, sizes,
                 out[p] += u_bar[0, 0] * (bath[m, 0] - u[m, 0]) - u_bar[0, -1] * (u[m, -1] - bath[m, 1])
             for e in range(n_e):
                 for q in range(3):
-                    n, d = _shape(POINT[q])
+                    n, d = shape(POINT[q])
                     d /= h
                     at[0] = at[1] = answer_bar[0] = 0.0
                     for i in range(3):
@@ -241,7 +230,7 @@ def membrane_kernel(
     if np.any((place < 0.0) | (place > 1.0)):
         raise HmmInferError("A position in a membrane is a share of its thickness, between 0 and 1; correct it.")
     element = np.minimum((place * elements).astype(np.int64), elements - 1)
-    weight = np.array([_shape.py_func(v)[0] for v in place * elements - element]).reshape(len(what), 3)
+    weight = np.array([shape.py_func(v)[0] for v in place * elements - element]).reshape(len(what), 3)
     arrays = (np.asarray(facts, float), np.asarray(thickness, float), np.asarray(bath, float), specimen, what, element)
     data = (*(np.ascontiguousarray(a) for a in arrays), weight, np.array([elements], dtype=np.int64), *law.data)
     example = np.concatenate([np.asarray(parameters, float), [1.0, 0.1]])

@@ -1,0 +1,362 @@
+r"""Swelling gel and cartilage: infer fixed charge, stiffness and permeability of a charged network from how it swells and creeps in salt water.
+
+        micro: charge and salt                    macro: the whole swells, or is pressed
+          c_F fixed,  c+ , c-   |  bath c             ______________            ____|____ T
+        - + - + -               |  + -               |              |          |_________| porous
+          +  - + -              |   - +              |     J(c)     |          |  J(Z,t) |
+        - + - + -               | -  +               |______________|          |_________| closed
+
+Lift: the volume J of a point sets the fixed charge of its water, c_F = c_0 w / (J - 1 + w). Micro problem: ions in equilibrium with the bath,
+
+    donnan    one potential for all the water, an osmotic coefficient phi for what that leaves out (phi = 1: ideal)
+    rods      Poisson and Boltzmann's equation around a charged rod in its cylinder (:mod:`hmminfer.micro.poisson_boltzmann`): no coefficient
+
+Restrict: osmotic pressure Pi(J, c). Macro problem: the network balances it (:mod:`hmminfer.macro.swelling`), or does not yet, and water flows
+(:mod:`hmminfer.macro.confined`).
+
+    equilibrium   pressure, modulus, volume, swelling degree against bath salt: tissue (neo-Hookean, strained along one axis), or gel
+                  (Flory & Rehner, finite chains, swelling freely)
+    confined      creep, stress relaxation, a change of bath in confined compression
+
+What is identified: one salt gives one sum of charge and network; a ladder of salts from far below to far above c_F separates them. c_0 and phi are
+told apart by the salt at which the pressure falls, c ~ c_F / 2, and by nothing else. With phi fixed at 1, c_0 comes out small and certain. A time
+gives k_0 only together with the modulus, which the final strain gives.
+
+References: Buschmann & Grodzinsky 1995; Lai, Hou & Mow 1991; Holmes & Mow 1990; Flory & Rehner 1943. Data: Ehrlich et al. 1998, Zimmerman et
+al. 2021, from their abstracts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hmminfer.coupling import couple, each
+from hmminfer.data import Column, Schema, Setting, Table
+from hmminfer.errors import HmmInferError
+from hmminfer.kernel import Kernel
+from hmminfer.macro import swelling
+from hmminfer.macro.confined import BY_LOAD, BY_STRAIN, COMPRESSION, DISPLACEMENT, confined_kernel, graded
+from hmminfer.macro.swelling import GEL, TISSUE, equilibrium_kernel
+from hmminfer.micro.osmotic import donnan_pressures, rod_pressures
+from hmminfer.micro.poisson_boltzmann import thermal
+from hmminfer.model import Experiment, Model, Observable, by_quantity
+from hmminfer.parameters import HalfNormal, LogNormal, Normal, Parameter, ParameterSet
+
+CHARGE = Parameter("fixed_charge", "mol/L", LogNormal(0.2, 0.5), "of the water in the reference state", 1e-3, 10.0, "c_0")
+WATER = Parameter("water_fraction", "", Normal(0.8, 0.04, 0.5, 0.99), "of the reference state, by volume", 0.05, 0.999, "w")
+NETWORKS = {
+    "tissue": (
+        Parameter("network_modulus", "MPa", LogNormal(0.4, 0.5), "confined modulus of the network alone, at J = 1", 1e-5, 1e3, "H"),
+        Parameter("network_poisson", "", Normal(0.1, 0.05, 0.0, 0.45), "Poisson ratio of the network alone", -0.5, 0.49, "\\nu"),
+    ),
+    "gel": (
+        Parameter("interaction", "", Normal(0.45, 0.05, 0.0, 0.6), "Flory's chi of polymer and water", -1.0, 2.0, "\\chi"),
+        Parameter("chain_segments", "", LogNormal(200.0, 0.5), "segments of a chain between two crosslinks", 2.0, 1e5, "N"),
+    ),
+}  # fmt: skip
+CHAINS = Parameter("chain_pressure", "MPa*L^2/mol^2", HalfNormal(0.6), "pressure of the uncharged chains over c_F^2", 0.0, 100.0, "A")  # fmt: skip
+MICRO = {
+    "donnan": (
+        Parameter("osmotic_coefficient", "", Normal(0.5, 0.15, 0.05, 1.0), "measured over ideal pressure of the ions", 0.0, 2.0, "\\phi"),
+    ),
+    "rods": (
+        Parameter("charge_spacing", "nm", LogNormal(0.64, 0.1), "length of rod for each charge", 0.05, 10.0, "b"),
+        Parameter("rod_radius", "nm", LogNormal(0.55, 0.1), "of the polymer, hydrated", 0.05, 10.0, "r_s"),
+    ),
+}  # fmt: skip
+KNOWN = {
+    "water_fraction": 0.8, "network_poisson": 0.1, "chain_pressure": 0.0, "charge_spacing": 0.64, "rod_radius": 0.55, "permeability_exponent": 2.0,
+}  # fmt: skip
+RANGE = {"tissue": (0.005, 5.0), "gel": (1e-3, 10.0)}  # fixed charges (mol/L) between which the micro problem is asked
+WHAT = {
+    "osmotic_pressure": swelling.PRESSURE_AT,
+    "swelling_pressure": swelling.PRESSURE,
+    "volume_ratio": swelling.VOLUME,
+    "aggregate_modulus": swelling.MODULUS,
+    "swelling_degree": swelling.DEGREE,
+}
+UNITS = {"osmotic_pressure": "MPa", "swelling_pressure": "MPa", "volume_ratio": "", "aggregate_modulus": "MPa", "swelling_degree": ""}  # fmt: skip
+COMMON = (
+    Setting("micro", default="rods", kind="text", choices=tuple(MICRO), description="rods (Poisson-Boltzmann), or donnan with an osmotic coefficient"),
+    Setting("temperature", "K", default=298.15, lower=273.15, upper=373.15),
+    Setting("micro_nodes", default=32, kind="integer", lower=4, upper=200, description="fixed charges at which the micro problem is asked in each bath"),
+    Setting("micro_elements", default=16, kind="integer", lower=4, upper=512, description="between a rod and its cell's edge, for micro = rods"),
+)  # fmt: skip
+
+
+def _range(s: Any, network: str) -> tuple[float, float, int]:
+    """Least and greatest fixed charge (mol/L), and how many places between."""
+    return (*RANGE[network], int(s["micro_nodes"]))
+
+
+def _law(s: Any, baths: np.ndarray, network: str) -> tuple[Kernel, tuple[Parameter, ...]]:
+    """Osmotic pressure at the macro problem's nodes in each bath (mol/L), and the parameters of the micro problem."""
+    charges = swelling.nodes(*_range(s, network))
+    temperature = float(s["temperature"])
+    if s["micro"] == "donnan":
+        return donnan_pressures(charges, baths, temperature), MICRO["donnan"]
+    places, cell = rod_pressures(charges, baths, temperature, int(s["micro_elements"]))
+    n = len(charges) * len(baths)
+    return couple(places, each(cell, n), [0, 1], [], [], places.example), MICRO["rods"]
+
+
+def _baths(values: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct baths in mol/L of values in mmol/L, and which of them each value is."""
+    baths, which = np.unique(1e-3 * np.asarray(values, float), return_inverse=True)
+    return baths, which
+
+
+def _known(parameters: ParameterSet) -> dict[str, float]:
+    """What is held unless a prior is asked for."""
+    return {k: v for k, v in KNOWN.items() if k in parameters.names}
+
+
+def _example(law: Kernel, parameters: ParameterSet) -> tuple[np.ndarray, np.ndarray]:
+    """A material that exists: as the macro problem's vector, and as all parameters."""
+    theta = parameters.vector(_known(parameters))
+    return np.concatenate([law(theta[: law.n_in]), theta[law.n_in :]]), theta
+
+
+def _coupled(law: Kernel, macro: Kernel, theta: np.ndarray) -> Kernel:
+    """Law of the first parameters, macro problem of all others."""
+    return couple(law, macro, range(law.n_in), range(law.n_in, theta.size), [], theta)
+
+
+# ------------------------------------------------------------------------------------------------------------------ equilibrium
+
+EQUILIBRIUM = Schema(
+    experiment="equilibrium",
+    description="A charged network, or a solution of its polymer, in equilibrium with baths of different salt.",
+    quantities=UNITS,
+    columns=(
+        Column("specimen", kind="text", required=False, description="name; the setting 'specimen' fits one of several"),
+        Column("bath", "mmol/L", lower=1e-3, upper=5000.0, description="monovalent salt of the bath"),
+        Column("fixed_charge", "mol/L", required=False, lower=0.0, upper=5.0, description="of an osmotic_pressure, where it is known; blank: the unknown fixed_charge"),
+        Column("load", "MPa", required=False, lower=0.0, description="compression under which it is in equilibrium; blank: none"),
+    ),
+    settings=(
+        *COMMON,
+        Setting("network", default="tissue", kind="text", choices=tuple(NETWORKS), description="tissue strained along one axis, or gel swelling freely"),
+        Setting("volume", default="held", kind="text", choices=("held", "free"), description="tissue: held at J = 1 by its fibres, or free to swell against the network"),
+        Setting("specimen", default="all", kind="text", description="fit the rows of one specimen only, or all"),
+    ),
+    example_rows=(
+        {"quantity": "aggregate_modulus", "specimen": "plug", "bath": 2000, "value": 0.42, "unit": "MPa", "sd": 0.03},
+        {"quantity": "aggregate_modulus", "specimen": "plug", "bath": 150, "value": 0.75, "unit": "MPa", "sd": 0.05},
+        {"quantity": "aggregate_modulus", "specimen": "plug", "bath": 1, "value": 1.27, "unit": "MPa", "sd": 0.1},
+        {"quantity": "swelling_pressure", "specimen": "plug", "bath": 150, "value": 0.05, "unit": "MPa", "sd": 0.01},
+    ),
+)  # fmt: skip
+
+
+def _equilibrium(c: Any, quantity: np.ndarray, s: Any) -> tuple[Kernel, ParameterSet]:
+    """Kernel of rows of ``quantity`` with the columns ``c``, and its parameters."""
+    network = str(s["network"])
+    if network == "tissue" and (quantity == "swelling_degree").any():
+        raise HmmInferError("A swelling_degree is that of a gel; set network = gel, or give a volume_ratio.")
+    if network == "gel" and (quantity == "aggregate_modulus").any():
+        raise HmmInferError("A gel swells freely here and has no aggregate_modulus; set network = tissue, or remove the row.")
+    baths, which = _baths(c["bath"])
+    law, micro = _law(s, baths, network)
+    parameters = ParameterSet((*micro, CHARGE, WATER, *NETWORKS[network], CHAINS))
+    at = quantity == "osmotic_pressure"
+    unknown = at & ~np.isfinite(c["fixed_charge"])
+    what = np.array([WHAT[q] for q in quantity])
+    what[unknown] = swelling.PRESSURE_OF
+    load = np.nan_to_num(c["load"])
+    if network == "tissue" and s["volume"] == "held":
+        if (load > 0.0).any() or (quantity == "volume_ratio").any():
+            raise HmmInferError("A volume that is held neither follows a load nor is a result; set volume = free.")
+        load = np.full(len(quantity), np.nan)
+    charge = np.where(at, c["fixed_charge"], np.nan)
+    example, theta = _example(law, parameters)
+    kind = TISSUE if network == "tissue" else GEL
+    rt = thermal(float(s["temperature"]))
+    macro = equilibrium_kernel(_range(s, network), len(baths), what, which, load, charge, rt, kind, example)
+    return _coupled(law, macro, theta), parameters
+
+
+def equilibrium(table: Table) -> Model:
+    """Equilibria: row i of y is row i of the (selected) table; see :data:`EQUILIBRIUM`."""
+    s = table.settings
+    if s["specimen"] != "all":
+        keep = table.columns["specimen"] == s["specimen"]
+        if not keep.any():
+            raise HmmInferError(f"No row is of specimen {s['specimen']!r}; it has {', '.join(sorted(set(table.columns['specimen'])))}.")
+        table = table.take(np.flatnonzero(keep))
+    kernel, parameters = _equilibrium(table.columns, table.quantity, s)
+    known = _known(parameters)
+    solution = bool(np.all(table.quantity == "osmotic_pressure"))
+    if solution:  # no network is there
+        known |= {"network_modulus": 0.4} if s["network"] == "tissue" else {"interaction": 0.45, "chain_segments": 200.0}
+        if np.isfinite(table.columns["fixed_charge"]).all():
+            known["fixed_charge"] = 0.2
+    about = {k: s[k] for k in ("micro", "network", "volume", "temperature")}
+    panels = (_over_salt, "ratios" if len(table) <= 20 else "against", "scores")
+    observables = by_quantity(table, {"bath": "mmol/L"})
+    return Model("swelling_gel", "equilibrium", parameters, kernel, observables, known, table, about, {"settings": s}, panels)
+
+
+def salt_curve(lowest: float = 1.0, highest: float = 2000.0, points: int = 25, load: float = 0.0, **settings: Any) -> Model:
+    """Prediction model: equilibrium over the salt of the bath (mmol/L): swelling pressure, modulus or swelling degree, volume."""
+    s = EQUILIBRIUM.blank(settings, lambda _: ([], {})).settings
+    if not 0.0 < lowest < highest:
+        raise HmmInferError(f"The baths go from {lowest:g} to {highest:g} mmol/L; give 0 < lowest < highest.")
+    bath = np.geomspace(lowest, highest, points)
+    names = ["swelling_pressure", "aggregate_modulus" if s["network"] == "tissue" else "swelling_degree"]
+    if s["network"] == "gel" or s["volume"] == "free":
+        names.append("volume_ratio")
+    n = len(names) * points
+    columns = {"bath": np.tile(bath, len(names)), "load": np.full(n, load), "fixed_charge": np.full(n, np.nan)}
+    kernel, parameters = _equilibrium(columns, np.repeat(names, points), s)
+    observables = tuple(
+        Observable(name, UNITS[name], np.arange(i * points, (i + 1) * points), "bath", {"bath": (bath, "mmol/L")}) for i, name in enumerate(names)
+    )  # fmt: skip
+    known = _known(parameters)
+    return Model("swelling_gel", "salt_curve", parameters, kernel, observables, known, None, {"micro": s["micro"], "network": s["network"]})
+
+
+def _over_salt(ax: Any, tree: Any, model: Model) -> None:
+    """What was measured most, over the salt of the bath: data and posterior bands."""
+    table, s = model.table, model.scene["settings"]
+    assert table is not None
+    name = max(dict.fromkeys(table.quantity.tolist()), key=lambda q: int(np.sum(table.quantity == q)))
+    rows = table.quantity == name
+    bath, value, sd = table.columns["bath"][rows], table.value[rows], table.sd[rows]
+    ax.errorbar(bath, value, sd, fmt="o", ms=4, capsize=2, lw=1, color="C1", label="measured")
+    x = np.geomspace(0.5 * bath.min(), min(2.0 * bath.max(), 5000.0), 25)
+    if name == "osmotic_pressure":
+        charge = table.columns["fixed_charge"][rows][0]
+        columns = {"bath": x, "load": np.zeros(25), "fixed_charge": np.full(25, charge)}
+        kernel, parameters = _equilibrium(columns, np.full(25, name), s)
+        curve = Model("swelling_gel", "curve", parameters, kernel, (Observable(name, "MPa", np.arange(25), "bath"),), model.fixed)
+    else:
+        curve = salt_curve(x[0], x[-1], 25, **{k: s[k] for k in ("micro", "micro_nodes", "network", "volume", "temperature")})
+    y = curve.predict(tree, draws=150, progress=False)[name].values
+    low, middle, high = np.quantile(y, [0.055, 0.5, 0.945], axis=0)
+    ax.fill_between(x, low, high, color="C0", alpha=0.25, lw=0)
+    ax.plot(x, middle, color="C0", label="posterior")
+    ax.set(xscale="log", xlabel="salt of the bath (mmol/L)", ylabel=f"{name.replace('_', ' ')} ({UNITS[name] or '1'})")
+    ax.set_title(f"over the bath, micro problem: {s['micro']}")
+    ax.legend()
+
+
+# --------------------------------------------------------------------------------------------------------------------- confined
+
+TESTS = ("creep", "relaxation", "bath")
+CONFINED = Schema(
+    experiment="confined",
+    description="Confined compression of a charged tissue: a load (creep), a strain (stress relaxation) or a new bath, seen in time.",
+    quantities={"displacement": "um", "compression": "kPa"},
+    columns=(Column("time", "s", lower=0.0, description="since the load, strain or bath changed"),),
+    settings=(
+        *COMMON,
+        Setting("test", default="creep", kind="text", choices=TESTS, description="what changes at time 0"),
+        Setting("thickness", "mm", default=1.0, lower=1e-3, description="in equilibrium with the first bath under the tare"),
+        Setting("bath", "mmol/L", default=150.0, lower=1e-3, upper=5000.0, description="monovalent salt of the first bath"),
+        Setting("bath_after", "mmol/L", default=15.0, lower=1e-3, upper=5000.0, description="salt after time 0, for test = bath"),
+        Setting("tare", "kPa", default=5.0, lower=0.0, description="compression before"),
+        Setting("load", "kPa", default=50.0, lower=0.0, description="compression beyond the tare, for test = creep"),
+        Setting("strain", "%", default=10.0, lower=0.0, upper=60.0, description="of the thickness, for test = relaxation"),
+        Setting("ramp", "s", default=0.0, lower=0.0, description="time in which load or strain is applied"),
+        Setting("steps", default=60, kind="integer", lower=6, upper=5000, description="time steps up to the last datum, short ones first"),
+        Setting("elements", default=12, kind="integer", lower=2, upper=200, description="through the thickness"),
+    ),
+    example_rows=(
+        {"quantity": "displacement", "time": 100, "value": 20.5, "unit": "um", "sd": 1},
+        {"quantity": "displacement", "time": 1000, "value": 54.0, "unit": "um", "sd": 1},
+        {"quantity": "displacement", "time": 10000, "value": 71.0, "unit": "um", "sd": 1},
+    ),
+)  # fmt: skip
+PERMEABILITY = (
+    Parameter("permeability", "mm^4/N/s", LogNormal(4e-4, 0.7), "hydraulic, in the reference state (1e-4 mm^4/N/s = 1e-16 m^4/N/s)", 1e-12, 1e3, "k_0"),
+    Parameter("permeability_exponent", "", Normal(2.0, 2.0, 0.0, 20.0), "M of Holmes and Mow: how it falls when pressed", 0.0, 50.0, "M"),
+)  # fmt: skip
+
+
+def confined(table: Table) -> Model:
+    """Confined compression: row i of y is row i of the table; see :data:`CONFINED`."""
+    s = table.settings
+    end, ramp, test, steps = float(table.columns["time"].max()), float(s["ramp"]), str(s["test"]), int(s["steps"])
+    if not end > 0.0:
+        raise HmmInferError("All rows are at time 0, before anything moves; give later times.")
+    if test == "bath" and ramp > 0.0:
+        raise HmmInferError("A bath is changed at once; leave out the setting 'ramp'.")
+    if test == "relaxation" and ramp == 0.0:
+        raise HmmInferError("A strain applied at once has no finite stress; give the setting 'ramp'.")
+    rising = 0 if ramp == 0.0 else max(2, steps // 3)
+    rest = steps - rising
+    early = end * graded(rest, 1000.0 ** (1.0 / rest)) if not rising else ramp + max(end - ramp, ramp) * graded(rest, 1000.0 ** (1.0 / rest))
+    edges = early if not rising else np.concatenate([np.linspace(0.0, ramp, rising + 1)[:-1], early])
+    first = table.columns["time"][table.columns["time"] > 0.0].min()
+    if first < edges[2]:
+        raise HmmInferError(
+            f"The time steps cannot resolve data at {first:g} s: the second ends at {edges[2]:g} s; raise 'steps', or leave such rows out."
+        )
+    tare = 1e-3 * s["tare"]
+    baths, which = _baths([s["bath"], s["bath_after"] if test == "bath" else s["bath"]])
+    law, micro = _law(s, baths, "tissue")
+    parameters = ParameterSet((*micro, CHARGE, WATER, *NETWORKS["tissue"], CHAINS, *PERMEABILITY))
+
+    def target(t: np.ndarray, _: np.ndarray) -> np.ndarray:
+        share = np.minimum(t / ramp, 1.0) if ramp > 0.0 else np.ones_like(t)
+        if test == "relaxation":
+            return 0.01 * s["strain"] * share
+        return tare + (1e-3 * s["load"] * share if test == "creep" else 0.0 * share)
+
+    what = np.where(table.quantity == "displacement", DISPLACEMENT, COMPRESSION)
+    example, theta = _example(law, parameters)
+    control = np.full(len(edges) - 1, BY_STRAIN if test == "relaxation" else BY_LOAD)
+    macro = confined_kernel(
+        _range(s, "tissue"), thermal(float(s["temperature"])), float(s["thickness"]), tare, int(which[0]), edges, np.full(control.size, which[1]),
+        control, target, what, table.columns["time"], int(s["elements"]), TISSUE, example, scale=1e3,
+    )  # fmt: skip
+    kernel, known = _coupled(law, macro, theta), _known(parameters)
+    about = {k: s[k] for k in ("micro", "test", "thickness", "bath", "steps", "elements")}
+    observables = by_quantity(table, {"time": "s"})
+    panels = (_over_time, "against", "scores")
+    return Model("swelling_gel", "confined", parameters, kernel, observables, known, table, about, {"settings": s}, panels)
+
+
+def course(points: int = 41, end: float = 10000.0, **settings: Any) -> Model:
+    """Prediction model: displacement and compression of the top over time (to ``end``, s); ``settings`` are those of :data:`CONFINED`."""
+    time = np.geomspace(1e-2 * end, end, points)
+
+    def rows(_: dict[str, Any]) -> tuple[list[str], dict[str, np.ndarray]]:
+        return ["displacement"] * points + ["compression"] * points, {"time": np.tile(time, 2)}
+
+    model = confined(CONFINED.blank(settings, rows))
+    observables = tuple(
+        Observable(name, unit, np.arange(i * points, (i + 1) * points), "time", {"time": (time, "s")})
+        for i, (name, unit) in enumerate(CONFINED.quantities.items())
+    )
+    return Model("swelling_gel", "course", model.parameters, model.kernel, observables, model.fixed, None, model.about)
+
+
+def _over_time(ax: Any, tree: Any, model: Model) -> None:
+    """What was measured over time: data and posterior bands."""
+    table, s = model.table, model.scene["settings"]
+    assert table is not None
+    name = str(table.quantity[0])
+    rows = table.quantity == name
+    t = table.columns["time"]
+    curve = course(41, float(t.max()), **s)
+    y = curve.predict(tree, draws=100, progress=False)[name]
+    low, middle, high = np.quantile(y.values, [0.055, 0.5, 0.945], axis=0)
+    ax.fill_between(y["time"], low, high, color="C0", alpha=0.25, lw=0)
+    ax.plot(y["time"], middle, color="C0", label="posterior")
+    ax.errorbar(t[rows], table.value[rows], table.sd[rows], fmt="o", ms=4, capsize=2, lw=1, color="C1", label="measured")
+    ax.set(xscale="log", xlabel="time (s)", ylabel=f"{name} ({CONFINED.quantities[name]})")
+    ax.set_title(f"{s['test']} in confined compression")
+    ax.legend()
+
+
+_OF_EQUILIBRIUM = {"salt_curve": salt_curve}
+_OF_CONFINED = {"course": course}
+PREDICTIONS = {**_OF_EQUILIBRIUM, **_OF_CONFINED}
+EXPERIMENTS = {
+    "equilibrium": Experiment(EQUILIBRIUM, equilibrium, "chondroitin_sulphate", "pressure, stiffness and volume against bath salt", _OF_EQUILIBRIUM),
+    "confined": Experiment(CONFINED, confined, "confined_creep", "creep, relaxation and swelling in confined compression", _OF_CONFINED),
+}  # fmt: skip
