@@ -413,7 +413,7 @@ GELS: dict[str, dict[str, Any]] = {  # places where it is measured, with relativ
         "unit": "um", "sd": 0.0, "least": 1.0,
         "finer": {"steps": 480, "elements": 48},
         "known": {"fixed_charge": "LogNormal(0.25 mol/L, 0.05)"},
-        "truth": {"fixed_charge": 0.25, "network_modulus": 0.45, "permeability": 4e-4},
+        "truth": {"fixed_charge": 0.25, "network_modulus": 0.45, "permeability": 400.0},
         "title": "creep of a charged tissue in confined compression",
         "seed": 20261203,
     },

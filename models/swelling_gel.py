@@ -114,8 +114,8 @@ def _known(parameters: ParameterSet) -> dict[str, float]:
 
 
 def _example(law: Kernel, parameters: ParameterSet) -> tuple[np.ndarray, np.ndarray]:
-    """A material that exists: as the macro problem's vector, and as all parameters."""
-    theta = parameters.vector(_known(parameters))
+    """A material that exists and lies inside all supports: as the macro problem's vector, and as all parameters."""
+    theta = parameters.vector({**_known(parameters), "chain_pressure": 0.1})
     return np.concatenate([law(theta[: law.n_in]), theta[law.n_in :]]), theta
 
 
@@ -169,7 +169,7 @@ def _equilibrium(c: Any, quantity: np.ndarray, s: Any) -> tuple[Kernel, Paramete
     if network == "tissue" and s["volume"] == "held":
         if (load > 0.0).any() or (quantity == "volume_ratio").any():
             raise HmmInferError("A volume that is held neither follows a load nor is a result; set volume = free.")
-        load = np.full(len(quantity), np.nan)
+        load = np.full(len(quantity), np.inf)
     charge = np.where(at, c["fixed_charge"], np.nan)
     example, theta = _example(law, parameters)
     kind = TISSUE if network == "tissue" else GEL
@@ -271,7 +271,7 @@ CONFINED = Schema(
     ),
 )  # fmt: skip
 PERMEABILITY = (
-    Parameter("permeability", "mm^4/N/s", LogNormal(4e-4, 0.7), "hydraulic, in the reference state (1e-4 mm^4/N/s = 1e-16 m^4/N/s)", 1e-12, 1e3, "k_0"),
+    Parameter("permeability", "um^4/uN/s", LogNormal(400.0, 0.7), "hydraulic, in the reference state (1 um^4/uN/s = 1e-18 m^4/N/s)", 1e-6, 1e9, "k_0"),
     Parameter("permeability_exponent", "", Normal(2.0, 2.0, 0.0, 20.0), "M of Holmes and Mow: how it falls when pressed", 0.0, 50.0, "M"),
 )  # fmt: skip
 

@@ -125,7 +125,7 @@ SMALL = {
     ("swelling_gel", "equilibrium"): {"settings": {"micro_nodes": 8, "micro_elements": 4}},
     ("swelling_gel", "confined"): {"settings": {"micro_nodes": 8, "micro_elements": 4, "steps": 8, "elements": 2, "tare": 40}},
     ("swelling_gel", "salt_curve"): {"points": 2, "network": "gel", "micro": "donnan", "micro_nodes": 10},
-    ("swelling_gel", "course"): {"points": 2, "micro_nodes": 8, "micro_elements": 4, "steps": 8, "elements": 2, "tare": 40},
+    ("swelling_gel", "course"): {"points": 2, "end": 20000, "micro": "donnan", "micro_nodes": 8, "steps": 9, "elements": 2, "tare": 40, "test": "relaxation", "ramp": 200, "strain": 2},
 }  # fmt: skip
 VARIANTS = {
     ("fibre_composite", "plate"): [
@@ -142,7 +142,7 @@ VARIANTS = {
     ],
     ("proton_conductor", "films"): [{}, {"water": "levels"}],
     ("swelling_gel", "equilibrium"): [{}, {"micro": "donnan", "volume": "free"}],
-    ("swelling_gel", "confined"): [{}, {"micro": "donnan", "test": "relaxation", "ramp": 100, "strain": 2}],
+    ("swelling_gel", "confined"): [{}, {"micro": "donnan", "test": "bath"}],
     ("thermoelastic_composite", "strip"): [{}, {"load": "stretch", "layup": "0/90"}],
 }
 

@@ -155,14 +155,14 @@ def test_without_charge_a_network_keeps_its_volume():
 
 # --------------------------------------------------------------------------------------------------------------------- confined
 
-MATERIAL = {"osmotic_coefficient": 0.6, "fixed_charge": 0.2, "network_modulus": 0.5, "permeability": 4e-4}
+MATERIAL = {"osmotic_coefficient": 0.6, "fixed_charge": 0.2, "network_modulus": 0.5, "permeability": 400.0}
 
 
 def settled(tare, bath=150.0, **more):
     """J, modulus and permeability in equilibrium under a compression (MPa)."""
     model = gel.salt_curve(bath, 2.0 * bath, 2, tare, micro="donnan", volume="free")
     y = model.predict({k: v for k, v in {**MATERIAL, **more}.items() if k != "permeability"})
-    p = np.array([0.2, 0.8, 0.5, 0.1, 0.0, 4e-4, 2.0])
+    p = np.array([0.2, 0.8, 0.5, 0.1, 0.0, 400.0, 2.0])
     volume = float(y["volume_ratio"][0])
     return volume, float(y["aggregate_modulus"][0]), volume / resistance.py_func(volume, p)[0]
 
@@ -286,7 +286,7 @@ def test_a_ladder_of_salts_separates_charge_from_network_and_one_salt_does_not()
 def test_creep_gives_the_permeability():
     model = gel.EXPERIMENTS["confined"].model("confined_creep", **QUICK)
     posterior = preview(model, draws=500, seed=1, progress=False)["posterior"]
-    for name, truth in (("permeability", 4e-4), ("network_modulus", 0.45)):
+    for name, truth in (("permeability", 400.0), ("network_modulus", 0.45)):
         x = posterior[name].values
         assert abs(x.mean() - truth) < 2.5 * x.std()
         assert x.std() < 0.15 * truth

@@ -14,7 +14,7 @@ graded to the drained side,
 Time: SDIRK2 (L-stable, order two) with given steps; every stage is solved by Newton's method to rounding. Gradient: discrete adjoint of the
 stages, each with its own matrix; all stages are kept (2 x steps x nodes x 8 bytes).
 
-Vector in:  Pi at the nodes, bath after bath; c_0, w, two of the network, A; k_0 (mm^4/N/s), M.
+Vector in:  Pi at the nodes, bath after bath; c_0, w, two of the network, A; k_0 (um^4/uN/s = 1e-18 m^4/N/s), M.
 Vector out: rows, each at a time: displacement of the top (mm, positive in compression) or compression there (MPa), linear between steps.
 Error:      second order in the step, third in the elements (fourth in the displacement of the top), where the solution is smooth.
 Sources:    Terzaghi 1943; Holmes & Mow 1990, J. Biomech. 23:1145; Lai, Hou & Mow 1991; SDIRK2: Alexander 1977.
@@ -42,10 +42,10 @@ ITERATIONS = 40
 
 @njit(cache=True, error_model="numpy")
 def resistance(volume, p):
-    """J / k and its derivatives with respect to J, w, k_0, M; ``p`` ends in (c_0, w, .., A, k_0, M)."""
+    """J / k (N s/mm^4) and its derivatives with respect to J, w, k_0, M; ``p`` ends in (c_0, w, .., A, k_0, M)."""
     water, k0, m = p[1], p[5], p[6]
     free = volume - 1.0 + water
-    a = volume / k0 * (water / free) ** 2 * np.exp(-0.5 * m * (volume**2 - 1.0))
+    a = 1e6 * volume / k0 * (water / free) ** 2 * np.exp(-0.5 * m * (volume**2 - 1.0))
     return a, a * (1.0 / volume - 2.0 / free - m * volume), a * (2.0 / water - 2.0 / free), -a / k0, -0.5 * a * (volume**2 - 1.0)
 
 

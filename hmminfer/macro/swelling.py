@@ -114,7 +114,7 @@ def add_to_coefficients(weight, charge, xi, bar):
 @njit(cache=True, error_model="numpy")
 def equilibrium(load, p, c, facts):
     """J at which s(J) + ``load`` = 0; NaN where there is none within the nodes' range, or p is no material."""
-    if not (p[0] > 0.0 and 0.0 < p[1] < 1.0 and p[4] >= 0.0 and p[2] > 0.0):
+    if not (p[0] > 0.0 and 0.0 < p[1] < 1.0 and p[2] > 0.0):
         return np.nan
     out = np.empty(9)
     inside = 1e-9 * (facts[1] - facts[0])
@@ -146,7 +146,7 @@ def equilibrium(load, p, c, facts):
 
 @njit(cache=True, error_model="numpy")
 def _forward(x, matrix, facts, what, bath, load, charge):
-    """``matrix``: see :func:`interpolation`; per row ``what``, ``bath``, ``load`` T (NaN: J is held at 1), ``charge`` c_F (for PRESSURE_AT). State: J of each row."""
+    """``matrix``: see :func:`interpolation`; per row ``what``, ``bath``, ``load`` T (infinite: J is held at 1), ``charge`` c_F (for PRESSURE_AT). State: J of each row."""
     n = matrix.shape[0]
     p = x[x.size - N_PARAMETERS :].copy()
     y, volume, out = np.empty(what.size), np.ones(what.size), np.empty(9)
@@ -156,7 +156,7 @@ def _forward(x, matrix, facts, what, bath, load, charge):
             at = charge[i] if what[i] == PRESSURE_AT else p[0]
             y[i] = pressure(at, c, facts)[0] + p[4] * at**2
             continue
-        volume[i] = 1.0 if np.isnan(load[i]) else equilibrium(load[i], p, c, facts)
+        volume[i] = 1.0 if np.isinf(load[i]) else equilibrium(load[i], p, c, facts)
         stress(volume[i], p, c, facts, out)
         if what[i] == PRESSURE:
             y[i] = pressure(out[7], c, facts)[0] + p[4] * out[7] ** 2
@@ -219,7 +219,7 @@ def _pullback(x, matrix, facts, what, bath, load, charge, volume, y_bar):
             if what[i] == DEGREE:
                 of_volume /= 1.0 - p[1]
                 x_bar[start + 1] += y_bar[i] * j / (1.0 - p[1]) ** 2
-        pull = 0.0 if np.isnan(load[i]) else -of_volume / out[1]
+        pull = 0.0 if np.isinf(load[i]) else -of_volume / out[1]
         for k in range(N_PARAMETERS):
             x_bar[start + k] += pull * out[2 + k]
         add_to_coefficients(-pull, out[7], out[8], of_c)
@@ -255,7 +255,7 @@ def equilibrium_kernel(
     ----------
     charges : least and greatest fixed charge (mol/L) and number of :func:`nodes`.
     baths : how many there are; ``bath`` (rows,) says which.
-    what, load, charge : (rows,) quantity, compression (MPa; NaN where J is held at 1), fixed charge of a PRESSURE_AT.
+    what, load, charge : (rows,) quantity, compression (MPa; infinite where J is held at 1), fixed charge of a PRESSURE_AT.
     rt : R T in MPa per mol/L. network : TISSUE or GEL.
     example : Pi at the nodes in each bath and the five parameters, of a material that exists.
     """
