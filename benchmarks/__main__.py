@@ -25,7 +25,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from . import conduction, coverage, operator, posterior, sampling, whole
+from . import conduction, coverage, gel, operator, posterior, sampling, whole
 
 OUTPUT = Path("build") / "bench.json"
 CASES = {  # name: (function, relation to reach, target)
@@ -45,6 +45,8 @@ CASES = {  # name: (function, relation to reach, target)
     "ab_min_ess_per_s": (conduction.ab_min_ess_per_s, ">=", 50.0),
     "ab_gradients_per_ess": (conduction.ab_gradients_per_ess, "", None),
     "homogenisation_coverage": (coverage.homogenisation_coverage, "<=", 0.06),
+    "gel_gradient_cost": (gel.gel_gradient_cost, "<=", 2.0),
+    "posteriors_per_minute": (gel.posteriors_per_minute, "", None),
     "cold_start_s": (whole.cold_start_s, "", None),
     "warm_start_s": (whole.warm_start_s, "", None),
     "memory_mb": (whole.memory_mb, "", None),

@@ -69,7 +69,7 @@ MICRO = {
 KNOWN = {
     "water_fraction": 0.8, "network_poisson": 0.1, "chain_pressure": 0.0, "charge_spacing": 0.64, "rod_radius": 0.55, "permeability_exponent": 2.0,
 }  # fmt: skip
-RANGE = {"tissue": (0.005, 5.0), "gel": (1e-3, 10.0)}  # fixed charges (mol/L) between which the micro problem is asked
+RANGE = {"tissue": (0.01, 3.0, 24), "gel": (1e-3, 10.0, 40)}  # fixed charges (mol/L) between which the micro problem is asked, and how many
 WHAT = {
     "osmotic_pressure": swelling.PRESSURE_AT,
     "swelling_pressure": swelling.PRESSURE,
@@ -81,14 +81,15 @@ UNITS = {"osmotic_pressure": "MPa", "swelling_pressure": "MPa", "volume_ratio": 
 COMMON = (
     Setting("micro", default="rods", kind="text", choices=tuple(MICRO), description="rods (Poisson-Boltzmann), or donnan with an osmotic coefficient"),
     Setting("temperature", "K", default=298.15, lower=273.15, upper=373.15),
-    Setting("micro_nodes", default=32, kind="integer", lower=4, upper=200, description="fixed charges at which the micro problem is asked in each bath"),
+    Setting("micro_nodes", default=0, kind="integer", lower=0, upper=200, description="fixed charges at which the micro problem is asked in each bath; 0: 24 for tissue, 40 for gels"),
     Setting("micro_elements", default=16, kind="integer", lower=4, upper=512, description="between a rod and its cell's edge, for micro = rods"),
 )  # fmt: skip
 
 
 def _range(s: Any, network: str) -> tuple[float, float, int]:
     """Least and greatest fixed charge (mol/L), and how many places between."""
-    return (*RANGE[network], int(s["micro_nodes"]))
+    lower, upper, usual = RANGE[network]
+    return lower, upper, int(s["micro_nodes"]) or usual
 
 
 def _law(s: Any, baths: np.ndarray, network: str) -> tuple[Kernel, tuple[Parameter, ...]]:

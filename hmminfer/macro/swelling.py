@@ -14,7 +14,7 @@ them, the polynomial through Pi / c_F; A c_F^2 is what the uncharged chains add.
 
 Vector in:  Pi at the nodes, bath after bath; then c_0, w, (H, nu) or (chi, N), A.
 Vector out: rows, each in a bath: Pi + A c_F^2 at a given c_F (PRESSURE_AT), at c_0 (PRESSURE_OF), or at equilibrium; J; modulus J ds/dJ; swelling degree J / (1 - w).
-Gradient:   at equilibrium dJ = -s_p dp / s_J (implicit function theorem). Exact but for the polynomial: 1e-9 of Pi with 32 nodes.
+Gradient:   at equilibrium dJ = -s_p dp / s_J (implicit function theorem). Exact for the discrete model; the polynomial is within 1e-5 of R T c_F with 24 nodes from 0.01 to 3 mol/L.
 Sources:    Flory & Rehner 1943; Cohen 1991, Rheol. Acta 30:270; Lai, Hou & Mow 1991, J. Biomech. Eng. 113:245 (triphasic equilibrium).
 """
 
