@@ -24,7 +24,7 @@ POSTERIORS = {  # system: (experiment, dataset)
 
 def gel_gradient_cost(quick: bool) -> dict[str, Any]:
     """Value and gradient over value alone, confined compression with the Poisson-Boltzmann cell."""
-    model = models.get("swelling_gel").EXPERIMENTS["confined"].model("confined_creep")
+    model = models.get("swelling_gel").EXPERIMENTS["confined"].model("confined_creep", rods="unknown")
     kernel, table = model.kernel, model.table
     theta = model.vector({"chain_pressure": 0.1})
     y_bar = np.ones(len(table))

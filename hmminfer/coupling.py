@@ -208,6 +208,24 @@ def affine(matrix: np.ndarray, offset: np.ndarray | float = 0.0, log: bool = Fal
     return Kernel(AFFINE, (matrix, shift, np.array([int(log)], dtype=np.int64)), np.full(matrix.shape[1], 0.5))
 
 
+@njit(cache=True, error_model="numpy")
+def _known_forward(theta, values):
+    return (values.copy(),)
+
+
+@njit(cache=True, error_model="numpy")
+def _known_pullback(theta, values, y_bar):
+    return np.zeros(theta.size)
+
+
+KNOWN = Code((__name__, "KNOWN"), _known_forward, _known_pullback, data="f1")
+
+
+def known(values: np.ndarray) -> Kernel:
+    """A law of no parameters: effective data computed beforehand, where the micro problem depends on nothing that is unknown."""
+    return Kernel(KNOWN, (np.ascontiguousarray(values, dtype=float),), np.zeros(0))
+
+
 @dataclass(frozen=True, eq=False)
 class Joint:
     """Kernels side by side, each taking its own entries of one theta; outputs concatenated. Looks like a kernel from outside.

@@ -28,11 +28,12 @@ al. 2021, from their abstracts.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from hmminfer.coupling import couple, each
+from hmminfer.coupling import couple, each, known
 from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError
 from hmminfer.kernel import Kernel
@@ -57,17 +58,14 @@ NETWORKS = {
     ),
 }  # fmt: skip
 CHAINS = Parameter("chain_pressure", "MPa*L^2/mol^2", HalfNormal(0.6), "pressure of the uncharged chains over c_F^2", 0.0, 100.0, "A")  # fmt: skip
-MICRO = {
-    "donnan": (
-        Parameter("osmotic_coefficient", "", Normal(0.5, 0.15, 0.05, 1.0), "measured over ideal pressure of the ions", 0.0, 2.0, "\\phi"),
-    ),
-    "rods": (
-        Parameter("charge_spacing", "nm", LogNormal(0.64, 0.1), "length of rod for each charge", 0.05, 10.0, "b"),
-        Parameter("rod_radius", "nm", LogNormal(0.55, 0.1), "of the polymer, hydrated", 0.05, 10.0, "r_s"),
-    ),
-}  # fmt: skip
+COEFFICIENT = Parameter("osmotic_coefficient", "", Normal(0.5, 0.15, 0.05, 1.0), "measured over ideal pressure of the ions", 0.0, 2.0, "\\phi")  # fmt: skip
+RODS = (
+    Parameter("charge_spacing", "nm", LogNormal(0.64, 0.1), "length of rod for each charge", 0.05, 10.0, "b"),
+    Parameter("rod_radius", "nm", LogNormal(0.55, 0.1), "of the polymer, hydrated", 0.05, 10.0, "r_s"),
+)
+MICRO = ("rods", "donnan")
 KNOWN = {
-    "water_fraction": 0.8, "network_poisson": 0.1, "chain_pressure": 0.0, "charge_spacing": 0.64, "rod_radius": 0.55, "permeability_exponent": 2.0,
+    "water_fraction": 0.8, "network_poisson": 0.1, "chain_pressure": 0.0, "permeability_exponent": 2.0,
 }  # fmt: skip
 RANGE = {"tissue": (0.01, 3.0, 24), "gel": (1e-3, 10.0, 40)}  # fixed charges (mol/L) between which the micro problem is asked, and how many
 WHAT = {
@@ -79,7 +77,10 @@ WHAT = {
 }
 UNITS = {"osmotic_pressure": "MPa", "swelling_pressure": "MPa", "volume_ratio": "", "aggregate_modulus": "MPa", "swelling_degree": ""}  # fmt: skip
 COMMON = (
-    Setting("micro", default="rods", kind="text", choices=tuple(MICRO), description="rods (Poisson-Boltzmann), or donnan with an osmotic coefficient"),
+    Setting("micro", default="rods", kind="text", choices=MICRO, description="rods (Poisson-Boltzmann), or donnan with an osmotic coefficient"),
+    Setting("rods", default="known", kind="text", choices=("known", "unknown"), description="charge_spacing and rod_radius: known, or unknown parameters around them"),
+    Setting("spacing", "nm", default=0.64, lower=0.05, upper=10.0, description="length of a rod for each charge (chondroitin sulphate: 0.64)"),
+    Setting("radius", "nm", default=0.55, lower=0.05, upper=10.0, description="of a rod (chondroitin sulphate: 0.55)"),
     Setting("temperature", "K", default=298.15, lower=273.15, upper=373.15),
     Setting("micro_nodes", default=0, kind="integer", lower=0, upper=200, description="fixed charges at which the micro problem is asked in each bath; 0: 24 for tissue, 40 for gels"),
     Setting("micro_elements", default=16, kind="integer", lower=4, upper=512, description="between a rod and its cell's edge, for micro = rods"),
@@ -97,10 +98,13 @@ def _law(s: Any, baths: np.ndarray, network: str) -> tuple[Kernel, tuple[Paramet
     charges = swelling.nodes(*_range(s, network))
     temperature = float(s["temperature"])
     if s["micro"] == "donnan":
-        return donnan_pressures(charges, baths, temperature), MICRO["donnan"]
+        return donnan_pressures(charges, baths, temperature), (COEFFICIENT,)
     places, cell = rod_pressures(charges, baths, temperature, int(s["micro_elements"]))
-    n = len(charges) * len(baths)
-    return couple(places, each(cell, n), [0, 1], [], [], places.example), MICRO["rods"]
+    rods = (s["spacing"], s["radius"])
+    law = couple(places, each(cell, len(charges) * len(baths)), [0, 1], [], [], np.array(rods))
+    if s["rods"] == "known":  # the micro problem depends on nothing unknown: solved once, before any likelihood
+        return known(law(np.array(rods))), ()
+    return law, tuple(replace(p, prior=LogNormal(v, 0.1)) for p, v in zip(RODS, rods, strict=True))
 
 
 def _baths(values: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -188,16 +192,16 @@ def equilibrium(table: Table) -> Model:
             raise HmmInferError(f"No row is of specimen {s['specimen']!r}; it has {', '.join(sorted(set(table.columns['specimen'])))}.")
         table = table.take(np.flatnonzero(keep))
     kernel, parameters = _equilibrium(table.columns, table.quantity, s)
-    known = _known(parameters)
+    held = _known(parameters)
     solution = bool(np.all(table.quantity == "osmotic_pressure"))
     if solution:  # no network is there
-        known |= {"network_modulus": 0.4} if s["network"] == "tissue" else {"interaction": 0.45, "chain_segments": 200.0}
+        held |= {"network_modulus": 0.4} if s["network"] == "tissue" else {"interaction": 0.45, "chain_segments": 200.0}
         if np.isfinite(table.columns["fixed_charge"]).all():
-            known["fixed_charge"] = 0.2
+            held["fixed_charge"] = 0.2
     about = {k: s[k] for k in ("micro", "network", "volume", "temperature")}
     panels = (_over_salt, "ratios" if len(table) <= 20 else "against", "scores")
     observables = by_quantity(table, {"bath": "mmol/L"})
-    return Model("swelling_gel", "equilibrium", parameters, kernel, observables, known, table, about, {"settings": s}, panels)
+    return Model("swelling_gel", "equilibrium", parameters, kernel, observables, held, table, about, {"settings": s}, panels)
 
 
 def salt_curve(lowest: float = 1.0, highest: float = 2000.0, points: int = 25, load: float = 0.0, **settings: Any) -> Model:
@@ -215,8 +219,8 @@ def salt_curve(lowest: float = 1.0, highest: float = 2000.0, points: int = 25, l
     observables = tuple(
         Observable(name, UNITS[name], np.arange(i * points, (i + 1) * points), "bath", {"bath": (bath, "mmol/L")}) for i, name in enumerate(names)
     )  # fmt: skip
-    known = _known(parameters)
-    return Model("swelling_gel", "salt_curve", parameters, kernel, observables, known, None, {"micro": s["micro"], "network": s["network"]})
+    about = {"micro": s["micro"], "network": s["network"]}
+    return Model("swelling_gel", "salt_curve", parameters, kernel, observables, _known(parameters), None, about)
 
 
 def _over_salt(ax: Any, tree: Any, model: Model) -> None:
@@ -234,7 +238,7 @@ def _over_salt(ax: Any, tree: Any, model: Model) -> None:
         kernel, parameters = _equilibrium(columns, np.full(25, name), s)
         curve = Model("swelling_gel", "curve", parameters, kernel, (Observable(name, "MPa", np.arange(25), "bath"),), model.fixed)
     else:
-        curve = salt_curve(x[0], x[-1], 25, **{k: s[k] for k in ("micro", "micro_nodes", "network", "volume", "temperature")})
+        curve = salt_curve(x[0], x[-1], 25, **{k: s[k] for k in ("micro", "rods", "spacing", "radius", "micro_nodes", "network", "volume", "temperature")})
     y = curve.predict(tree, draws=150, progress=False)[name].values
     low, middle, high = np.quantile(y, [0.055, 0.5, 0.945], axis=0)
     ax.fill_between(x, low, high, color="C0", alpha=0.25, lw=0)
@@ -314,11 +318,11 @@ def confined(table: Table) -> Model:
         _range(s, "tissue"), thermal(float(s["temperature"])), float(s["thickness"]), tare, int(which[0]), edges, np.full(control.size, which[1]),
         control, target, what, table.columns["time"], int(s["elements"]), TISSUE, example, scale=1e3,
     )  # fmt: skip
-    kernel, known = _coupled(law, macro, theta), _known(parameters)
+    kernel = _coupled(law, macro, theta)
     about = {k: s[k] for k in ("micro", "test", "thickness", "bath", "steps", "elements")}
     observables = by_quantity(table, {"time": "s"})
     panels = (_over_time, "against", "scores")
-    return Model("swelling_gel", "confined", parameters, kernel, observables, known, table, about, {"settings": s}, panels)
+    return Model("swelling_gel", "confined", parameters, kernel, observables, _known(parameters), table, about, {"settings": s}, panels)
 
 
 def course(points: int = 41, end: float = 10000.0, **settings: Any) -> Model:

@@ -122,7 +122,7 @@ SMALL = {
     ("thermoelastic_composite", "strip"): {"settings": {"cell": "full", "refine": 1, "elements_x": 2, "steps": 12, "layer_thickness": 10}},
     ("thermoelastic_composite", "lamina_properties"): {"cell": "full", "refine": 1},
     ("thermoelastic_composite", "strip_history"): {"points": 3, "cell": "full", "refine": 1, "elements_x": 2, "steps": 8, "layer_thickness": 10},
-    ("swelling_gel", "equilibrium"): {"settings": {"micro_nodes": 8, "micro_elements": 4}},
+    ("swelling_gel", "equilibrium"): {"settings": {"rods": "unknown", "micro_nodes": 8, "micro_elements": 4}},
     ("swelling_gel", "confined"): {"settings": {"micro_nodes": 8, "micro_elements": 4, "steps": 8, "elements": 2, "tare": 40}},
     ("swelling_gel", "salt_curve"): {"points": 2, "network": "gel", "micro": "donnan", "micro_nodes": 10},
     ("swelling_gel", "course"): {"points": 2, "end": 20000, "micro": "donnan", "micro_nodes": 8, "steps": 9, "elements": 2, "tare": 40, "test": "relaxation", "ramp": 200, "strain": 2},

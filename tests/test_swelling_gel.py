@@ -234,12 +234,9 @@ def test_confined_compression_is_of_second_order_in_time():
 # ------------------------------------------------------------------------------------------------------------------- posteriors
 
 
-QUICK = {"micro_elements": 8, "micro_nodes": 16}  # 1e-4 of R T c_F, far below the noise
-
-
 def charge_of(dataset, **settings):
     tree = fit(
-        gel.EXPERIMENTS["equilibrium"].model(dataset, chain_pressure="HalfNormal(0.6)", **QUICK, **settings),
+        gel.EXPERIMENTS["equilibrium"].model(dataset, chain_pressure="HalfNormal(0.6)", **settings),
         draws=300, tune=300, chains=2, seed=1, progress=False,
     )  # fmt: skip
     return tree["posterior"]["fixed_charge"].values.ravel(), tree
@@ -270,7 +267,7 @@ def test_cartilage_charge_of_an_ideal_pressure():
 
 def test_a_ladder_of_salts_separates_charge_from_network_and_one_salt_does_not():
     experiment = gel.EXPERIMENTS["equilibrium"]
-    ladder = experiment.model("salt_ladder", **QUICK)
+    ladder = experiment.model("salt_ladder")
     report = identifiability(ladder, n_draws=20, seed=0)
     assert not report.flat
     one = ladder.table.take(np.array([4]))
@@ -283,8 +280,19 @@ def test_a_ladder_of_salts_separates_charge_from_network_and_one_salt_does_not()
         assert abs(x.mean() - truth) < 2.5 * x.std()
 
 
+def test_known_rods_are_the_unknown_ones_at_their_values():
+    """Effective data computed beforehand, or inside every likelihood: one model."""
+    experiment = gel.EXPERIMENTS["equilibrium"]
+    beforehand, inside = experiment.model("salt_ladder"), experiment.model("salt_ladder", rods="unknown")
+    assert [n for n in inside.parameters.names if n not in beforehand.parameters.names] == ["charge_spacing", "rod_radius"]
+    values = {"fixed_charge": 0.3, "network_modulus": 0.4}
+    y = inside.evaluate({**values, "charge_spacing": 0.64, "rod_radius": 0.55})
+    np.testing.assert_allclose(beforehand.evaluate(values), y, rtol=1e-12)
+    assert np.abs(inside.evaluate({**values, "charge_spacing": 0.7, "rod_radius": 0.55}) / y - 1.0).max() > 1e-2
+
+
 def test_creep_gives_the_permeability():
-    model = gel.EXPERIMENTS["confined"].model("confined_creep", **QUICK)
+    model = gel.EXPERIMENTS["confined"].model("confined_creep")
     posterior = preview(model, draws=500, seed=1, progress=False)["posterior"]
     for name, truth in (("permeability", 400.0), ("network_modulus", 0.45)):
         x = posterior[name].values
@@ -293,7 +301,7 @@ def test_creep_gives_the_permeability():
 
 
 def test_gel_series_gives_charge_and_chains():
-    model = gel.EXPERIMENTS["equilibrium"].model("gel_swelling", micro_elements=8, micro_nodes=24)
+    model = gel.EXPERIMENTS["equilibrium"].model("gel_swelling")
     posterior = preview(model, draws=1000, seed=1, progress=False)["posterior"]
     for name, truth in (("fixed_charge", 0.6), ("chain_segments", 150.0)):
         x = posterior[name].values
