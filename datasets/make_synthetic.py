@@ -429,7 +429,9 @@ def gels(name: str) -> tuple[RawTable, str]:
         for q, _, x in case["rows"]
     ]
     settings = {"experiment": case["experiment"], **case["settings"], **case.get("known", {})}
-    raw = RawTable(name, "", settings, ("quantity", place, "value", "unit", "sd"), rows, list(range(2, 2 + len(rows))), {})
+    raw = RawTable(
+        name, "", settings, ("quantity", place, "value", "unit", "sd"), rows, list(range(2, 2 + len(rows))), {}
+    )
     finer = {**GEL_FINE, **case.get("finer", {})}
     y = models.get("swelling_gel").EXPERIMENTS[case["experiment"]].model(raw, **finer).evaluate(case["truth"])
     sd = case["sd"] * y + case.get("least", 0.0)

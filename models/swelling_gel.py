@@ -45,8 +45,12 @@ from hmminfer.micro.poisson_boltzmann import thermal
 from hmminfer.model import Experiment, Model, Observable, by_quantity
 from hmminfer.parameters import HalfNormal, LogNormal, Normal, Parameter, ParameterSet
 
-CHARGE = Parameter("fixed_charge", "mol/L", LogNormal(0.2, 0.5), "of the water in the reference state", 1e-3, 10.0, "c_0")
-WATER = Parameter("water_fraction", "", Normal(0.8, 0.04, 0.5, 0.99), "of the reference state, by volume", 0.05, 0.999, "w")
+CHARGE = Parameter(
+    "fixed_charge", "mol/L", LogNormal(0.2, 0.5), "of the water in the reference state", 1e-3, 10.0, "c_0"
+)
+WATER = Parameter(
+    "water_fraction", "", Normal(0.8, 0.04, 0.5, 0.99), "of the reference state, by volume", 0.05, 0.999, "w"
+)
 NETWORKS = {
     "tissue": (
         Parameter("network_modulus", "MPa", LogNormal(0.4, 0.5), "confined modulus of the network alone, at J = 1", 1e-5, 1e3, "H"),
@@ -67,7 +71,10 @@ MICRO = ("rods", "donnan")
 KNOWN = {
     "water_fraction": 0.8, "network_poisson": 0.1, "chain_pressure": 0.0, "permeability_exponent": 2.0,
 }  # fmt: skip
-RANGE = {"tissue": (0.01, 3.0, 24), "gel": (1e-3, 10.0, 40)}  # fixed charges (mol/L) between which the micro problem is asked, and how many
+RANGE = {
+    "tissue": (0.01, 3.0, 24),
+    "gel": (1e-3, 10.0, 40),
+}  # fixed charges (mol/L) between which the micro problem is asked, and how many
 WHAT = {
     "osmotic_pressure": swelling.PRESSURE_AT,
     "swelling_pressure": swelling.PRESSURE,
@@ -78,11 +85,11 @@ WHAT = {
 UNITS = {"osmotic_pressure": "MPa", "swelling_pressure": "MPa", "volume_ratio": "", "aggregate_modulus": "MPa", "swelling_degree": ""}  # fmt: skip
 COMMON = (
     Setting("micro", default="rods", kind="text", choices=MICRO, description="rods (Poisson-Boltzmann), or donnan with an osmotic coefficient"),
-    Setting("rods", default="known", kind="text", choices=("known", "unknown"), description="charge_spacing and rod_radius: known, or unknown parameters around them"),
+    Setting("rods", default="known", kind="text", choices=("known", "unknown"), description="spacing and radius: known, or unknown parameters around them"),
     Setting("spacing", "nm", default=0.64, lower=0.05, upper=10.0, description="length of a rod for each charge (chondroitin sulphate: 0.64)"),
     Setting("radius", "nm", default=0.55, lower=0.05, upper=10.0, description="of a rod (chondroitin sulphate: 0.55)"),
     Setting("temperature", "K", default=298.15, lower=273.15, upper=373.15),
-    Setting("micro_nodes", default=0, kind="integer", lower=0, upper=200, description="fixed charges at which the micro problem is asked in each bath; 0: 24 for tissue, 40 for gels"),
+    Setting("micro_nodes", default=0, kind="integer", lower=0, upper=200, description="places of the micro problem in each bath; 0: 24 for tissue, 40 for gels"),
     Setting("micro_elements", default=16, kind="integer", lower=4, upper=512, description="between a rod and its cell's edge, for micro = rods"),
 )  # fmt: skip
 
@@ -138,7 +145,7 @@ EQUILIBRIUM = Schema(
     columns=(
         Column("specimen", kind="text", required=False, description="name; the setting 'specimen' fits one of several"),
         Column("bath", "mmol/L", lower=1e-3, upper=5000.0, description="monovalent salt of the bath"),
-        Column("fixed_charge", "mol/L", required=False, lower=0.0, upper=5.0, description="of an osmotic_pressure, where it is known; blank: the unknown fixed_charge"),
+        Column("fixed_charge", "mol/L", required=False, lower=0.0, upper=5.0, description="of an osmotic_pressure; blank: the unknown fixed_charge"),
         Column("load", "MPa", required=False, lower=0.0, description="compression under which it is in equilibrium; blank: none"),
     ),
     settings=(
@@ -162,7 +169,9 @@ def _equilibrium(c: Any, quantity: np.ndarray, s: Any) -> tuple[Kernel, Paramete
     if network == "tissue" and (quantity == "swelling_degree").any():
         raise HmmInferError("A swelling_degree is that of a gel; set network = gel, or give a volume_ratio.")
     if network == "gel" and (quantity == "aggregate_modulus").any():
-        raise HmmInferError("A gel swells freely here and has no aggregate_modulus; set network = tissue, or remove the row.")
+        raise HmmInferError(
+            "A gel swells freely here and has no aggregate_modulus; set network = tissue, or remove the row."
+        )
     baths, which = _baths(c["bath"])
     law, micro = _law(s, baths, network)
     parameters = ParameterSet((*micro, CHARGE, WATER, *NETWORKS[network], CHAINS))
@@ -189,7 +198,9 @@ def equilibrium(table: Table) -> Model:
     if s["specimen"] != "all":
         keep = table.columns["specimen"] == s["specimen"]
         if not keep.any():
-            raise HmmInferError(f"No row is of specimen {s['specimen']!r}; it has {', '.join(sorted(set(table.columns['specimen'])))}.")
+            raise HmmInferError(
+                f"No row is of specimen {s['specimen']!r}; it has {', '.join(sorted(set(table.columns['specimen'])))}."
+            )
         table = table.take(np.flatnonzero(keep))
     kernel, parameters = _equilibrium(table.columns, table.quantity, s)
     held = _known(parameters)
@@ -201,10 +212,14 @@ def equilibrium(table: Table) -> Model:
     about = {k: s[k] for k in ("micro", "network", "volume", "temperature")}
     panels = (_over_salt, "ratios" if len(table) <= 20 else "against", "scores")
     observables = by_quantity(table, {"bath": "mmol/L"})
-    return Model("swelling_gel", "equilibrium", parameters, kernel, observables, held, table, about, {"settings": s}, panels)
+    return Model(
+        "swelling_gel", "equilibrium", parameters, kernel, observables, held, table, about, {"settings": s}, panels
+    )
 
 
-def salt_curve(lowest: float = 1.0, highest: float = 2000.0, points: int = 25, load: float = 0.0, **settings: Any) -> Model:
+def salt_curve(
+    lowest: float = 1.0, highest: float = 2000.0, points: int = 25, load: float = 0.0, **settings: Any
+) -> Model:
     """Prediction model: equilibrium over the salt of the bath (mmol/L): swelling pressure, modulus or swelling degree, volume."""
     s = EQUILIBRIUM.blank(settings, lambda _: ([], {})).settings
     if not 0.0 < lowest < highest:
@@ -236,9 +251,19 @@ def _over_salt(ax: Any, tree: Any, model: Model) -> None:
         charge = table.columns["fixed_charge"][rows][0]
         columns = {"bath": x, "load": np.zeros(25), "fixed_charge": np.full(25, charge)}
         kernel, parameters = _equilibrium(columns, np.full(25, name), s)
-        curve = Model("swelling_gel", "curve", parameters, kernel, (Observable(name, "MPa", np.arange(25), "bath"),), model.fixed)
+        curve = Model(
+            "swelling_gel", "curve", parameters, kernel, (Observable(name, "MPa", np.arange(25), "bath"),), model.fixed
+        )
     else:
-        curve = salt_curve(x[0], x[-1], 25, **{k: s[k] for k in ("micro", "rods", "spacing", "radius", "micro_nodes", "network", "volume", "temperature")})
+        curve = salt_curve(
+            x[0],
+            x[-1],
+            25,
+            **{
+                k: s[k]
+                for k in ("micro", "rods", "spacing", "radius", "micro_nodes", "network", "volume", "temperature")
+            },
+        )
     y = curve.predict(tree, draws=150, progress=False)[name].values
     low, middle, high = np.quantile(y, [0.055, 0.5, 0.945], axis=0)
     ax.fill_between(x, low, high, color="C0", alpha=0.25, lw=0)
@@ -293,7 +318,11 @@ def confined(table: Table) -> Model:
         raise HmmInferError("A strain applied at once has no finite stress; give the setting 'ramp'.")
     rising = 0 if ramp == 0.0 else max(2, steps // 3)
     rest = steps - rising
-    early = end * graded(rest, 1000.0 ** (1.0 / rest)) if not rising else ramp + max(end - ramp, ramp) * graded(rest, 1000.0 ** (1.0 / rest))
+    early = (
+        end * graded(rest, 1000.0 ** (1.0 / rest))
+        if not rising
+        else ramp + max(end - ramp, ramp) * graded(rest, 1000.0 ** (1.0 / rest))
+    )
     edges = early if not rising else np.concatenate([np.linspace(0.0, ramp, rising + 1)[:-1], early])
     first = table.columns["time"][table.columns["time"] > 0.0].min()
     if first < edges[2]:
@@ -322,7 +351,18 @@ def confined(table: Table) -> Model:
     about = {k: s[k] for k in ("micro", "test", "thickness", "bath", "steps", "elements")}
     observables = by_quantity(table, {"time": "s"})
     panels = (_over_time, "against", "scores")
-    return Model("swelling_gel", "confined", parameters, kernel, observables, _known(parameters), table, about, {"settings": s}, panels)
+    return Model(
+        "swelling_gel",
+        "confined",
+        parameters,
+        kernel,
+        observables,
+        _known(parameters),
+        table,
+        about,
+        {"settings": s},
+        panels,
+    )
 
 
 def course(points: int = 41, end: float = 10000.0, **settings: Any) -> Model:
@@ -352,7 +392,9 @@ def _over_time(ax: Any, tree: Any, model: Model) -> None:
     low, middle, high = np.quantile(y.values, [0.055, 0.5, 0.945], axis=0)
     ax.fill_between(y["time"], low, high, color="C0", alpha=0.25, lw=0)
     ax.plot(y["time"], middle, color="C0", label="posterior")
-    ax.errorbar(t[rows], table.value[rows], table.sd[rows], fmt="o", ms=4, capsize=2, lw=1, color="C1", label="measured")
+    ax.errorbar(
+        t[rows], table.value[rows], table.sd[rows], fmt="o", ms=4, capsize=2, lw=1, color="C1", label="measured"
+    )
     ax.set(xscale="log", xlabel="time (s)", ylabel=f"{name} ({CONFINED.quantities[name]})")
     ax.set_title(f"{s['test']} in confined compression")
     ax.legend()

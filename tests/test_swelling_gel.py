@@ -13,7 +13,7 @@ from hmminfer.macro.confined import resistance
 from hmminfer.macro.swelling import interpolation, nodes, pressure
 from hmminfer.micro import poisson_boltzmann
 from hmminfer.micro.osmotic import donnan_pressures
-from hmminfer.micro.poisson_boltzmann import AVOGADRO, bjerrum_length, rod_in_cell, thermal
+from hmminfer.micro.poisson_boltzmann import AVOGADRO, bjerrum_length, thermal
 from hmminfer.sensitivity import identifiability
 from hmminfer.testing import assert_order
 
@@ -126,7 +126,13 @@ def test_gel_against_an_independent_root():
         return mix + (p0 ** (2 / 3) * p ** (1 / 3) * chain - 0.5 * p) / n - ideal(charge, salt) / (RT * water)
 
     model = gel.salt_curve(0.1, 1000.0, 5, micro="donnan", network="gel", micro_nodes=60)
-    known = {"osmotic_coefficient": 1.0, "fixed_charge": c0, "water_fraction": 0.9, "interaction": chi, "chain_segments": n}
+    known = {
+        "osmotic_coefficient": 1.0,
+        "fixed_charge": c0,
+        "water_fraction": 0.9,
+        "interaction": chi,
+        "chain_segments": n,
+    }
     y = model.predict(known)["swelling_degree"].values
     expected = [1.0 / brentq(balance, p0 / n**1.5 * 1.001, 0.9, args=(c,)) for c in baths]
     gauss = [1.0 / brentq(balance, 1e-7, 0.9, args=(c, False)) for c in baths]
@@ -198,7 +204,14 @@ def test_small_relaxation_is_the_series():
     ramp, strain = 0.2 * tau, 1e-4  # %
     times = np.array([ramp, 0.4 * tau, tau])
     model = gel.EXPERIMENTS["confined"].model(
-        table("compression", times, "kPa"), micro="donnan", test="relaxation", tare=20.0, ramp=ramp, strain=strain, steps=480, elements=24
+        table("compression", times, "kPa"),
+        micro="donnan",
+        test="relaxation",
+        tare=20.0,
+        ramp=ramp,
+        strain=strain,
+        steps=480,
+        elements=24,
     )
     y = (model.evaluate(MATERIAL) - 20.0) / (1e3 * modulus * 0.01 * strain)
     np.testing.assert_allclose(y, [2.5258, 1.12130, 1.00032], rtol=2e-4)  # the reference's values
@@ -214,7 +227,9 @@ def test_creep_ends_in_the_new_equilibrium():
     )
     early, late = model.evaluate(MATERIAL)
     assert late == pytest.approx(1e3 * (1.0 - after / before), rel=1e-7)
-    tau = 1.0 / (modulus * k)  # thickness 1 mm; at first a layer of 2 sqrt(t / pi tau) has drained (15 %: finite strain)
+    tau = 1.0 / (
+        modulus * k
+    )  # thickness 1 mm; at first a layer of 2 sqrt(t / pi tau) has drained (15 %: finite strain)
     assert early / late == pytest.approx(2.0 * np.sqrt(10.0 / (np.pi * tau)), rel=0.15)
 
 
@@ -256,12 +271,18 @@ def test_ideal_donnan_is_confidently_wrong_and_the_cell_is_not():
 def test_cartilage_charge_of_an_ideal_pressure():
     """The reference's naive estimate from the two end baths: 273 mmol/L; with an osmotic coefficient charge and coefficient are a ridge."""
     experiment = gel.EXPERIMENTS["equilibrium"]
-    naive = preview(experiment.model("cartilage_salt", micro="donnan", osmotic_coefficient=1.0), draws=2000, seed=1, progress=False)
+    naive = preview(
+        experiment.model("cartilage_salt", micro="donnan", osmotic_coefficient=1.0), draws=2000, seed=1, progress=False
+    )
     x = naive["posterior"]["fixed_charge"].values
     assert x.mean() == pytest.approx(0.273, abs=0.5 * x.std())
-    ridge = fit(experiment.model("cartilage_salt", micro="donnan"), draws=500, tune=500, chains=2, seed=1, progress=False)["posterior"]
+    ridge = fit(
+        experiment.model("cartilage_salt", micro="donnan"), draws=500, tune=500, chains=2, seed=1, progress=False
+    )["posterior"]
     logs = [np.log(ridge[k].values.ravel()) for k in ("fixed_charge", "osmotic_coefficient")]
-    assert np.corrcoef(*logs)[0, 1] < -0.6  # far below both ranges the product alone is seen; the coefficient's prior ends the ridge
+    assert (
+        np.corrcoef(*logs)[0, 1] < -0.6
+    )  # far below both ranges the product alone is seen; the coefficient's prior ends the ridge
     assert np.std(logs[0] + logs[1]) < 0.75 * np.std(logs[0])  # independent ones would make it more than 1
 
 
@@ -272,7 +293,8 @@ def test_a_ladder_of_salts_separates_charge_from_network_and_one_salt_does_not()
     assert not report.flat
     one = ladder.table.take(np.array([4]))
     alone = identifiability(experiment.model(one), n_draws=20, seed=0)
-    assert "fixed_charge" in alone.text() and "network_modulus" in alone.text()
+    assert "fixed_charge" in alone.text()
+    assert "network_modulus" in alone.text()
     assert alone.flat
     posterior = preview(ladder, draws=2000, seed=1, progress=False)["posterior"]
     for name, truth in (("fixed_charge", 0.25), ("network_modulus", 0.45)):
@@ -284,7 +306,10 @@ def test_known_rods_are_the_unknown_ones_at_their_values():
     """Effective data computed beforehand, or inside every likelihood: one model."""
     experiment = gel.EXPERIMENTS["equilibrium"]
     beforehand, inside = experiment.model("salt_ladder"), experiment.model("salt_ladder", rods="unknown")
-    assert [n for n in inside.parameters.names if n not in beforehand.parameters.names] == ["charge_spacing", "rod_radius"]
+    assert [n for n in inside.parameters.names if n not in beforehand.parameters.names] == [
+        "charge_spacing",
+        "rod_radius",
+    ]
     values = {"fixed_charge": 0.3, "network_modulus": 0.4}
     y = inside.evaluate({**values, "charge_spacing": 0.64, "rod_radius": 0.55})
     np.testing.assert_allclose(beforehand.evaluate(values), y, rtol=1e-12)
@@ -326,7 +351,13 @@ def equilibrium_table(**row):
 
     row = {"quantity": "aggregate_modulus", "bath": 150.0, "value": 0.5, "unit": "MPa", "sd": 0.1, **row}
     names = [k for k in row if k not in ("quantity", "value", "unit", "sd")]
-    header = ("quantity", *[{"bath": "bath [mmol/L]", "load": "load [MPa]", "fixed_charge": "fixed_charge [mol/L]"}[k] for k in names], "value", "unit", "sd")
+    header = (
+        "quantity",
+        *[{"bath": "bath [mmol/L]", "load": "load [MPa]", "fixed_charge": "fixed_charge [mol/L]"}[k] for k in names],
+        "value",
+        "unit",
+        "sd",
+    )
     return RawTable("t", "", {"experiment": "equilibrium"}, header, [{k: str(v) for k, v in row.items()}], [2], {})
 
 

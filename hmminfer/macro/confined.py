@@ -29,8 +29,8 @@ from numba import njit
 
 from ..errors import HmmInferError
 from ..kernel import Code, Kernel
-from ..line import POINT, WEIGHT, shape
 from ..linalg import band_lu, band_lu_solve
+from ..line import POINT, WEIGHT, shape
 from .swelling import N_PARAMETERS, add_to_coefficients, equilibrium, interpolation, network_facts, stress
 
 DISPLACEMENT, COMPRESSION = 0, 1
@@ -46,7 +46,13 @@ def resistance(volume, p):
     water, k0, m = p[1], p[5], p[6]
     free = volume - 1.0 + water
     a = 1e6 * volume / k0 * (water / free) ** 2 * np.exp(-0.5 * m * (volume**2 - 1.0))
-    return a, a * (1.0 / volume - 2.0 / free - m * volume), a * (2.0 / water - 2.0 / free), -a / k0, -0.5 * a * (volume**2 - 1.0)
+    return (
+        a,
+        a * (1.0 / volume - 2.0 / free - m * volume),
+        a * (2.0 / water - 2.0 / free),
+        -a / k0,
+        -0.5 * a * (volume**2 - 1.0),
+    )
 
 
 @njit(cache=True, error_model="numpy")
@@ -78,7 +84,8 @@ def _system(y, rate, per_rate, side, p, c, facts, square, jacobian):
                         k = 2 * e + j - 1
                         if k >= 0:
                             ab[k, 4 + row - k] += w * (
-                                square * n[i] * (a * per_rate * n[j] + a_j * speed * d[j] / h) + d[i] / h * out[1] * d[j] / h
+                                square * n[i] * (a * per_rate * n[j] + a_j * speed * d[j] / h)
+                                + d[i] / h * out[1] * d[j] / h
                             )
     return r, ab
 
@@ -176,7 +183,9 @@ def _forward(x, matrix, facts, side, dt, bath, control, target, first, thickness
     for i in range(step.size):
         k = step[i]
         if what[i] == DISPLACEMENT:
-            y[i] = thickness[2] * h * (start - 1.0 - (1.0 - share[i]) * u[0, k, n_y - 1] - share[i] * u[0, k + 1, n_y - 1])
+            y[i] = (
+                thickness[2] * h * (start - 1.0 - (1.0 - share[i]) * u[0, k, n_y - 1] - share[i] * u[0, k + 1, n_y - 1])
+            )
         else:
             y[i] = thickness[2] * ((1.0 - share[i]) * more[k + 1] + share[i] * more[k + 2])
     return y, u, more

@@ -13,8 +13,10 @@ extensibility (Cohen's inverse Langevin function; F = 1 for Gaussian chains). Pi
 them, the polynomial through Pi / c_F; A c_F^2 is what the uncharged chains add. Outside the nodes' range there is no answer (NaN).
 
 Vector in:  Pi at the nodes, bath after bath; then c_0, w, (H, nu) or (chi, N), A.
-Vector out: rows, each in a bath: Pi + A c_F^2 at a given c_F (PRESSURE_AT), at c_0 (PRESSURE_OF), or at equilibrium; J; modulus J ds/dJ; swelling degree J / (1 - w).
-Gradient:   at equilibrium dJ = -s_p dp / s_J (implicit function theorem). Exact for the discrete model; the polynomial is within 1e-5 of R T c_F with 24 nodes from 0.01 to 3 mol/L.
+Vector out: rows, each in a bath: Pi + A c_F^2 at a given c_F (PRESSURE_AT), at c_0 (PRESSURE_OF), or at equilibrium; J; modulus J ds/dJ;
+            swelling degree J / (1 - w).
+Gradient:   at equilibrium dJ = -s_p dp / s_J (implicit function theorem), exact for the discrete model.
+Error:      the polynomial is within 1e-5 R T c_F of the law with 24 nodes from 0.01 to 3 mol/L.
 Sources:    Flory & Rehner 1943; Cohen 1991, Rheol. Acta 30:270; Lai, Hou & Mow 1991, J. Biomech. Eng. 113:245 (triphasic equilibrium).
 """
 
@@ -146,7 +148,10 @@ def equilibrium(load, p, c, facts):
 
 @njit(cache=True, error_model="numpy")
 def _forward(x, matrix, facts, what, bath, load, charge):
-    """``matrix``: see :func:`interpolation`; per row ``what``, ``bath``, ``load`` T (infinite: J is held at 1), ``charge`` c_F (for PRESSURE_AT). State: J of each row."""
+    """``matrix``: see :func:`interpolation`; per row ``what``, ``bath``, ``load`` T (infinite: J is held at 1), ``charge`` c_F (PRESSURE_AT).
+
+    State: J of each row.
+    """
     n = matrix.shape[0]
     p = x[x.size - N_PARAMETERS :].copy()
     y, volume, out = np.empty(what.size), np.ones(what.size), np.empty(9)

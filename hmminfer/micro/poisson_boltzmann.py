@@ -28,8 +28,8 @@ from numba import njit
 
 from ..errors import HmmInferError
 from ..kernel import Code, Kernel
-from ..line import POINT, WEIGHT, shape
 from ..linalg import band_cholesky, band_solve
+from ..line import POINT, WEIGHT, shape
 
 GAS = 8.314462618  # J/mol/K
 AVOGADRO = 0.602214076  # charges per nm^3 in 1 mol/L
