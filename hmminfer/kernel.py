@@ -228,6 +228,8 @@ class Kernel:
 
     def _vector(self, x: np.ndarray) -> np.ndarray:
         x = np.ascontiguousarray(x, dtype=float)
+        if not x.flags.writeable:  # to the compiler an array of another type: it would compile everything once more
+            x = x.copy()
         if x.shape != self.example.shape:
             raise HmmInferError(f"Kernel {self.code.recipe} takes a vector of length {self.n_in}, got shape {x.shape}.")
         return x
