@@ -89,7 +89,7 @@ COMMON = (
     Setting("spacing", "nm", default=0.64, lower=0.05, upper=10.0, description="length of a rod for each charge (chondroitin sulphate: 0.64)"),
     Setting("radius", "nm", default=0.55, lower=0.05, upper=10.0, description="of a rod (chondroitin sulphate: 0.55)"),
     Setting("temperature", "K", default=298.15, lower=273.15, upper=373.15),
-    Setting("micro_nodes", default=0, kind="integer", lower=0, upper=200, description="places of the micro problem in each bath; 0: 24 for tissue, 40 for gels"),
+    Setting("micro_nodes", default=0, kind="integer", lower=0, upper=200, description="micro problems in each bath; 0: 24 for tissue, 40 for gels"),
     Setting("micro_elements", default=16, kind="integer", lower=4, upper=512, description="between a rod and its cell's edge, for micro = rods"),
 )  # fmt: skip
 
@@ -151,7 +151,7 @@ EQUILIBRIUM = Schema(
     settings=(
         *COMMON,
         Setting("network", default="tissue", kind="text", choices=tuple(NETWORKS), description="tissue strained along one axis, or gel swelling freely"),
-        Setting("volume", default="held", kind="text", choices=("held", "free"), description="tissue: held at J = 1 by its fibres, or free to swell against the network"),
+        Setting("volume", default="held", kind="text", choices=("held", "free"), description="tissue: held at J = 1 by its fibres, or free to swell"),
         Setting("specimen", default="all", kind="text", description="fit the rows of one specimen only, or all"),
     ),
     example_rows=(

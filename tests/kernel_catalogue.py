@@ -125,7 +125,10 @@ SMALL = {
     ("swelling_gel", "equilibrium"): {"settings": {"rods": "unknown", "micro_nodes": 8, "micro_elements": 4}},
     ("swelling_gel", "confined"): {"settings": {"micro_nodes": 8, "micro_elements": 4, "steps": 8, "elements": 2, "tare": 40}},
     ("swelling_gel", "salt_curve"): {"points": 2, "network": "gel", "micro": "donnan", "micro_nodes": 10},
-    ("swelling_gel", "course"): {"points": 2, "end": 20000, "micro": "donnan", "micro_nodes": 8, "steps": 9, "elements": 2, "tare": 40, "test": "relaxation", "ramp": 200, "strain": 2},
+    ("swelling_gel", "course"): {
+        "points": 2, "end": 20000, "micro": "donnan", "micro_nodes": 8, "steps": 9, "elements": 2, "tare": 40, "test": "relaxation",
+        "ramp": 200, "strain": 2,
+    },
 }  # fmt: skip
 VARIANTS = {
     ("fibre_composite", "plate"): [
