@@ -10,6 +10,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,7 @@ class Model:
     scene : what figures need (plates, bases); not part of the result.
     resolved : named values -> y of the problem with every scale resolved, where it is known: what homogenisation errors are learnt from.
     panels : of the figure of a result: names of :data:`hmminfer.figures.PANELS` or functions (ax, tree, model).
+    again : of a prediction: the same with the settings of the run behind a posterior in place of defaults.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Model:
     scene: Mapping[str, Any] = field(default_factory=dict)
     panels: tuple[Any, ...] = ()
     resolved: Callable[[Mapping[str, Any]], np.ndarray] | None = None
+    again: Callable[[Any], Model] | None = None
 
     def __post_init__(self) -> None:
         for name in self.fixed:
@@ -127,7 +130,8 @@ class Model:
         Parameters
         ----------
         values : mapping of names to numbers, text with units ("3.5 GPa") or arrays of draws; or a posterior (DataTree or Dataset)
-            with those names. Names that are not given take their fixed value or prior median, as the attributes record.
+            with those names, whose run then gives the settings that a prediction was not given. Names that are not given take their
+            fixed value or prior median, as the attributes record.
         draws : use at most this many draws of a posterior, evenly spaced.
         named : values by keyword, over those in ``values``.
 
@@ -135,6 +139,8 @@ class Model:
         -------
         Dataset with one variable for each observable, dimensions of the draws first, units in the attributes.
         """
+        if self.again is not None and isinstance(values, xr.DataTree | xr.Dataset) and run_of(values)[0] == self.name:
+            return self.again(values).predict(values, progress, draws, **named)
         sizes, given = self._draws_of(values, named, draws)
         theta = self.vector(given)
         lead = theta.shape[:-1]
@@ -213,8 +219,8 @@ class Model:
             if shape != (() if size is None else (size,)):
                 sizes = f"size {shape[0] if shape else 1} in the posterior and {size or 1} in '{self.experiment}'"
                 raise HmmInferError(
-                    f"Parameter '{name}' has {sizes}; predict with the settings of the run (zones, levels, blocks), in Python by "
-                    "PREDICTION.of(posterior); a prediction that has none of these cannot use it."
+                    f"Parameter '{name}' has {sizes}; leave the zones, levels or blocks of the run as they are, or choose a prediction "
+                    "that has them."
                 )
 
     def __call__(self, **variables: Any) -> Any:
@@ -229,7 +235,7 @@ class Model:
     def with_priors(self, priors: Mapping[str, Prior | str]) -> Model:
         """The same model with other priors; a parameter that gets one is no longer fixed."""
         fixed = {k: v for k, v in self.fixed.items() if k not in priors}
-        return replace(self, parameters=self.parameters.replaced(priors), fixed=fixed)
+        return replace(self, parameters=self.parameters.replaced(priors), fixed=fixed, again=None)
 
     @staticmethod
     def joint(models: Sequence[Model], shared: Sequence[str], labels: Sequence[str] | None = None) -> Model:
@@ -322,7 +328,14 @@ class Prediction:
 
     def __post_init__(self) -> None:
         lines = [f"{s.name}: {s.facts or 'a setting'} ({s.shown})" for s in self.settings]
-        object.__setattr__(self, "__doc__", "\n".join([inspect.getdoc(self.build) or "", "", *lines]))
+        about = {"__doc__": "\n".join([inspect.getdoc(self.build) or "", "", *lines])}
+        self.__dict__.update(about, __module__=self.build.__module__, __qualname__=self.build.__qualname__)
+
+    def __repr__(self) -> str:
+        return f"<prediction {self.build.__name__}: {self.description}>"
+
+    def __reduce__(self) -> str:  # pickled by its name, like the function it stands for
+        return self.build.__qualname__
 
     @property
     def description(self) -> str:
@@ -331,29 +344,41 @@ class Prediction:
         return text.removeprefix("Prediction model: ").rstrip(".")
 
     def __call__(self, *values: Any, **given: Any) -> Model:
-        """The model for settings: numbers, or text with units ("50 um"); None and what is left out take their default."""
+        """The model for settings: numbers, or text with units ("50 um"); None and what is left out take their default.
+
+        Predicted from a posterior, the model takes the settings of its run instead of defaults, see :meth:`of`.
+        """
+        given = self._named(values, given)
+        names = {s.name for s in self.settings}
+        others = [p.name for p in inspect.signature(self.build).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        python = {k: given.pop(k) for k in others if k not in names and k in given}
+        read = read_settings(self.settings, given)
+        model = self.build(**read, **python)
+        known = {k: v for k, v in read.items() if np.ndim(v) == 0}
+        return replace(model, about={**known, **model.about}, again=partial(self.of, **given, **python))
+
+    def of(self, posterior: xr.DataTree | xr.Dataset, *values: Any, **given: Any) -> Model:
+        """The model with the settings of the run behind a posterior, unless others are given."""
+        given = self._named(values, given)
+        taken = {k: v for k, v in self.taken_from(posterior).items() if k not in given}
+        for s in self.settings:
+            if s.name in taken:
+                try:
+                    s.read(taken[s.name])
+                except HmmInferError as error:
+                    raise HmmInferError(
+                        f"{error} This is from the run: {s.name} = {taken[s.name]}; set another one."
+                    ) from error
+        return replace(self(**given, **taken), again=None)
+
+    def _named(self, values: Sequence[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments by name, without those that are left to their default."""
         names = [s.name for s in self.settings]
         if len(values) > len(names) or set(names[: len(values)]) & given.keys():
             raise HmmInferError(
                 f"The settings are {', '.join(names)}; give each of them once, in this order or by name."
             )
-        others = [p.name for p in inspect.signature(self.build).parameters.values() if p.kind is not p.VAR_KEYWORD]
-        python = {k: given.pop(k) for k in others if k not in names and k in given}
-        read = read_settings(self.settings, {**dict(zip(names, values, strict=False)), **given})
-        model = self.build(**read, **python)
-        known = {k: v for k, v in read.items() if np.ndim(v) == 0}
-        return replace(model, about={**known, **model.about})
-
-    def of(self, posterior: xr.DataTree | xr.Dataset, *values: Any, **given: Any) -> Model:
-        """The model with the settings of the run behind a posterior, unless others are given."""
-        chosen = {*given, *(s.name for s in self.settings[: len(values)])}
-        taken = {k: v for k, v in self.taken_from(posterior).items() if k not in chosen}
-        for name, value in taken.items():
-            try:
-                read_settings((s for s in self.settings if s.name == name), {name: value})
-            except HmmInferError as error:
-                raise HmmInferError(f"{error} That is the run's own {name} = {value}; set another one.") from error
-        return self(*values, **taken, **given)
+        return {k: v for k, v in {**dict(zip(names, values, strict=False)), **given}.items() if v is not None}
 
     def taken_from(self, posterior: xr.DataTree | xr.Dataset) -> dict[str, Any]:
         """Those settings of the run that this prediction takes too."""

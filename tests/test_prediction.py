@@ -1,5 +1,6 @@
 """Predictions: their settings read like those of an experiment, from Python and from text; a run's own settings carried over."""
 
+import pickle
 import shutil
 
 import numpy as np
@@ -205,15 +206,15 @@ def test_the_user_has_the_last_word(heated):
     longer = predict("heat_composite", "temperatures", {"length": "8 cm", "nx": "3", "ny": "2"}, heated, progress=False)
     assert (float(longer["x"].max()), float(longer["y"].max())) == (80.0, 50.0)
     assert "length" not in longer.attrs["run_settings"]
-    again = heat.temperatures.of(heated["posterior"], 3, 2, length=80.0).predict(heated, progress=False)
-    xr.testing.assert_equal(longer, again)
+    of = heat.temperatures.of(heated["posterior"], 3, 2, length=80.0).predict(heated, progress=False)
+    called = heat.temperatures(3, 2, length="80 mm").predict(heated["posterior"].to_dataset(), progress=False)
+    xr.testing.assert_equal(longer, of)
+    xr.testing.assert_equal(longer, called)
     with pytest.raises(
         HmmInferError,
-        match=r"'volume_fraction' has size 4 in the posterior and 2 in 'temperatures'; predict with the settings",
+        match=r"'volume_fraction' has size 4 in the posterior and 2 in 'temperatures'; leave the zones, levels or blocks",
     ):
         predict("heat_composite", "temperatures", {"zones_y": "1"}, heated, progress=False)
-    with pytest.raises(HmmInferError, match=r"'volume_fraction' has size 4 in the posterior and 1"):
-        heat.temperatures(refine=1).predict(heated, progress=False)
     held = heated["posterior"].to_dataset().drop_vars("volume_fraction")
     held = held.assign(matrix_conductivity=(("chain", "draw"), np.ones((1, 3))))
     held.attrs = {"fixed": '{"volume_fraction": [0.1, 0.2]}'}
@@ -226,15 +227,17 @@ def test_a_run_folder_is_predicted_with_its_scheme(tmp_path):
     tree = drawn(heat.EXPERIMENTS["particles"].model("sic_aluminium", scheme="dilute"))
     folder = saved(tree, tmp_path / "run", Recipe("heat_composite", settings={"scheme": "dilute"}, seed=1))
     run = runs.load(folder)
-    own, dilute, dense = (
+    own, dilute, called, dense = (
         y["conductivity"].values
         for y in (
             predict("heat_composite", "sizes", None, run.tree, progress=False),
             heat.sizes(scheme="dilute").predict(tree, progress=False),
+            heat.sizes().predict(tree["posterior"], progress=False),
             predict("heat_composite", "sizes", {"scheme": "dense"}, run.tree, progress=False),
         )
     )
     np.testing.assert_array_equal(own, dilute)
+    np.testing.assert_array_equal(own, called)
     assert np.abs(dense / dilute - 1.0).max() > 0.01
 
 
@@ -265,7 +268,9 @@ def test_defaults_of_an_experiment_are_not_a_choice_of_the_run():
 
 def test_a_setting_of_the_run_that_cannot_be_used_is_said():
     made = posterior("proton_conductor", "films", settings='{"temperature": "0.0 K"}', activation_energy=[20.0])
-    with pytest.raises(HmmInferError, match=r"between 200 and 500 K\. That is the run's own temperature = 0\.0 K"):
+    with pytest.raises(
+        HmmInferError, match=r"between 200 and 500 K\. This is from the run: temperature = 0\.0 K; set another"
+    ):
         proton.film_conductivities.of(made)
     assert proton.film_conductivities.of(made, temperature=300.0).about["temperature"] == 300.0
     made = posterior("heat_composite", "plate", settings='{"state": "transient"}', matrix_conductivity=[0.3])
@@ -331,6 +336,22 @@ def test_periodic_material_at_its_data_points():
     assert np.abs(t[[0, -1]]).max() == np.abs(t[:, [0, -1]]).max() == 0.0
     assert t[1, 2] > t[3, 2]  # the conductivity increases along x
     assert y["x"].attrs["units"] == "m"
+
+
+def test_what_a_user_made_of_a_prediction_stays():
+    """A model with priors of its own, or posteriors of another system, take nothing from a run; predictions can be pickled."""
+    model = heat.sizes([10.0])
+    other = posterior("fibre_composite", "coupons", settings='{"scheme": "dilute"}', matrix_conductivity=[220.0])
+    dilute = other.assign_attrs(model="heat_composite")
+    centre = model.predict(matrix_conductivity=220.0, progress=False)["conductivity"].item()
+    for made, like, dense in (
+        (model, other, True),
+        (model.with_priors({}), dilute, True),
+        (pickle.loads(pickle.dumps(heat.sizes))([10.0]), dilute, False),
+    ):
+        value = made.predict(like, progress=False)["conductivity"].item()
+        assert (value == pytest.approx(centre, rel=1e-12)) is dense
+    assert pickle.loads(pickle.dumps(heat.sizes)) is heat.sizes
 
 
 def test_draws_that_do_not_match_are_said():
