@@ -29,7 +29,7 @@ def main() -> None:
     app(prog_name="hmminfer")
 
 
-def command(function: Callable[..., None]) -> Callable[..., None]:
+def command(function: Callable[..., None], **options: Any) -> Callable[..., None]:
     """Register a command whose mistakes are told without a traceback."""
 
     @functools.wraps(function)
@@ -43,7 +43,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             say("Interrupted.", err=True)
             raise typer.Exit(130) from None
 
-    return app.command()(told)
+    return app.command(**options)(told)
 
 
 def pairs(items: Pairs, option: str) -> dict[str, str]:
@@ -177,23 +177,37 @@ def _end(run: Any, quiet: bool) -> None:
         raise typer.Exit(130)
 
 
-@command
+@functools.partial(command, add_help_option=False)  # its own --help knows the predictions of a system
 def predict(
-    model: Annotated[str, typer.Argument(help="Physical system; see: hmminfer models")],
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="Physical system; see: hmminfer models", show_default=False)] = "",
     posterior: Annotated[Path | None, typer.Option(help="Folder of a run, or its posterior.nc")] = None,
-    what: Annotated[str, typer.Option(help="moduli, fields, clamped_coupon; default: the model's first")] = "",
+    what: Annotated[
+        str, typer.Option(help="Prediction; default: the first of the run's experiment, or the model's")
+    ] = "",
     set_: Annotated[
-        Pairs, typer.Option("--set", "--value", help="Setting or parameter; several numbers: 0,15,30")
+        Pairs, typer.Option("--set", "--value", help='Setting or parameter, "length=50 mm"; several numbers: 0,15,30')
     ] = None,
     draws: Annotated[int | None, typer.Option(help="Use at most this many draws of the posterior")] = None,
     output: Annotated[Path | None, typer.Option(help="New file: .nc holds every draw, .csv a summary")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar, no table")] = False,
+    help_: Annotated[
+        bool, typer.Option("--help", help="This; with the name of a system: its predictions and their settings")
+    ] = False,
 ) -> None:
-    """Predict from named values, or from a whole posterior.
+    """Predict from named values, or from a whole posterior with the settings of its run.
 
-    Examples:  hmminfer predict fibre_composite --set volume_fraction=0.6 --set "matrix_modulus=3.5 GPa"
+    Examples:  hmminfer predict fibre_composite --help
+    |  hmminfer predict fibre_composite --set volume_fraction=0.6 --set "matrix_modulus=3.5 GPa"
     |  hmminfer predict fibre_composite --posterior RUN --what fields --set load=stress --output plate.nc
     """
+    if help_:
+        from .console import predictions_page
+
+        say(context.get_help(), *(predictions_page(model, what) if model else ["More: hmminfer predict MODEL --help"]))
+        return
+    if not model:
+        raise HmmInferError("No model is named; write for example: hmminfer predict fibre_composite.")
     from . import prediction, runs
     from .console import frame
 
@@ -204,6 +218,8 @@ def predict(
     if not quiet:
         title = f"{result.attrs['experiment']} of {model}, given {result.attrs['given']}"
         say(frame(title, prediction.shortened(prediction.table(result))))
+        if result.attrs.get("run_settings"):
+            say(f"Settings of the run: {result.attrs['run_settings']}")
     if tree is not None and tree.attrs.get("modes", "").count("weight") > 1:
         say("Note: the posterior has separate modes, and these means run over all of them.", err=True)
     if output is not None:

@@ -11,6 +11,8 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from .errors import unknown
+
 
 def say(*what: Any, err: bool = False) -> None:
     """Print text or tables; text is neither wrapped nor read as markup."""
@@ -131,12 +133,30 @@ def model_page(name: str) -> list[Any]:
     module = models.get(name)
     page: list[Any] = [(module.__doc__ or "").strip(), ""]
     for key, e in module.EXPERIMENTS.items():
-        rows = [[s.name, s.unit, s.default, s.description] for s in e.schema.settings]
         page.append(f"Experiment {key}: {e.description}; data: {e.dataset}; predictions: {', '.join(e.predictions)}")
-        page += [grid("", ["--set", "unit", "default", ""], rows), ""]
+        page += [_settings(e.schema.settings), ""]
+    page += predictions_page(name)
     parameters = next(iter(module.EXPERIMENTS.values())).model().parameters
     rows = [[p.name, p.unit, prior_text(p), f"[{p.lower:g}, {p.upper:g}]", p.description] for p in parameters]
     return [*page, grid("Parameters", ["parameter", "unit", "prior", "support", ""], rows)]
+
+
+def predictions_page(name: str, what: str = "") -> list[Any]:
+    """The predictions of a physical system, or one of them, with what can be set."""
+    from . import models
+
+    known = models.get(name).PREDICTIONS
+    if what and what not in known:
+        raise unknown("prediction", what, known)
+    page: list[Any] = []
+    for key in [what] if what else known:
+        page += [f"Prediction {key}: {known[key].description}", _settings(known[key].settings), ""]
+    return page
+
+
+def _settings(settings: Any) -> Group:
+    """Settings with their defaults, bounds and choices."""
+    return grid("", ["--set", "default", ""], [[s.name, s.shown, s.facts] for s in settings])
 
 
 def dataset_page(name: str) -> list[Any]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +29,17 @@ from hmminfer import errors, units
 from hmminfer.errors import HmmInferError
 from hmminfer.tables import RawTable, Table, csv_text, read_table, split_heading, toml, write_new, write_table
 
-__all__ = ["Column", "RawTable", "Schema", "Setting", "Table", "read_table", "write_table", "write_template"]
+__all__ = [
+    "Column",
+    "RawTable",
+    "Schema",
+    "Setting",
+    "Table",
+    "read_settings",
+    "read_table",
+    "write_table",
+    "write_template",
+]
 
 _BASE_COLUMNS = ("quantity", "value", "unit", "sd")
 _SHOWN = 20  # problems listed in full; a file with more of them usually has one cause
@@ -64,34 +74,80 @@ class Column:
 
 @dataclass(frozen=True)
 class Setting:
-    """One known fact of the experiment, such as a length. Without a default it must be given."""
+    """One known fact of an experiment or a prediction, such as a length. Without a default it must be given.
+
+    The ``kind`` numbers is a list of at least one, all within the bounds: an array once it is read.
+    """
 
     name: str
     unit: str = ""
     default: Any = None
-    kind: Literal["number", "text", "integer"] = "number"
+    kind: Literal["number", "text", "integer", "numbers"] = "number"
     choices: tuple[str, ...] = ()
     lower: float = -math.inf
     upper: float = math.inf
     description: str = ""
 
-    def read(self, value: Any) -> float | int | str:
-        """Value in ``unit`` from a number or text with a unit; an error names the setting."""
+    def read(self, value: Any) -> Any:
+        """Value in ``unit`` from a number or text with a unit, or several; an error names the setting."""
         if self.kind == "text":
             if self.choices and value not in self.choices:
                 raise errors.unknown(self.name, value, self.choices)
             return str(value)
         try:
-            # str() so that true, a list or a date is refused as text is
-            number = units.parse(value if type(value) in (int, float) else str(value), self.unit)
+            if self.kind == "numbers":
+                numbers = units.parse_list(value, self.unit)
+            else:  # str() so that true, a list or a date is refused as text is
+                numbers = np.array([units.parse(value if type(value) in (int, float) else str(value), self.unit)])
         except HmmInferError as error:
             raise HmmInferError(f"Setting {self.name!r}: {error}") from error
-        _within(f"Setting {self.name!r}", number, self)
+        for number in numbers.tolist():
+            _within(f"Setting {self.name!r}", number, self)
+        if self.kind == "numbers":
+            return numbers
         if self.kind == "integer":
             if number != int(number):
                 raise HmmInferError(f"Setting {self.name!r} is {number:g}; give a whole number.")
             return int(number)
         return number
+
+    def written(self, value: Any) -> Any:
+        """A value that was read, so that it can be read anywhere: numbers as text with their unit."""
+        if self.kind in ("text", "integer"):
+            return value
+        return f"{', '.join(repr(float(x)) for x in np.atleast_1d(value))} {self.unit}".rstrip()
+
+    @property
+    def shown(self) -> str:
+        """Its default as text: "50 um", "1 to 1000 um (61)"."""
+        if self.default is None:
+            return "must be given"
+        if self.kind == "text":
+            return self.default or "none"
+        numbers = np.atleast_1d(self.default)
+        ends = f"{numbers[0]:g}" if numbers.size == 1 else f"{numbers[0]:g} to {numbers[-1]:g}"
+        return f"{ends} {self.unit}".rstrip() + (f" ({numbers.size})" if numbers.size > 1 else "")
+
+    @property
+    def facts(self) -> str:
+        """What it is, its bounds and its choices, in words."""
+        choices = f"one of {', '.join(self.choices)}" if self.choices else ""
+        return ", ".join(filter(None, (self.description, _bounds(self).strip(), choices)))
+
+
+def read_settings(known: Iterable[Setting], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every known setting as given (None: not given) or by its default, read and checked."""
+    settings = {s.name: s for s in known}
+    for name in given:
+        if name not in settings:
+            raise errors.unknown("setting", name, settings)
+    read = {}
+    for name, setting in settings.items():
+        value = setting.default if given.get(name) is None else given[name]
+        if value is None:
+            raise HmmInferError(f"Setting {name!r} is missing; give it in {units.name(setting.unit)}.")
+        read[name] = setting.read(value)
+    return read
 
 
 @dataclass(frozen=True)
@@ -179,17 +235,14 @@ class Schema:
             settings=settings,
             n_missing=len(raw.rows) - len(kept),
             provenance=raw.provenance,
+            given={s.name: s.written(settings[s.name]) for s in self.settings if s.name in given},
         )
 
     def blank(self, settings: Mapping[str, Any], rows: Callable[[dict[str, Any]], tuple[Any, dict[str, Any]]]) -> Table:
         """A table without values, for predictions: ``settings`` or their defaults, read and checked, and what ``rows`` makes of them:
         the quantity of each row, and columns by name (shorter ones go on as NaN).
         """
-        names = [s.name for s in self.settings]
-        for name in settings:
-            if name not in names:
-                raise errors.unknown("setting", name, names)
-        s = {x.name: x.read(settings.get(x.name, x.default)) for x in self.settings}
+        s = read_settings(self.settings, settings)
         quantity, given = rows(s)
         n = len(quantity)
         columns = {c.name: np.full(n, np.nan) for c in self.columns}
@@ -200,6 +253,11 @@ class Schema:
         return Table(
             "grid", self.experiment, np.array(quantity), columns, nothing, nothing, unit, np.arange(n), s, 0, {}
         )
+
+    def pick(self, *names: str) -> tuple[Setting, ...]:
+        """Some of the settings, for a prediction that takes no others."""
+        known = {s.name: s for s in self.settings}
+        return tuple(known[name] for name in names)
 
     def template(self) -> str:
         """CSV text to fill in: every quantity, column and setting explained, then example rows to replace."""
@@ -219,9 +277,7 @@ class Schema:
         lines = [f"## {remark}" for remark in remarks]
         lines.append(f"# experiment = {json.dumps(self.experiment)}")
         for s in self.settings:
-            choices = f"one of {', '.join(s.choices)}" if s.choices else ""
-            facts = ", ".join(filter(None, (s.description, _bounds(s).strip(), choices)))
-            lines += [f"## {s.name}: {facts}", _setting_line(s)]
+            lines += [f"## {s.name}: {s.facts}", _setting_line(s)]
         names = ["quantity", *(c.name for c in self.columns), "value", "unit", "sd"]
         headings = ["quantity", *(c.heading for c in self.columns), "value", "unit", "sd"]
         return (
@@ -287,7 +343,9 @@ def _bounds(limits: Column | Setting) -> str:
 
 def _setting_line(setting: Setting) -> str:
     value = "?" if setting.default is None else setting.default  # "?" is refused when read: it must be filled in
-    if setting.unit and (value == "?" or not isinstance(value, str)):
+    if setting.kind == "numbers" and value != "?":
+        value = setting.written(value)
+    elif setting.unit and (value == "?" or not isinstance(value, str)):
         value = f"{value} {setting.unit}"
     return f"# {setting.name} = {toml(value)}"
 

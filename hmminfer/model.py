@@ -10,13 +10,14 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from .coupling import Joint
-from .data import RawTable, Schema, Table, read_table
+from .data import RawTable, Schema, Setting, Table, read_settings, read_table
 from .errors import HmmInferError, unknown
 from .kernel import Kernel
 from .linalg import one_thread
@@ -64,6 +65,7 @@ class Model:
     scene : what figures need (plates, bases); not part of the result.
     resolved : named values -> y of the problem with every scale resolved, where it is known: what homogenisation errors are learnt from.
     panels : of the figure of a result: names of :data:`hmminfer.figures.PANELS` or functions (ax, tree, model).
+    again : of a prediction: the same with the settings of the run behind a posterior in place of defaults.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Model:
     scene: Mapping[str, Any] = field(default_factory=dict)
     panels: tuple[Any, ...] = ()
     resolved: Callable[[Mapping[str, Any]], np.ndarray] | None = None
+    again: Callable[[Any], Model] | None = None
 
     def __post_init__(self) -> None:
         for name in self.fixed:
@@ -89,6 +92,12 @@ class Model:
     @property
     def n_out(self) -> int:
         return self.kernel.n_out
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a prediction from a fit of this model goes by: the settings given with the data, and names and whole numbers of ``about``."""
+        plain = {k: v for k, v in self.about.items() if isinstance(v, str | int)}  # a number in a unit would lose it
+        return {**plain, **(self.table.given if self.table is not None else {})}
 
     def vector(self, values: Mapping[str, Any] | None = None) -> np.ndarray:
         """Vector of named values; what is not named takes its fixed value, or its prior's median."""
@@ -121,7 +130,8 @@ class Model:
         Parameters
         ----------
         values : mapping of names to numbers, text with units ("3.5 GPa") or arrays of draws; or a posterior (DataTree or Dataset)
-            with those names. Names that are not given take their fixed value or prior median, as the attributes record.
+            with those names, whose run then gives the settings that a prediction was not given. Names that are not given take their
+            fixed value or prior median, as the attributes record.
         draws : use at most this many draws of a posterior, evenly spaced.
         named : values by keyword, over those in ``values``.
 
@@ -129,6 +139,8 @@ class Model:
         -------
         Dataset with one variable for each observable, dimensions of the draws first, units in the attributes.
         """
+        if self.again is not None and isinstance(values, xr.DataTree | xr.Dataset) and run_of(values)[0] == self.name:
+            return self.again(values).predict(values, progress, draws, **named)
         sizes, given = self._draws_of(values, named, draws)
         theta = self.vector(given)
         lead = theta.shape[:-1]
@@ -174,28 +186,42 @@ class Model:
             for name in given:
                 self.parameters[name]
             return {}, given
-        if isinstance(values, xr.DataTree):  # the result of a fit, or its posterior group
-            group = values["posterior"] if "posterior" in values.children else values
-            if not group.data_vars:
-                raise HmmInferError(
-                    "This DataTree has no 'posterior' group; give the result of fit(), or a dataset of draws."
-                )
-            values = group.to_dataset()
+        values = draws_of(values)
         dims = [d for d in ("chain", "draw", "sample") if d in values.dims]
+        if not dims:
+            raise HmmInferError("This dataset has no dimension chain, draw or sample; give a posterior.")
+        if draws is not None and draws < 1:
+            raise HmmInferError(f"draws is {draws}; give a whole number of at least 1.")
         stacked = values.stack(_s=dims).transpose("_s", ...) if len(dims) > 1 else values.rename({dims[0]: "_s"})
         n = stacked.sizes["_s"]
         keep = np.arange(n) if draws is None or draws >= n else np.linspace(0, n - 1, draws).round().astype(int)
         names = [p.name for p in self.parameters if p.name in values]
         if not names:
-            raise unknown("parameter of this posterior", next(iter(values.data_vars), "none"), self.parameters.names)
+            raise HmmInferError(
+                f"The posterior holds {', '.join(map(str, values.data_vars)) or 'nothing'}, and '{self.experiment}' of {self.name} takes "
+                f"{', '.join(self.parameters.names)}; choose a prediction of the experiment that was fitted."
+            )
         given = {name: stacked[name].transpose("_s", ...).values[keep] for name in names}
         held = json.loads(values.attrs.get("fixed", "{}"))  # what the posterior held fixed stays so
-        named = {**{k: v for k, v in held.items() if k in self.parameters.names and k not in given}, **named}
+        held = {k: v for k, v in held.items() if k in self.parameters.names and k not in given}
+        self._same_sizes({k: v.shape[1:] for k, v in given.items()} | {k: np.shape(v) for k, v in held.items()})
+        named = {**held, **named}
         if draws is None and len(dims) == 2:
             shape = tuple(values.sizes[d] for d in dims)
             given = {k: v.reshape(*shape, *v.shape[1:]) for k, v in given.items()}
             return {d: values[d].values for d in dims}, {**given, **named}
         return {"sample": keep}, {**given, **named}
+
+    def _same_sizes(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Refuse a posterior of another number of zones, levels or blocks than this model has."""
+        for name, shape in shapes.items():
+            size = self.parameters[name].size
+            if shape != (() if size is None else (size,)):
+                sizes = f"size {shape[0] if shape else 1} in the posterior and {size or 1} in '{self.experiment}'"
+                raise HmmInferError(
+                    f"Parameter '{name}' has {sizes}; leave the zones, levels or blocks of the run as they are, or choose a prediction "
+                    "that has them."
+                )
 
     def __call__(self, **variables: Any) -> Any:
         """Symbolic y (n_out,) of PyTensor variables (or numbers) in users' units; axial angles in degrees.
@@ -209,7 +235,7 @@ class Model:
     def with_priors(self, priors: Mapping[str, Prior | str]) -> Model:
         """The same model with other priors; a parameter that gets one is no longer fixed."""
         fixed = {k: v for k, v in self.fixed.items() if k not in priors}
-        return replace(self, parameters=self.parameters.replaced(priors), fixed=fixed)
+        return replace(self, parameters=self.parameters.replaced(priors), fixed=fixed, again=None)
 
     @staticmethod
     def joint(models: Sequence[Model], shared: Sequence[str], labels: Sequence[str] | None = None) -> Model:
@@ -280,8 +306,9 @@ def _labelled(o: Observable, label: str, offset: int) -> Observable:
 def _joined(tables: Sequence[Any]) -> Table:
     first = tables[0]
     columns = {k: np.concatenate([t.columns[k] for t in tables]) for k in first.columns}
+    given = {k: v for k, v in first.given.items() if all(t.given.get(k) == v for t in tables)}
     merged = {k: np.concatenate([getattr(t, k) for t in tables]) for k in ("quantity", "value", "sd", "unit", "line")}
-    return replace(first, columns=columns, n_missing=sum(t.n_missing for t in tables), **merged)
+    return replace(first, columns=columns, n_missing=sum(t.n_missing for t in tables), given=given, **merged)
 
 
 def _plain(value: Any) -> Any:
@@ -289,18 +316,121 @@ def _plain(value: Any) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
+class Prediction:
+    """A model without data: what a system predicts for settings that are read and checked like those of an experiment.
+
+    ``build(**settings)`` gets all of them as numbers in their units; what else its signature names (a function of x and y) can be
+    given from Python only. Written with the decorator :func:`prediction`; called like the function, in order or by name.
+    """
+
+    build: Callable[..., Model]
+    settings: tuple[Setting, ...]
+
+    def __post_init__(self) -> None:
+        lines = [f"{s.name}: {s.facts or 'a setting'} ({s.shown})" for s in self.settings]
+        about = {"__doc__": "\n".join([inspect.getdoc(self.build) or "", "", *lines])}
+        self.__dict__.update(about, __module__=self.build.__module__, __qualname__=self.build.__qualname__)
+
+    def __repr__(self) -> str:
+        return f"<prediction {self.build.__name__}: {self.description}>"
+
+    def __reduce__(self) -> str:  # pickled by its name, like the function it stands for
+        return self.build.__qualname__
+
+    @property
+    def description(self) -> str:
+        """What is predicted."""
+        text = " ".join((inspect.getdoc(self.build) or "").split("\n\n")[0].split())
+        return text.removeprefix("Prediction model: ").rstrip(".")
+
+    def __call__(self, *values: Any, **given: Any) -> Model:
+        """The model for settings: numbers, or text with units ("50 um"); None and what is left out take their default.
+
+        Predicted from a posterior, the model takes the settings of its run instead of defaults, see :meth:`of`.
+        """
+        given = self._named(values, given)
+        names = {s.name for s in self.settings}
+        others = [p.name for p in inspect.signature(self.build).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        python = {k: given.pop(k) for k in others if k not in names and k in given}
+        read = read_settings(self.settings, given)
+        model = self.build(**read, **python)
+        known = {k: v for k, v in read.items() if np.ndim(v) == 0}
+        return replace(model, about={**known, **model.about}, again=partial(self.of, **given, **python))
+
+    def of(self, posterior: xr.DataTree | xr.Dataset, *values: Any, **given: Any) -> Model:
+        """The model with the settings of the run behind a posterior, unless others are given."""
+        given = self._named(values, given)
+        taken = {k: v for k, v in self.taken_from(posterior).items() if k not in given}
+        for s in self.settings:
+            if s.name in taken:
+                try:
+                    s.read(taken[s.name])
+                except HmmInferError as error:
+                    raise HmmInferError(
+                        f"{error} This is from the run: {s.name} = {taken[s.name]}; set another one."
+                    ) from error
+        return replace(self(**given, **taken), again=None)
+
+    def _named(self, values: Sequence[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments by name, without those that are left to their default."""
+        names = [s.name for s in self.settings]
+        if len(values) > len(names) or set(names[: len(values)]) & given.keys():
+            raise HmmInferError(
+                f"The settings are {', '.join(names)}; give each of them once, in this order or by name."
+            )
+        return {k: v for k, v in {**dict(zip(names, values, strict=False)), **given}.items() if v is not None}
+
+    def taken_from(self, posterior: xr.DataTree | xr.Dataset) -> dict[str, Any]:
+        """Those settings of the run that this prediction takes too."""
+        known = run_of(posterior)[2]
+        return {s.name: known[s.name] for s in self.settings if s.name in known}
+
+
+def prediction(*settings: Setting, **defaults: Any) -> Callable[[Callable[..., Model]], Prediction]:
+    """Declare the settings of a prediction; the first of a name counts, ``defaults`` replace theirs.
+
+    >>> @prediction(Setting("points", default=41, kind="integer", lower=2), *SCHEMA.settings, length=50.0)  # doctest: +SKIP
+    ... def profile(points, **settings): ...
+    """
+    first = {s.name: s for s in reversed(settings)}
+    ordered = [first[name] for name in dict.fromkeys(s.name for s in settings)]
+    for name in defaults:
+        if name not in first:
+            raise unknown("setting", name, first)
+    declared = tuple(replace(s, default=defaults.get(s.name, s.default)) for s in ordered)
+    return lambda build: Prediction(build, declared)
+
+
+def draws_of(posterior: xr.DataTree | xr.Dataset) -> xr.Dataset:
+    """The draws of a fit: of the whole result, its posterior group, or that as a dataset."""
+    if isinstance(posterior, xr.Dataset):
+        return posterior
+    group = posterior["posterior"] if "posterior" in posterior.children else posterior
+    if not group.data_vars:
+        raise HmmInferError("This DataTree has no 'posterior' group; give the result of fit(), or a dataset of draws.")
+    return group.to_dataset()
+
+
+def run_of(posterior: xr.DataTree | xr.Dataset) -> tuple[str, str, dict[str, Any]]:
+    """System, experiment and settings of the run behind a posterior; empty where it does not say."""
+    attrs = draws_of(posterior).attrs
+    experiment = str(attrs.get("experiment", "")).removeprefix("joint ")
+    return str(attrs.get("model", "")), experiment, json.loads(attrs.get("settings", "{}"))
+
+
+@dataclass(frozen=True, eq=False)
 class Experiment:
     """One way to test a physical system: what its data look like, and the factory that builds the model for them.
 
     ``build(table, **options)`` returns a Model whose row i of y is row i of the table; ``dataset`` is fitted when none is named.
-    ``predictions`` names factories of models for predictions without data that take this experiment's settings.
+    ``predictions`` names what can be predicted from its parameters.
     """
 
     schema: Schema
     build: Callable[..., Model]
     dataset: str
     description: str = ""
-    predictions: Mapping[str, Callable[..., Model]] = field(default_factory=dict)
+    predictions: Mapping[str, Prediction] = field(default_factory=dict)
 
     def model(self, data: Any = None, options: Mapping[str, Any] | None = None, **settings: Any) -> Model:
         """Model for data: a path to a CSV file, a dataset's name, a :class:`RawTable` or a checked :class:`Table`.

@@ -245,7 +245,9 @@ class Parameter:
         if self.size is None:
             x = x[..., None]
         elif x.ndim == 0 or x.shape[-1] != self.size:
-            raise HmmInferError(f"Parameter '{self.name}' needs {self.size} values, got shape {x.shape}.")
+            raise HmmInferError(
+                f"Parameter '{self.name}' needs {self.size} values, got shape {x.shape}; give one for each of the {self.size}."
+            )
         return np.radians(2.0 * x) if self.axial else x
 
     def from_vector(self, x: np.ndarray) -> np.ndarray:
@@ -363,7 +365,13 @@ class ParameterSet:
             if p.size is not None and not isinstance(p, Field):
                 default = np.full(p.size, default)
             parts.append(p.to_vector(values.get(p.name, default)))
-        lead = np.broadcast_shapes(*(x.shape[:-1] for x in parts))
+        try:
+            lead = np.broadcast_shapes(*(x.shape[:-1] for x in parts))
+        except ValueError:
+            counts = [f"{p.name} {x.shape[:-1]}" for p, x in zip(self.parameters, parts, strict=True) if x.ndim > 1]
+            raise HmmInferError(
+                f"The draws given do not match: {', '.join(counts)}; give as many of each, or one."
+            ) from None
         return np.concatenate([np.broadcast_to(x, lead + x.shape[-1:]) for x in parts], axis=-1)
 
     def values(self, vector: np.ndarray) -> dict[str, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -14,8 +13,7 @@ import xarray as xr
 
 from . import models, units
 from .errors import HmmInferError, unknown
-
-OPTIONS = ("packing", "cell", "refine")  # of every model of the catalogue that has a micro cell
+from .model import run_of
 
 
 def predict(
@@ -26,64 +24,52 @@ def predict(
     draws: int | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
-    """Observables of the prediction ``what`` (default: the model's first), as from :meth:`hmminfer.Model.predict`.
+    """Observables of the prediction ``what``, as from :meth:`hmminfer.Model.predict`; by default the first of the experiment that was fitted.
 
-    ``given`` holds settings and parameters alike, as text with units; several numbers are written 0,15,30.
+    ``given`` holds settings and parameters alike, as text with units; several numbers are written 0,15,30. Settings that are not given
+    are those of the run behind the posterior, where it has them; the attribute ``run_settings`` of the result says which.
     """
     module = models.get(model)
+    if posterior is not None and (fitted := run_of(posterior)[0] or model) != model:
+        raise HmmInferError(f"The posterior is one of {fitted}, not of {model}; predict {fitted}, or give another run.")
     if what and what not in module.PREDICTIONS:
         raise unknown("prediction", what, module.PREDICTIONS)
-    what = what or next(iter(module.PREDICTIONS))
-    known = _readers(module, what)
+    asked = module.PREDICTIONS[what or _first(module, posterior)]
     given = dict(given or {})
-    settings = {name: known[name](given.pop(name)) for name in known if name in given}
-    built = module.PREDICTIONS[what](**settings)
+    names = [s.name for s in asked.settings]
+    settings = {name: given.pop(name) for name in names if name in given}
+    built = asked(**settings) if posterior is None else asked.of(posterior, **settings)
     for name in given:
         if name not in built.parameters.names:
-            raise unknown("setting or parameter", name, [*known, *built.parameters.names])
-    values = {name: _numbers(text, built.parameters[name].unit) for name, text in given.items()}
+            raise unknown("setting or parameter", name, [*names, *built.parameters.names])
+    values = {name: _numbers(name, text, built.parameters[name].unit) for name, text in given.items()}
     swept = {k: v for k, v in values.items() if np.ndim(v) and built.parameters[k].size is None}
     if len({len(v) for v in swept.values()}) > 1 or (swept and posterior is not None):
         raise HmmInferError(
             f"{', '.join(swept)}: give one value each beside a posterior, and lists of one length without it."
         )
     result = built.predict(posterior, progress=progress, draws=draws, **values)
+    if posterior is not None:
+        taken = {k: v for k, v in asked.taken_from(posterior).items() if k not in settings}
+        result.attrs["run_settings"] = ", ".join(f"{k} = {v}" for k, v in taken.items())
     if not swept:
         return result
     coords = {k: ("case", v, {"units": built.parameters[k].unit}) for k, v in swept.items()}
     return result.rename(draw="case").assign_coords(coords)
 
 
-def _readers(module: ModuleType, what: str) -> dict[str, Any]:
-    """Settings that a prediction takes, each with the function that reads its text.
-
-    They are the arguments of its factory, the options of the cell, and those of its experiment where it takes
-    ``**settings``.
-    """
-    own = inspect.signature(module.PREDICTIONS[what]).parameters
-    readers: dict[str, Any] = {"packing": str, "cell": str, "refine": _whole}
-    for name, argument in own.items():
-        if argument.kind is argument.VAR_KEYWORD or name in (*OPTIONS, "angle"):
-            continue  # a known angle(x, y) is a function: for Python only
-        if isinstance(argument.default, int):
-            readers[name] = _whole
-        elif isinstance(argument.default, float):
-            readers[name] = lambda text: units.parse(text, "mm")
-        else:
-            readers[name] = lambda text: [units.parse(x, "deg") for x in text.split(",")]
-    if "settings" in own:
-        schemas = [e.schema for e in module.EXPERIMENTS.values() if what in e.predictions]
-        readers |= {s.name: s.read for schema in schemas for s in schema.settings}
-    return readers
+def _first(module: ModuleType, posterior: xr.DataTree | None) -> str:
+    """The prediction when none is named: the first of the experiment that was fitted, or of the system."""
+    experiment = module.EXPERIMENTS.get("" if posterior is None else run_of(posterior)[1])
+    return next(iter((experiment.predictions if experiment else None) or module.PREDICTIONS))
 
 
-def _whole(text: str) -> int:
-    return int(units.parse(text, ""))
-
-
-def _numbers(text: str, unit: str) -> Any:
+def _numbers(name: str, text: str, unit: str) -> Any:
     """One value as text, or several: a vector parameter, or a sweep over a single one."""
-    return np.array([units.parse(x.strip(), unit) for x in text.split(",")]) if "," in text else text
+    try:
+        return units.parse_list(text, unit) if "," in text else text
+    except HmmInferError as error:
+        raise HmmInferError(f"Parameter '{name}': {error}") from error
 
 
 def table(dataset: Any) -> Any:

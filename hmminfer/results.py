@@ -98,7 +98,9 @@ def _dataset(problem: Any, draws: Mapping[str, np.ndarray], dims: Mapping[str, A
         }
         variables[p.name] = xr.DataArray(value, dims=names, attrs=attrs)
     fixed = json.dumps({k: np.asarray(v).tolist() for k, v in problem.model.fixed.items()})
-    return xr.Dataset(variables, coords=dict(dims), attrs={"fixed": fixed})
+    about = {"fixed": fixed, "model": problem.model.name, "experiment": problem.model.experiment}
+    about["settings"] = json.dumps({k: _jsonable(v) for k, v in problem.model.settings.items()})  # see Prediction.of
+    return xr.Dataset(variables, coords=dict(dims), attrs=about)
 
 
 def _log_prior(problem: Any, draws: Mapping[str, np.ndarray], dims: Mapping[str, Any]) -> xr.Dataset:

@@ -12,6 +12,7 @@ Nothing is overwritten, except that an extension replaces posterior.nc by one th
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -138,7 +139,16 @@ def load(path: str | Path, progress: bool = True) -> Run:
     file = folder / RESULT if path == folder else path
     if not file.exists():
         raise HmmInferError(f"The folder '{folder}' holds no {RESULT}; give a folder that hmminfer fit wrote.")
-    return Run(_read(file), folder, recipe)
+    return Run(_with_files(_read(file), recipe), folder, recipe)
+
+
+def _with_files(tree: xr.DataTree, recipe: Recipe | None) -> xr.DataTree:
+    """The result whose settings name files where they lie now; a folder may have moved since it was written."""
+    posterior = tree["posterior"]
+    settings = json.loads(posterior.attrs.get("settings", "{}"))
+    here = {k: v for k, v in (recipe.settings if recipe else {}).items() if k in settings and Path(str(v)).is_file()}
+    posterior.attrs["settings"] = json.dumps({**settings, **here})
+    return tree
 
 
 def _read(file: Path) -> xr.DataTree:

@@ -39,7 +39,10 @@ class RawTable:
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value to compare by
 class Table:
-    """Checked data: arrays of one length in canonical units; ``sd`` is NaN where unknown, ``line`` as in the file."""
+    """Checked data: arrays of one length in canonical units; ``sd`` is NaN where unknown, ``line`` as in the file.
+
+    ``settings`` are complete; ``given`` holds, as text with units, those that the file or the user gave.
+    """
 
     name: str
     experiment: str
@@ -52,6 +55,7 @@ class Table:
     settings: dict[str, Any]
     n_missing: int
     provenance: dict[str, Any]
+    given: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.value)

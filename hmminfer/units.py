@@ -56,6 +56,37 @@ def parse(value: str | float, unit: str) -> float:
     return number
 
 
+def parse_list(value: Any, unit: str) -> npt.NDArray[np.float64]:
+    """Numbers in ``unit`` from a number, a sequence of numbers or texts, or text such as ``"0, 15, 30 deg"``.
+
+    A unit after the last number counts for all; otherwise every number has its own, or none has.
+
+    >>> parse_list("1, 2 mm", "um"), parse_list([1, "2 mm"], "um")
+    (array([1000., 2000.]), array([   1., 2000.]))
+    """
+    if isinstance(value, str):
+        parts = [part.strip() for part in value.split(",")]
+        written = [bool((match := _NUMBER.match(part)) and match[2]) for part in parts]
+        if any(written) and not all(written):
+            if any(written[:-1]):
+                message = f"{value!r} gives a unit to some of its numbers; write one after the last, or one for each."
+                raise errors.HmmInferError(message)
+            last = _NUMBER.match(parts[-1])
+            parts = [f"{part} {last[2] if last else ''}" for part in parts[:-1]] + parts[-1:]
+        return np.array([parse(part, unit) for part in parts])
+    values = np.asarray(value, dtype=object)
+    if values.ndim > 1 or values.size == 0:
+        raise errors.HmmInferError(f"{value!r} is not a list of numbers; write numbers in {name(unit)}, like 10, 20.")
+    return np.array([parse(x if isinstance(x, str) else _plain(x), unit) for x in np.atleast_1d(values)])
+
+
+def _plain(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise errors.HmmInferError(f"{value!r} is not a number; give numbers, or text with a unit.") from None
+
+
 @overload
 def convert(values: float, from_unit: str, to_unit: str) -> float: ...
 @overload

@@ -35,7 +35,7 @@ from hmminfer.macro.plate_mesh import Plate
 from hmminfer.micro.elastic_cell import elastic_cell
 from hmminfer.micro.phases import phases_of
 from hmminfer.micro.reduced_cell import reduced_cell
-from hmminfer.model import Experiment, Model, Observable, by_quantity
+from hmminfer.model import Experiment, Model, Observable, by_quantity, prediction
 from hmminfer.parameters import Axial, Field, HalfNormal, LogNormal, Normal, Parameter, ParameterSet
 
 FIXED = {"fibre_axial_poisson": 0.20, "fibre_transverse_poisson": 0.25, "matrix_poisson": 0.36}
@@ -62,6 +62,12 @@ def law(
         raise unknown("cell", cell, ["reduced", "full"])
     return LinearLaw(phases, kernel, "stiffness", "GPa", (6, 6))
 
+
+CELL = (  # of every prediction, by the names of the options of the experiments
+    Setting("packing", default="hexagonal", kind="text", choices=("hexagonal", "square"), description="of the fibres"),
+    Setting("cell", default="reduced", kind="text", choices=("reduced", "full"), description="micro problem: reduced basis, or solved"),
+    Setting("refine", default=4, kind="integer", lower=1, upper=16, description="elements along a side of the cell"),
+)  # fmt: skip
 
 # ---------------------------------------------------------------------------------------------------------------- long coupons
 
@@ -182,17 +188,20 @@ def _selected(table: Table) -> Table:
     return table.take(np.flatnonzero(keep))
 
 
-def moduli(angles: Any = None, packing: str = "hexagonal", cell: str = "reduced", refine: int = 4) -> Model:
-    """Prediction model: Young's modulus, shear modulus, Poisson ratio and shear coupling over load angles (degrees, default 0 to 90)."""
-    degrees = np.linspace(0.0, 90.0, 91) if angles is None else np.atleast_1d(np.asarray(angles, float))
-    n = len(degrees)
+@prediction(
+    Setting("angles", "deg", tuple(range(91)), "numbers", lower=-180.0, upper=180.0, description="from the load to the fibre"),
+    *CELL,
+)  # fmt: skip
+def moduli(angles: np.ndarray, packing: str, cell: str, refine: int) -> Model:
+    """Prediction model: Young's modulus, shear modulus, Poisson ratio and shear coupling over load angles."""
+    n = len(angles)
     micro = law(packing, cell, refine)
     parameters = ParameterSet(micro.parameters)
-    macro = long_coupons(np.repeat(list(KINDS.values()), n), np.full(4 * n, -1), np.tile(np.radians(2 * degrees), 4))
+    macro = long_coupons(np.repeat(list(KINDS.values()), n), np.full(4 * n, -1), np.tile(np.radians(2 * angles), 4))
     kernel = couple(micro.kernel, macro, range(8), [], [], parameters.vector(FIXED))
     units = {"youngs_modulus": "GPa", "shear_modulus": "GPa"}
     observables = tuple(
-        Observable(name, units.get(name, ""), np.arange(k * n, (k + 1) * n), "angle", {"angle": (degrees, "deg")})
+        Observable(name, units.get(name, ""), np.arange(k * n, (k + 1) * n), "angle", {"angle": (angles, "deg")})
         for name, k in KINDS.items()
     )
     return Model("fibre_composite", "moduli", parameters, kernel, observables, FIXED, None, {"packing": packing})
@@ -283,12 +292,19 @@ def _panels(table: Table, angles: tuple[Parameter, ...]) -> tuple[str, ...]:
     return ("orientation_map" if field else "angles", *data, "section", "orientation_sd" if field else "body")
 
 
-def plate_fields(nx: int = 41, ny: int = 21, angle: Any = None, **settings: Any) -> Model:
+@prediction(
+    Setting("nx", default=41, kind="integer", lower=2, upper=2001, description="points along x"),
+    Setting("ny", default=21, kind="integer", lower=2, upper=2001, description="points along y"),
+    *PLATE.settings,
+    *CELL,
+)
+def plate_fields(
+    nx: int, ny: int, packing: str, cell: str, refine: int, angle: Callable[..., Any] | None = None, **settings: Any
+) -> Model:
     """Prediction model: displacements and strains on a grid over a plate, and the force under grips.
 
-    ``settings`` are those of :data:`PLATE` (or packing, cell, refine); ``angle(x, y)`` in degrees makes the orientation known.
+    ``angle(x, y)`` in degrees makes the orientation known.
     """
-    options = {k: settings.pop(k) for k in ("packing", "cell", "refine") if k in settings}
     geometry: Any = None
     grid = np.zeros((0, 2))
 
@@ -305,7 +321,7 @@ def plate_fields(nx: int = 41, ny: int = 21, angle: Any = None, **settings: Any)
 
     table = PLATE.blank(settings, rows)
     s = table.settings
-    model = plate(table, mesh=geometry, angle=angle, **options)
+    model = plate(table, packing, cell, refine, geometry, angle)
     n = len(grid)
     coords = {"x": (grid[:, 0], "mm"), "y": (grid[:, 1], "mm")}
     observables = [
@@ -326,12 +342,10 @@ def plate_fields(nx: int = 41, ny: int = 21, angle: Any = None, **settings: Any)
     )
 
 
-def clamped_coupon(length: float = 100.0, width: float = 12.5, thickness: float = 1.0, **options: Any) -> Model:
-    """Prediction model: apparent modulus F l / (w h delta) of an off-axis coupon in rigid grips; lengths in mm."""
-    table = PLATE.blank(
-        {"length": length, "width": width, "thickness": thickness}, lambda _: (["apparent_modulus"], {})
-    )
-    model = plate(table, **options)
+@prediction(*PLATE.pick("length", "width", "thickness"), *CELL, width=12.5)
+def clamped_coupon(packing: str, cell: str, refine: int, **settings: Any) -> Model:
+    """Prediction model: apparent modulus F l / (w h delta) of an off-axis coupon in rigid grips."""
+    model = plate(PLATE.blank(settings, lambda _: (["apparent_modulus"], {})), packing, cell, refine)
     return Model(
         model.name, "clamped_coupon", model.parameters, model.kernel,
         (Observable("apparent_modulus", "GPa", np.array([0]), "coupon"),), FIXED, None, model.about, model.scene,

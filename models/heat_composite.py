@@ -48,7 +48,7 @@ from hmminfer.micro.homogeneous import isotropic
 from hmminfer.micro.laminate import conductive_laminate
 from hmminfer.micro.particles import SCHEMES, particle_conductivity
 from hmminfer.micro.pattern_cell import BOUNDARIES, pattern_cell
-from hmminfer.model import Experiment, Model, Observable, by_quantity
+from hmminfer.model import Experiment, Model, Observable, by_quantity, prediction
 from hmminfer.parameters import Field, HalfNormal, LogNormal, Normal, Parameter, ParameterSet
 
 MATRIX = Parameter("matrix_conductivity", "W/m/K", Normal(220.0, 15.0, 1.0), "conductivity of the matrix", 1e-4, 1e4, "k_m")  # fmt: skip
@@ -95,14 +95,17 @@ def particles(table: Table) -> Model:
     )
 
 
-def sizes(diameters: Any = None, volume_fraction: float = 0.4, scheme: str = "dense") -> Model:
-    """Prediction model: conductivity of composites over particle diameters (um, default 1 to 1000)."""
-    d = np.geomspace(1.0, 1000.0, 61) if diameters is None else np.atleast_1d(np.asarray(diameters, float))
+@prediction(
+    Setting("diameters", "um", tuple(np.geomspace(1.0, 1000.0, 61)), "numbers", lower=1e-3, description="of the particles"),
+    Setting("volume_fraction", default=0.4, lower=0.0, upper=0.9, description="of the particles"),
+    *PARTICLES.settings,
+)  # fmt: skip
+def sizes(diameters: np.ndarray, volume_fraction: float, scheme: str) -> Model:
+    """Prediction model: conductivity of composites over particle diameters."""
     parameters = ParameterSet((MATRIX, PARTICLE, CONTACT))
-    kernel = particle_conductivity(0.5e-6 * d, np.full(d.shape, volume_fraction), scheme)
-    observable = Observable(
-        "conductivity", "W/m/K", np.arange(d.size), "particle_diameter", {"particle_diameter": (d, "um")}
-    )
+    kernel = particle_conductivity(0.5e-6 * diameters, np.full(diameters.shape, volume_fraction), scheme)
+    coords = {"particle_diameter": (diameters, "um")}
+    observable = Observable("conductivity", "W/m/K", np.arange(diameters.size), "particle_diameter", coords)
     about = {"scheme": scheme, "volume_fraction": volume_fraction}
     return Model("heat_composite", "sizes", parameters, kernel, (observable,), {}, None, about)
 
@@ -440,28 +443,45 @@ def periodic(table: Table) -> Model:
 # ------------------------------------------------------------------------------------------------------------------ predictions
 
 
-def temperatures(nx: int = 41, ny: int = 9, **settings: Any) -> Model:
-    """Prediction model: steady temperatures on a grid over a plate, and the heat flow; ``settings`` are those of :data:`PLATE`."""
-    table = _grid(PLATE, {"state": "steady", **settings}, nx, ny, ("length", "width"), ("heat_flow",))
+POINTS = (
+    Setting("nx", default=41, kind="integer", lower=2, upper=2001, description="points along x"),
+    Setting("ny", default=9, kind="integer", lower=2, upper=2001, description="points along y"),
+)
+
+
+@prediction(*POINTS, *PLATE.settings)
+def temperatures(nx: int, ny: int, **settings: Any) -> Model:
+    """Prediction model: steady temperatures on a grid over a plate, and the heat flow."""
+    table = _grid(PLATE, settings, nx, ny, ("length", "width"), ("heat_flow",))
     if table.settings["state"] != "steady":
-        raise HmmInferError(
-            "Temperatures over a plate are predicted in the steady state; leave out the setting 'state'."
-        )
+        raise HmmInferError("Temperatures over a plate are predicted in the steady state only; set state = steady.")
     return _as_prediction(plate(table), "temperatures", nx * ny, {"heat_flow": "W/m"})
 
 
-def block_temperatures(n: int = 33, **settings: Any) -> Model:
-    """Prediction model: temperatures on a grid over the square; ``settings`` are those of :data:`BLOCKS`."""
+SIDE = Setting("n", default=33, kind="integer", lower=2, upper=2001, description="points along each side")
+
+
+@prediction(SIDE, *BLOCKS.settings)
+def block_temperatures(n: int, **settings: Any) -> Model:
+    """Prediction model: temperatures on a grid over the square of blocks."""
     return _as_prediction(blocks(_grid(BLOCKS, settings, n, n, ("side", "side"))), "block_temperatures", n * n, {})
 
 
+@prediction(SIDE, *PERIODIC.settings)
+def periodic_temperatures(n: int, **settings: Any) -> Model:
+    """Prediction model: temperatures on a grid over the square of locally periodic material, scales separated (eps to zero)."""
+    model = periodic(_grid(PERIODIC, settings, n, n, (1.0, 1.0)))
+    return _as_prediction(model, "periodic_temperatures", n * n, {})
+
+
 def _grid(
-    schema: Schema, settings: Any, nx: int, ny: int, extent: tuple[str, str], more: tuple[str, ...] = ()
+    schema: Schema, settings: Any, nx: int, ny: int, extent: tuple[str | float, ...], more: tuple[str, ...] = ()
 ) -> Table:
-    """A table without values: temperatures on a grid, then one row of each of ``more``."""
+    """A table without values: temperatures on a grid, then one row of each of ``more``; ``extent``: numbers, or settings that hold them."""
 
     def rows(s: dict[str, Any]) -> tuple[list[str], dict[str, np.ndarray]]:
-        x, y = np.meshgrid(np.linspace(0, s[extent[0]], nx), np.linspace(0, s[extent[1]], ny), indexing="ij")
+        ends = [s[e] if isinstance(e, str) else e for e in extent]
+        x, y = np.meshgrid(np.linspace(0, ends[0], nx), np.linspace(0, ends[1], ny), indexing="ij")
         return ["temperature"] * x.size + list(more), {"x": x.ravel(), "y": y.ravel()}
 
     return schema.blank(settings, rows)
@@ -469,22 +489,23 @@ def _grid(
 
 def _as_prediction(model: Model, name: str, n: int, more: dict[str, str]) -> Model:
     """A model over a grid of n points as a prediction: no table, points as coordinates."""
-    unit = "m" if name == "block_temperatures" else "mm"
     table = model.table
     assert table is not None
-    coords = {k: (table.columns[k][:n], unit) for k in ("x", "y")}
+    schema = EXPERIMENTS[model.experiment].schema
+    coords = {c.name: (table.columns[c.name][:n], c.unit) for c in schema.columns if c.name in ("x", "y")}
     observables = [Observable("temperature", "K", np.arange(n), "point", coords)]
     observables += [Observable(k, u, np.array([n + i]), f"{k}_row") for i, (k, u) in enumerate(more.items())]
-    return replace(model, experiment=name, observables=tuple(observables), table=None, panels=())
+    return replace(model, experiment=name, observables=tuple(observables), table=None, panels=(), resolved=None)
 
 
 _OF_PARTICLES = {"sizes": sizes}
 _OF_PLATES = {"temperatures": temperatures}
 _OF_BLOCKS = {"block_temperatures": block_temperatures}
-PREDICTIONS = {**_OF_PARTICLES, **_OF_PLATES, **_OF_BLOCKS}
+_OF_PERIODIC = {"periodic_temperatures": periodic_temperatures}
+PREDICTIONS = {**_OF_PARTICLES, **_OF_PLATES, **_OF_PERIODIC, **_OF_BLOCKS}
 EXPERIMENTS = {
     "particles": Experiment(PARTICLES, particles, "sic_aluminium", "conductivity of composites with particles of known sizes", _OF_PARTICLES),
     "plate": Experiment(PLATE, plate, "heated_plate", "temperatures in a plate with cylinders or layers, steady or in time", _OF_PLATES),
-    "periodic": Experiment(PERIODIC, periodic, "periodic_square", "temperatures in a square of locally periodic material", {}),
+    "periodic": Experiment(PERIODIC, periodic, "periodic_square", "temperatures in a square of locally periodic material", _OF_PERIODIC),
     "blocks": Experiment(BLOCKS, blocks, "aristoff_bangerth", "temperatures in a square of unknown blocks", _OF_BLOCKS),
 }  # fmt: skip

@@ -36,7 +36,7 @@ from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError
 from hmminfer.macro.membrane import ALONG, FLUX, RESISTANCE, UPTAKE, membrane_kernel
 from hmminfer.micro.laminate import means
-from hmminfer.model import Experiment, Model, Observable, by_quantity
+from hmminfer.model import Experiment, Model, Observable, by_quantity, prediction
 from hmminfer.parameters import LogNormal, Normal, Parameter, ParameterSet
 
 GAS = 8.314462618e-3  # kJ/mol/K
@@ -158,20 +158,20 @@ def films(table: Table) -> Model:
     )
 
 
-def film_conductivities(
-    thickness: Any = None, humidity: float = 95.0, temperature: float = 303.15, **settings: Any
-) -> Model:
-    """Prediction model: conductivity of films over thickness (nm, default 3 to 1000) at one humidity (%) and temperature (K)."""
-    t = np.geomspace(3.0, 1000.0, 61) if thickness is None else np.atleast_1d(np.asarray(thickness, float))
-    if not 0.0 <= humidity <= 100.0:
-        raise HmmInferError(f"humidity is {humidity:g} %; a relative humidity lies between 0 and 100 %.")
-    s = FILMS.blank({"water": "springer", **settings}, lambda _: ([], {})).settings
-    if s["water"] != "springer":
+@prediction(
+    Setting("thickness", "nm", tuple(np.geomspace(3.0, 1000.0, 61)), "numbers", lower=0.1, description="of the films"),
+    Setting("humidity", "%", default=95.0, lower=0.0, upper=100.0, description="relative humidity"),
+    Setting("temperature", "K", default=303.15, lower=200.0, upper=500.0, description="of the films"),
+    *FILMS.pick("water", "reference_humidity", "reference_temperature"),
+)
+def film_conductivities(thickness: np.ndarray, humidity: float, temperature: float, **settings: Any) -> Model:
+    """Prediction model: conductivity of films over thickness, at one humidity and temperature."""
+    if settings["water"] != "springer":
         raise HmmInferError("Free levels say nothing of other humidities; predict with water = springer.")
-    kernel, parameters = _film_kernel(t, np.full(t.shape, humidity), np.full(t.shape, temperature), s, None)
-    observable = Observable("conductivity", "mS/cm", np.arange(t.size), "thickness", {"thickness": (t, "nm")})
-    about = {"humidity": humidity, "temperature": temperature, "reference_humidity": s["reference_humidity"]}
-    return Model("proton_conductor", "film_conductivities", parameters, kernel, (observable,), {}, None, about)
+    n = thickness.size
+    kernel, parameters = _film_kernel(thickness, np.full(n, humidity), np.full(n, temperature), settings, None)
+    observable = Observable("conductivity", "mS/cm", np.arange(n), "thickness", {"thickness": (thickness, "nm")})
+    return Model("proton_conductor", "film_conductivities", parameters, kernel, (observable,), {})
 
 
 def _over_thickness(ax: Any, tree: Any, model: Model) -> None:
@@ -299,27 +299,21 @@ def membranes(table: Table) -> Model:
     )
 
 
-def water_profile(
-    thickness: float = 50.0,
-    humidity_a: float = 80.0,
-    humidity_c: float = 80.0,
-    current_density: float = 0.0,
-    temperature: float = 333.15,
-    points: int = 41,
-    **settings: Any,
-) -> Model:
-    """Prediction model: water content through a membrane (um, %, A/cm^2, K), its area resistance, conductivity along and water flux."""
-    for name, value in (("humidity_a", humidity_a), ("humidity_c", humidity_c)):
-        if not 0.0 <= value <= 100.0:
-            raise HmmInferError(f"{name} is {value:g} %; a relative humidity lies between 0 and 100 %.")
-    s = MEMBRANES.blank(settings, lambda _: ([], {})).settings
-    given = {
-        "thickness": thickness,
-        "humidity_a": humidity_a,
-        "humidity_c": humidity_c,
-        "current_density": current_density,
-    }
-    columns = {k: np.array([float(v)]) for k, v in {**given, "temperature": temperature}.items()}
+@prediction(
+    Setting("thickness", "um", default=50.0, lower=0.1, description="of the membrane as it is measured, wet"),
+    Setting("humidity_a", "%", default=80.0, lower=0.0, upper=100.0, description="relative humidity at z = 0 (anode)"),
+    Setting(
+        "humidity_c", "%", default=80.0, lower=0.0, upper=100.0, description="relative humidity at z = L (cathode)"
+    ),
+    Setting("current_density", "A/cm^2", default=0.0, description="protons from a to c"),
+    Setting("temperature", "K", default=333.15, lower=200.0, upper=500.0),
+    Setting("points", default=41, kind="integer", lower=2, upper=10001, description="through the thickness"),
+    *MEMBRANES.settings,
+)
+def water_profile(thickness: float, points: int, **s: Any) -> Model:
+    """Prediction model: water content through a membrane, its area resistance, conductivity along and water flux."""
+    bath = ("humidity_a", "humidity_c", "current_density", "temperature")
+    columns = {"thickness": np.array([thickness]), **{k: np.array([s[k]]) for k in bath}}
     place = np.linspace(0.0, 1.0, points)
     more = ("area_resistance", "conductivity_along", "water_flux")
     what = [UPTAKE] * points + [WHAT[name] for name in more]
@@ -329,9 +323,7 @@ def water_profile(
     observables += [
         Observable(name, MEMBRANES.quantities[name], np.array([points + i]), "membrane") for i, name in enumerate(more)
     ]
-    return Model(
-        "proton_conductor", "water_profile", parameters, kernel, tuple(observables), MEMBRANE_KNOWN, None, given
-    )
+    return Model("proton_conductor", "water_profile", parameters, kernel, tuple(observables), MEMBRANE_KNOWN)
 
 
 _OF_FILMS = {"film_conductivities": film_conductivities}

@@ -43,7 +43,7 @@ from hmminfer.micro.phases import PHASES, phases_of
 from hmminfer.micro.reduced_cell import reduced_cell
 from hmminfer.micro.thermoelastic_cell import ENERGY, REFERENCE, thermoelastic_cell
 from hmminfer.micro.two_phase import thermal_identities
-from hmminfer.model import Experiment, Model, Observable, by_quantity
+from hmminfer.model import Experiment, Model, Observable, by_quantity, prediction
 from hmminfer.parameters import LogNormal, Normal, Parameter, ParameterSet
 
 THERMAL = (
@@ -80,6 +80,8 @@ def law(packing: str = "hexagonal", cell: str = "reduced", refine: int = 4, refe
     example = ParameterSet(PARAMETERS).vector({**KNOWN, **T300_934})
     if cell == "full":
         mechanics = thermoelastic_cell(packing, refine, reference)
+    elif cell != "reduced":
+        raise unknown("cell", cell, ["reduced", "full"])
     else:
         box = np.array([p.prior.box(4.0) for p in phases_of(packing)])
         reduced = reduced_cell(box[:, 0], box[:, 1], packing, refine).kernel
@@ -206,23 +208,20 @@ def laminae(table: Table) -> Model:
     )
 
 
-def lamina_properties(
-    packing: str = "hexagonal", cell: str = "reduced", refine: int = 4, reference: float = REFERENCE
-) -> Model:
+@prediction(*CELL)
+def lamina_properties(**s: Any) -> Model:
     """Prediction model: moduli, expansions and conductivities of a lamina."""
-    micro, example = _answer({"packing": packing, "cell": cell, "refine": refine, "reference": reference})
+    micro, example = _answer(s)
     observe = closure(properties, np.arange(8.0)[:, None], 1, example)
     kernel = couple(micro, observe, range(len(PARAMETERS)), AXIAL, [], micro.example)
     observables = tuple(Observable(q, u, np.array([i]), "lamina") for i, (q, u) in enumerate(PROPERTIES.items()))
     return Model(
         "thermoelastic_composite",
         "lamina_properties",
-        ParameterSet((*phases_of(packing), *THERMAL)),
+        ParameterSet((*phases_of(str(s["packing"])), *THERMAL)),
         kernel,
         observables,
         KNOWN,
-        None,
-        {"packing": packing},
     )
 
 
@@ -355,8 +354,14 @@ def _in_time(ax: Any, tree: Any, model: Model) -> None:
     ax.legend()
 
 
-def strip_history(points: int = 31, duration: float = 60.0, **settings: Any) -> Model:
-    """Prediction model: tip deflection and extension, and temperature of both surfaces half-way, over time; ``settings`` of :data:`STRIP`."""
+@prediction(
+    Setting("points", default=31, kind="integer", lower=2, upper=10001, description="in time, the beginning included"),
+    Setting("duration", "s", default=60.0, lower=1e-9, description="since the load began"),
+    Setting("steps", default=0, kind="integer", lower=0, upper=100000, description="time steps; 0: two for each point, 40 at least"),
+    *STRIP.settings,
+)  # fmt: skip
+def strip_history(points: int, duration: float, steps: int, **settings: Any) -> Model:
+    """Prediction model: tip deflection and extension, and temperature of both surfaces half-way, over time."""
     where = {
         "deflection": (1.0, 0.0),
         "extension": (1.0, 0.5),
@@ -371,8 +376,7 @@ def strip_history(points: int = 31, duration: float = 60.0, **settings: Any) -> 
         x, y = (np.repeat([w[i] for w in where.values()], len(times)) for i in range(2))
         return quantity, {"x": x * s["length"], "y": y * height, "time": np.tile(times, len(where))}
 
-    steps = {"steps": max(40, 2 * points), **settings}
-    model = strip(STRIP.blank(steps, rows))
+    model = strip(STRIP.blank({"steps": steps or max(40, 2 * points), **settings}, rows))
     coords = {"time": (times, "s")}
     observables = tuple(
         Observable(

@@ -114,6 +114,7 @@ SMALL = {
     ("heat_composite", "blocks"): {"settings": {"blocks": 2, "elements": 8}},
     ("heat_composite", "sizes"): {"diameters": [5.0, 50.0]},
     ("heat_composite", "temperatures"): {"nx": 3, "ny": 2, "cell": "full", "refine": 1, "elements_x": 4, "elements_y": 2},
+    ("heat_composite", "periodic_temperatures"): {"n": 3, "elements": 2, "cell_elements": 4},
     ("heat_composite", "block_temperatures"): {"n": 4, "blocks": 2, "elements": 4},
     ("proton_conductor", "membranes"): {"settings": {"elements": 4}},
     ("proton_conductor", "film_conductivities"): {"thickness": [5.0, 80.0]},

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from typer.testing import CliRunner
 
 import hmminfer as hm
@@ -99,7 +100,7 @@ CASES = {
     ),
     "lamina of another name": (("fit", "thermoelastic_composite", "--set", "specimen=T300/93"), "specimen 'T300/93'", "'T300/934'"),
     "humidity above saturation": (
-        ("predict", "proton_conductor", "--what", "film_conductivities", "--set", "humidity=120"), "humidity is 120 %", "between 0 and 100 %",
+        ("predict", "proton_conductor", "--what", "film_conductivities", "--set", "humidity=120"), "'humidity' is 120 %", "between 0 and 100 %",
     ),
     "no films that wet": (("fit", "proton_conductor", "--set", "lowest_humidity=99 %"), "No row is left", "lower lowest_humidity"),
     "output of no known kind": ((*PREDICT, "--output", "p.xlsx"), "'p.xlsx'", ".nc or .csv"),
@@ -117,6 +118,63 @@ def test_a_mistake_is_one_sentence(case, tmp_path, monkeypatch):
     assert thing in said
     assert remedy in said
     assert list(tmp_path.iterdir()) == []  # nothing is left behind
+
+
+HEAT, PROTON, THERMO = (
+    ("predict", f"{name}", "--what") for name in ("heat_composite", "proton_conductor", "thermoelastic_composite")
+)
+PREDICTED = {
+    "no model to predict": (("predict",), "No model", "hmminfer predict fibre_composite"),
+    "more particles than room": ((*HEAT, "sizes", "--set", "volume_fraction=1.4"), "'volume_fraction' is 1.4", "between 0 and 0.9"),
+    "unknown scheme": ((*HEAT, "sizes", "--set", "scheme=densee"), "scheme 'densee'", "Did you mean 'dense'?"),
+    "size of another kind": ((*HEAT, "sizes", "--set", "diameters=10 K"), "'diameters'", "um"),
+    "sizes of several units": ((*HEAT, "sizes", "--set", "diameters=1 um, 2, 3 mm"), "'diameters'", "one after the last"),
+    "one negative size": ((*HEAT, "sizes", "--set", "diameters=10,-3"), "'diameters' is -3 um", "at least 0.001 um"),
+    "negative membrane": ((*PROTON, "water_profile", "--set", "thickness=-5"), "'thickness' is -5 um", "at least 0.1 um"),
+    "frozen membrane": ((*PROTON, "water_profile", "--set", "temperature=-5"), "'temperature' is -5 K", "between 200 and 500 K"),
+    "no points": ((*PROTON, "water_profile", "--set", "points=0"), "'points' is 0", "between 2 and"),
+    "half a point": ((*PROTON, "water_profile", "--set", "points=2.5"), "'points' is 2.5", "whole number"),
+    "negative film": ((*PROTON, "film_conductivities", "--set", "thickness=-5"), "'thickness' is -5 nm", "at least 0.1 nm"),
+    "film at absolute zero": ((*PROTON, "film_conductivities", "--set", "temperature=0"), "'temperature' is 0 K", "between 200 and 500 K"),
+    "unknown cell of a lamina": ((*THERMO, "lamina_properties", "--set", "cell=ful"), "cell 'ful'", "Did you mean 'full'?"),
+    "negative reference": ((*THERMO, "lamina_properties", "--set", "reference=-30"), "'reference' is -30 K", "at least 1 K"),
+    "no grid": ((*HEAT, "temperatures", "--set", "nx=0"), "'nx' is 0", "between 2 and"),
+    "one point in time": ((*THERMO, "strip_history", "--set", "points=1"), "'points' is 1", "between 2 and"),
+    "a plate in time": ((*HEAT, "temperatures", "--set", "state=transient"), "steady state only", "set state = steady"),
+    "cell that does not tile, predicted": ((*HEAT, "periodic_temperatures", "--set", "cell_periods=1.3"), "1.3 periods does not tile", "whole number"),
+    "parameter of another experiment": ((*HEAT, "sizes", "--set", "conductivity=1"), "'conductivity'", "particle_conductivity"),
+    "content of three zones of two": (
+        (*HEAT, "temperatures", "--set", "zones_x=2", "--set", "volume_fraction=0.2,0.3,0.4"), "'volume_fraction' needs 2 values", "one for each",
+    ),
+    "prediction to explain": ((*HEAT, "size", "--help"), "prediction 'size'", "Did you mean 'sizes'?"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PREDICTED)
+def test_a_mistake_in_a_prediction_is_one_sentence(case, tmp_path):
+    args, thing, remedy = PREDICTED[case]
+    said = refused(*args, "--output", tmp_path / "p.csv")
+    assert thing in said
+    assert remedy in said
+    assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_mistakes_from_python():
+    from hmminfer.micro.particles import particle_conductivity
+
+    heat, thermo = hm.models.heat_composite, hm.models.thermoelastic_composite
+    with pytest.raises(hm.HmmInferError, match=r"scheme 'densee'\. Did you mean 'dense'"):
+        heat.sizes(scheme="densee")
+    with pytest.raises(hm.HmmInferError, match=r"scheme 'densee'\. Did you mean 'dense'"):
+        particle_conductivity(np.ones(1), np.full(1, 0.4), "densee")
+    with pytest.raises(hm.HmmInferError, match=r"cell 'ful'\. Did you mean 'full'"):
+        thermo.law(cell="ful")
+    with pytest.raises(hm.HmmInferError, match=r"'volume_fraction' is 1\.4"):
+        heat.sizes([10.0], 1.4)
+    drawn = xr.Dataset({"matrix_conductivity": ("draw", [200.0])})
+    with pytest.raises(hm.HmmInferError, match="draws is 0; give a whole number"):
+        heat.sizes().predict(drawn, draws=0)
 
 
 BAD_DATA = {

@@ -1,6 +1,8 @@
 """The command line as a user meets it: fit, repeat, extend, predict, report, template; killed runs are recovered."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -151,6 +153,57 @@ def test_predict_from_a_posterior_and_from_values(folder, tmp_path):
     moduli = [float(line.split()[2]) for line in out.splitlines() if line.startswith("apparent_modulus")]
     assert len(moduli) == 3
     assert moduli[0] > moduli[1] > moduli[2]
+
+
+def test_units_of_settings_are_those_of_the_system(tmp_path):
+    """50 um were read as 0.05 um of a membrane, right units of films and humidities refused."""
+    resistance = {}
+    for text in ("thickness=50 um", "thickness=0.05 mm", "thickness=50", "thickness=100 um"):
+        file = tmp_path / f"{len(resistance)}.csv"
+        args = ("--set", text, "--set", "humidity_a=80 %", "--set", "current_density=0 A/m^2", "--quiet")
+        command("predict", "proton_conductor", "--what", "water_profile", *args, "--output", file)
+        rows = [line.split(",") for line in file.read_text().splitlines()]
+        resistance[text] = next(float(r[rows[0].index("value")]) for r in rows if r[0] == "area_resistance")
+    first, same, plain, double = resistance.values()
+    assert first == pytest.approx(same, rel=1e-12)
+    assert first == plain
+    # equally humid on both sides it is uniform: beside the contacts, 0.03 ohm cm^2, resistance grows with thickness
+    assert double - 0.03 == pytest.approx(2.0 * (first - 0.03), rel=1e-9)
+    assert first - 0.03 > 0.05
+
+
+def test_predictions_are_listed_with_their_settings():
+    page = command("predict", "proton_conductor", "--help")
+    for part in (
+        "Usage",
+        "--posterior",
+        "Prediction film_conductivities: conductivity of films over thickness",
+        "Prediction water_profile",
+    ):
+        assert part in page
+    assert re.search(r"thickness +50 um +of the membrane as it is measured, wet, at least 0.1 um", page)
+    assert re.search(r"humidity +95 % +relative humidity, between 0 and 100 %", page)
+    one = command("predict", "heat_composite", "--what", "sizes", "--help")
+    assert re.search(r"scheme +dense .*one of dilute, dense", one)
+    assert re.search(r"diameters +1 to 1000 um \(61\)", one)
+    assert "temperatures" not in one
+    assert "hmminfer predict MODEL --help" in command("predict", "--help")
+    assert "Prediction moduli" in command("models", "fibre_composite")
+
+
+def test_a_run_is_predicted_with_its_settings(folder, tmp_path):
+    """The packing of the run from its folder, said so; the folder's prediction is that of its experiment."""
+    tree = runs.load(folder).tree
+    about = json.loads(tree["posterior"].attrs["settings"])
+    assert (about["packing"], about["cell"], about["refine"]) == ("hexagonal", "reduced", 4)
+    args = ("predict", "fibre_composite", "--posterior", folder, "--draws", "3", "--set", "angles=0,45 deg")
+    out = command(*args)
+    assert "Settings of the run: packing = hexagonal, cell = reduced, refine = 4" in out
+    out = command(*args, "--set", "refine=2", "--set", "cell=full", "--output", tmp_path / "p.nc")
+    assert "Settings of the run: packing = hexagonal\n" in out
+    with xr.open_dataset(tmp_path / "p.nc", engine="h5netcdf") as result:
+        assert (result.attrs["refine"], result.attrs["cell"], result.attrs["packing"]) == (2, "full", "hexagonal")
+        assert result["angle"].values.tolist() == [0.0, 45.0]
 
 
 def test_report(folder, tmp_path):

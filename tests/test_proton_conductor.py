@@ -261,11 +261,11 @@ def test_what_it_refuses(tmp_path):
             proton.EXPERIMENTS["films"].model(str(bad))
     with pytest.raises(HmmInferError, match="No row is left"):
         proton.EXPERIMENTS["films"].model("nafion_films", temperature="298 K")
-    with pytest.raises(HmmInferError, match="humidity is 101 %"):
+    with pytest.raises(HmmInferError, match=r"'humidity' is 101 %; it must be between 0 and 100 %"):
         proton.film_conductivities(humidity=101.0)
     with pytest.raises(HmmInferError, match="say nothing of other humidities"):
         proton.film_conductivities(water="levels")
-    with pytest.raises(HmmInferError, match="humidity_c is -1 %"):
+    with pytest.raises(HmmInferError, match=r"'humidity_c' is -1 %; it must be between 0 and 100 %"):
         proton.water_profile(humidity_c=-1.0)
     with pytest.raises(HmmInferError, match=r"holds above 4 .* a bath gives 2\.3"):
         proton.water_profile(humidity_a=20.0, diffusivity="springer")

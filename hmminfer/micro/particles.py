@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from ..errors import unknown
 from ..kernel import Code, Kernel
 
 SCHEMES = ("dilute", "dense")
@@ -83,5 +84,7 @@ CODE = Code((__name__, "CODE"), _forward, _pullback, data="f1 f1 i1", state="f2"
 
 def particle_conductivity(radius: np.ndarray, fraction: np.ndarray, scheme: str = "dense") -> Kernel:
     """Kernel of composites with particles of ``radius`` at volume ``fraction`` (rows,); ``scheme`` of :data:`SCHEMES`."""
+    if scheme not in SCHEMES:
+        raise unknown("scheme", scheme, SCHEMES)
     data = (np.array(radius, float), np.array(fraction, float), np.array([int(scheme == "dense")], dtype=np.int64))
     return Kernel(CODE, data, np.array([2.0, 7.0, 9.0 / float(np.mean(radius))]))
