@@ -46,9 +46,7 @@ def many_cells(quick: bool) -> dict[str, Any]:
     side = np.linspace(0.0, 1.0, 33)
     domain = Domain(skfem.MeshTri.init_tensor(side, side), 1)
     n = domain.weights.size
-    fixed = np.zeros(len(domain.nodes), bool)
-    for edge in ("left", "right", "bottom", "top"):
-        fixed[domain.on_side(edge)] = True
+    fixed = domain.boundary
     points = np.stack(np.meshgrid(*[np.linspace(0.1, 0.9, 9)] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
     zone = np.arange(n).reshape(domain.weights.shape)
     observe = domain.interpolation(points)[0]

@@ -109,7 +109,7 @@ SMALL = {
     },
     ("fibre_composite", "clamped_coupon"): {"refine": 1, "cell": "full"},
     ("heat_composite", "plate"): {"settings": {"cell": "full", "refine": 1, "elements_x": 4, "elements_y": 2}},
-    ("heat_composite", "periodic"): {"settings": {"elements": 2, "cell_elements": 4}},
+    ("heat_composite", "periodic"): {"settings": {"elements": 2, "cell": "full", "cell_elements": 4}},
     ("heat_composite", "blocks"): {"settings": {"blocks": 2, "elements": 8}},
     ("heat_composite", "sizes"): {"diameters": [5.0, 50.0]},
     ("heat_composite", "temperatures"): {"nx": 3, "ny": 2, "cell": "full", "refine": 1, "elements_x": 4, "elements_y": 2},

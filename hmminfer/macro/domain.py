@@ -149,6 +149,14 @@ class Domain:
         hit = np.abs(self.nodes[:, axis] - self.box[which, axis]) < 1e-6 * np.ptp(self.box[:, axis])
         return np.flatnonzero(hit)
 
+    @property
+    def boundary(self) -> np.ndarray:
+        """True for nodes on the edge of the bounding box, (nodes,)."""
+        out = np.zeros(len(self.nodes), bool)
+        for side in ("left", "right", "bottom", "top"):
+            out[self.on_side(side)] = True
+        return out
+
     def edge_load(self, side: str) -> np.ndarray:
         """int N_i ds over the facets of a side, (nodes,): consistent nodal shares of a uniform traction or flux."""
         axis, which = {"left": (0, 0), "right": (0, 1), "bottom": (1, 0), "top": (1, 1)}[side]
