@@ -120,7 +120,9 @@ def resolved_over_hmm(quick: bool) -> dict[str, Any]:
     runs = _eps(quick)
     last = max(runs)
     exact = _periodic(cell="scaled", elements=32, cell_elements=128).evaluate(TRUTH)  # the homogenised problem: 1e-6
-    converged = _resolved(8, 48)[0]  # the mesh's own error is a matter of elements to a period, and the same at every eps
+    converged = _resolved(8, 48)[
+        0
+    ]  # the mesh's own error is a matter of elements to a period, and the same at every eps
     seconds, errors = {}, {}
     for cell in ("full", "scaled"):
         model = _periodic(elements=4, cell=cell)

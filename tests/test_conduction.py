@@ -127,15 +127,15 @@ def test_table_against_the_cell(interface):
     full, table = (
         make("square", 1 if interface else 2, interface, 2.0) for make in (conductive_cell, conductive_table)
     )
-    assert table_error(table) < 5e-6
+    assert table_error(table) < 3e-6  # the largest of 300 random places; the largest of all may be twice that
     rng = np.random.default_rng(1)
     for _ in range(100):
         x = np.array([*np.exp(rng.uniform(-9, 9, 2)), np.exp(rng.uniform(-9, 9)), rng.uniform(0.02, 0.72), 1.7, 2.1])
         a, b = full(x), table(x)
-        assert np.allclose(a, b, rtol=3 * table_error(table), atol=1e-12 * x[0])
+        assert np.allclose(a, b, rtol=2 * table_error(table), atol=1e-12 * x[0])
         weight = np.array([1.0, 0.5, 0.0, 0.3])
         g, h = (k.value_and_pullback(x, weight)[1] * x for k in (full, table))
-        assert np.max(np.abs(g - h)) < 2e-4 * np.max(np.abs(g))
+        assert np.max(np.abs(g - h)) < 3e-5 * np.max(np.abs(g))
     outside = np.array([1.0, 9.0, 2.0, 0.76, 1.0, 1.0])
     assert np.allclose(full(outside), table(outside), rtol=1e-14)
     assert np.all(np.isnan(table(np.array([-1.0, 9.0, 2.0, 0.3, 1.0, 1.0]))))
