@@ -154,9 +154,9 @@ PLATE = Schema(
         Setting("elements_y", default=6, kind="integer", lower=1, upper=400, description="elements along y"),
     ),
     example_rows=(
-        {"quantity": "temperature", "x": 25, "y": 10, "value": 335.2, "unit": "K", "sd": 0.2},
-        {"quantity": "temperature", "x": 75, "y": 10, "value": 311.9, "unit": "K", "sd": 0.2},
-        {"quantity": "heat_flow", "value": 4.1, "unit": "W/m", "sd": 0.1},
+        {"quantity": "temperature", "x": 25, "y": 10, "value": 337.4, "unit": "K", "sd": 0.2},
+        {"quantity": "temperature", "x": 75, "y": 10, "value": 312.6, "unit": "K", "sd": 0.2},
+        {"quantity": "heat_flow", "value": 5.9, "unit": "W/m", "sd": 0.1},
     ),
 )  # fmt: skip
 PHASES = (

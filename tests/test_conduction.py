@@ -269,6 +269,24 @@ def test_order_in_time(shape, degree):
         assert y[-1] == pytest.approx(np.exp(-(np.pi**2) * 1.7 / 1.5 * 0.1), rel=1e-4)
 
 
+@every_element
+def test_heat_capacity_is_integrated_at_every_point(shape, degree):
+    """Insulated, heated evenly, conducting so well that it has one temperature: T = t / mean c, for a c of its own at each point."""
+    domain = grid(2, shape, degree)
+    points = domain.weights.shape
+    zone = np.arange(domain.weights.size).reshape(points)
+    c = np.random.default_rng(4).uniform(0.5, 3.0, points)
+    free, zero = np.zeros(len(domain.nodes), bool), np.zeros(len(domain.nodes))
+    observe = domain.interpolation(np.array([[0.1, 0.2], [0.9, 0.7]]))[0]
+    kernel = parabolic_kernel(
+        domain, free, zero, domain.load(1.0), zero, 3.0, 4, observe, np.array([1.5, 3.0]), zone=zone
+    )
+    x = np.stack([np.full(c.size, 1e6), np.full(c.size, 1e6), np.zeros(c.size), c.ravel()], axis=1).ravel()
+    assert kernel(x) == pytest.approx(
+        np.array([1.5, 3.0]) / np.sum(c * domain.weights), rel=1e-6
+    )  # 1 / 1e6 of conduction
+
+
 def test_laser_flash():
     """A pulse on the front face: the back face is half warm at 0.1388 L^2 / D (Parker 1961)."""
     length, d = 2.0, 0.8
