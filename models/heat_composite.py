@@ -61,6 +61,7 @@ PARTICLES = Schema(
     experiment="particles",
     description="Effective conductivity of bulk composites with particles of known size and content, and of the neat matrix.",
     quantities={"conductivity": "W/m/K", "matrix_conductivity": "W/m/K"},
+    positive=("conductivity", "matrix_conductivity"),
     columns=(
         Column("specimen", kind="text", required=False, description="name of the composite"),
         Column("particle_diameter", "um", lower=1e-3, quantities=("conductivity",), description="mean diameter"),

@@ -78,6 +78,8 @@ CELL = (
 def law(packing: str = "hexagonal", cell: str = "reduced", refine: int = 4, reference: float = REFERENCE) -> Kernel:
     """:data:`PARAMETERS` -> C_eff (36), beta_eff (6), c_eps,eff, then conductivities 22, 33, 23 across the fibre and the mean capacity."""
     example = ParameterSet(PARAMETERS).vector({**KNOWN, **T300_934})
+    if cell not in ("reduced", "full"):
+        raise unknown("cell", cell, ("reduced", "full"))
     if cell == "full":
         mechanics = thermoelastic_cell(packing, refine, reference)
     else:
@@ -108,10 +110,11 @@ LAMINAE = Schema(
     experiment="laminae",
     description="Moduli, thermal expansion and conductivity of a unidirectional lamina along (axial) and across (transverse) its fibres.",
     quantities={**PROPERTIES, "matrix_modulus": "GPa", "matrix_expansion": "um/m/K", "matrix_conductivity": "W/m/K"},
+    positive=tuple(q for q in (*PROPERTIES, *DIRECT) if q.endswith(("modulus", "conductivity"))),
     columns=(
         Column("specimen", kind="text", required=False, description="name of the lamina"),
         *(
-            Column(p.name, p.unit, required=False, description=f"known {p.description}; blank: as the settings say")
+            Column(p.name, p.unit, required=False, lower=p.lower, upper=p.upper, description=f"known {p.description}; blank: as the settings say")
             for p in PHASES
         ),
     ),

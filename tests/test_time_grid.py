@@ -33,7 +33,7 @@ def test_advice_is_accepted_when_followed(rng):
 
 def test_what_is_refused(tmp_path):
     with pytest.raises(
-        HmmInferError, match="2 rows are measured outside the computed time, the first at 1.1 of 0 to 1"
+        HmmInferError, match=r"2 rows are measured outside the computed time, the first at 1\.1 of 0 to 1"
     ):
         time_grid([0.5, 1.1, np.nan], 1.0, 10)
     with pytest.raises(HmmInferError, match="Every row is at time 0, before anything has changed; add rows"):
