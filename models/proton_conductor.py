@@ -233,7 +233,7 @@ MEMBRANES = Schema(
     ),
     settings=(
         Setting("liquid_water_content", default=22.0, lower=1.0, upper=40.0, description="water molecules per acid group in liquid water"),
-        Setting("diffusivity", default="motupally", kind="text", choices=DIFFUSIVITIES, description="of water: motupally (stated for contents up to 17), springer (above 4), or constant 3e-6 cm^2/s"),
+        Setting("diffusivity", default="motupally", kind="text", choices=DIFFUSIVITIES, description="of water; constant: 3e-6 cm^2/s"),
         Setting("elements", default=8, kind="integer", lower=1, upper=200, description="through the thickness"),
     ),
     example_rows=(

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, eye_array
 
 from hmminfer import models
 from hmminfer.coupling import Joint, affine, beside, couple, each
-from hmminfer.data import write_template
+from hmminfer.data import RawTable, write_template
 from hmminfer.macro.coupons import KINDS, long_coupons
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.elliptic import elliptic_kernel
@@ -192,6 +192,19 @@ def transient():
 
 
 @functools.cache
+def warming_plate():
+    """The heated plate in time with a hexagonal cell at every point: no template has times and no flow, so it is not among VARIANTS."""
+    rows = [
+        {"quantity": "temperature", "x": "25", "y": "10", "time": t, "value": "300", "unit": "K", "sd": "1"}
+        for t in ("300", "900")
+    ]
+    raw = RawTable("warming", "", {}, tuple(rows[0]), rows)
+    return models.get("heat_composite").EXPERIMENTS["plate"].model(
+        raw, state="transient", steps=6, content="field", field_x=2, field_y=1, packing="hexagonal", cell="full", refine=1, elements_x=2, elements_y=1,
+    ).kernel  # fmt: skip
+
+
+@functools.cache
 def thermoelastic():
     """Two zones, pulled and heated, one edge at a temperature that rises; values between steps."""
     domain = Domain(skfem.MeshQuad.init_tensor(np.linspace(0.0, 6.0, 3), np.linspace(0.0, 2.0, 3)))
@@ -230,6 +243,7 @@ LEAVES = {
     "particles, dense": lambda: particle_conductivity(np.array([1.0, 20.0]), np.array([0.4, 0.2])),
     "steady": steady,
     "transient": transient,
+    "heated plate in time, a field": warming_plate,
     **{
         f"pattern cell, {b}": functools.partial(lambda b: pattern_cell(np.array([[0, 1], [2, 0]]), 6, b), b)
         for b in ("periodic", "dirichlet", "flux")

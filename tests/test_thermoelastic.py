@@ -450,7 +450,10 @@ def test_expansions_alone_leave_a_ridge():
     )
     posterior = preview(model, draws=2000, seed=2, progress=False)["posterior"]
     v, a = (posterior[k].values.ravel() for k in ("volume_fraction", "matrix_expansion"))
-    assert np.corrcoef(v, a)[0, 1] > 0.7
+    # two expansions for four unknowns: the content is told to half its prior sd, the resin hardly better than by its prior,
+    # and what is left of both lies along one line, blurred by the fibre's own transverse expansion; 2,000 draws tell r to 0.01
+    assert np.corrcoef(v, a)[0, 1] == pytest.approx(0.80, abs=0.04)
+    assert a.std() > 0.75 * model.parameters["matrix_expansion"].prior.sd
 
 
 def test_what_it_refuses():
