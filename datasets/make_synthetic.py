@@ -225,7 +225,7 @@ def periodic_square() -> tuple[RawTable, str]:
     oscillation = models.get("heat_composite").oscillation
     axis = np.linspace(0.125, 0.875, 7)
     points = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
-    n = round(32 / PERIODIC_EPS)  # 32 elements to a period; the model's cells have 16
+    n = round(32 / PERIODIC_EPS)  # 32 elements to a period, and 16; no cell of the model's
 
     def a(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return (PERIODIC_SLOW[0] + PERIODIC_SLOW[1] * x) * oscillation(x / PERIODIC_EPS, y / PERIODIC_EPS)
@@ -252,7 +252,7 @@ uncertainty = "independent Gaussian noise, sd {sd:g} K (about 1 % of the largest
 licence = "MIT, as the repository"
 truth = "a_1 = {PERIODIC_SLOW[0]:g} W/m/K, a_2 = {PERIODIC_SLOW[1]:g} W/m^2/K"
 notes = "Truth from {n} x {n} and half as many bilinear elements that resolve every oscillation, 32 to a period, extrapolated to no mesh; \
-the model homogenises with cells of 16. \
+the model homogenises. \
 Coefficient (a_1 + a_2 x) s(x / eps), s as the model's; source 1 W/m^3, edge at 0 K."
 seed = {PERIODIC_SEED}
 """,

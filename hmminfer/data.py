@@ -152,7 +152,10 @@ def read_settings(known: Iterable[Setting], given: Mapping[str, Any]) -> dict[st
 
 @dataclass(frozen=True)
 class Schema:
-    """What an experiment's data look like: ``quantities`` (name -> canonical unit), columns, settings, example rows."""
+    """What an experiment's data look like: ``quantities`` (name -> canonical unit), columns, settings, example rows.
+
+    ``positive`` quantities, such as moduli and conductivities, are refused at zero and below.
+    """
 
     experiment: str
     quantities: dict[str, str]
@@ -160,6 +163,7 @@ class Schema:
     settings: tuple[Setting, ...] = ()
     example_rows: tuple[dict[str, Any], ...] = ()
     description: str = ""
+    positive: tuple[str, ...] = ()
 
     def check(self, raw: RawTable, **overrides: Any) -> Table:
         """Convert every unit and check everything; ``overrides`` replace settings of the file.
@@ -216,7 +220,8 @@ class Schema:
                     attempt(_cell, c, row.get(c.name, ""), header.get(c.name, ""), quantity, where=where)
                     for c in self.columns
                 ]
-                numbers = attempt(_value_and_sd, row, self.quantities[quantity], where=where)
+                positive = quantity in self.positive
+                numbers = attempt(_value_and_sd, row, self.quantities[quantity], positive, where=where)
                 kept.append((quantity, *(numbers or (math.nan, math.nan)), line, at))
         if not problems and not kept:
             problems.append("Every value is empty; fill in at least one.")
@@ -292,11 +297,15 @@ def write_template(path: str | Path, schema: Schema) -> None:
     write_new(Path(path), schema.template())
 
 
-def _value_and_sd(row: Mapping[str, str], unit: str) -> tuple[float, float]:
+def _value_and_sd(row: Mapping[str, str], unit: str, positive: bool) -> tuple[float, float]:
     written = row["unit"] or unit
     if unit and not row["unit"]:
         raise HmmInferError(f"the unit of {row['quantity']!r} is empty; write it, for example {unit!r}.")
     value = units.convert(_number("value", row["value"], "leave the cell empty for a missing point"), written, unit)
+    if positive and value <= 0.0:
+        raise HmmInferError(
+            f"{row['quantity']} is {value:g} {unit}; it cannot be zero or negative: correct its sign or leave the cell empty."
+        )
     if not row.get("sd"):
         return value, math.nan
     sd = _number("sd", row["sd"], "leave the cell empty where the noise is not known")

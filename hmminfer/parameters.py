@@ -229,7 +229,7 @@ class Parameter:
         return 1 if self.size is None else self.size
 
     def to_vector(self, value: Any) -> np.ndarray:
-        """Vector entries (..., length) of a user's value: number, "3.5 GPa", or array with draws in front."""
+        """Vector entries (..., length) of a user's value: number (for every entry), "3.5 GPa", or array with draws in front."""
         x = np.asarray(units.parse(value, self.unit) if isinstance(value, str) else value, dtype=float)
         if np.any(np.isnan(x)):
             raise HmmInferError(
@@ -244,9 +244,11 @@ class Parameter:
             )
         if self.size is None:
             x = x[..., None]
-        elif x.ndim == 0 or x.shape[-1] != self.size:
+        elif x.ndim == 0:  # one number says the same of every entry
+            x = np.full(self.size, x)
+        elif x.shape[-1] != self.size:
             raise HmmInferError(
-                f"Parameter '{self.name}' needs {self.size} values, got shape {x.shape}; give one for each of the {self.size}."
+                f"Parameter '{self.name}' needs {self.size} values, got shape {x.shape}; give one for each of the {self.size}, or one for all."
             )
         return np.radians(2.0 * x) if self.axial else x
 

@@ -159,10 +159,10 @@ class Compiled:
         return found
 
     def _no_start(self, starts: np.ndarray) -> HmmInferError:
-        centre = {k: float(v[0]) for k, v in self.problem.constrain(starts[:1]).items() if np.ndim(v) == 1}
+        drawn = {k: v[0] for k, v in self.problem.constrain(starts[:1]).items()}
         return HmmInferError(
-            f"No start has a solution: the model failed at {len(starts)} prior draws, for example at {centre}. Widen or move the priors "
-            "to values the model can be solved for, and check that every datum and sd is finite."
+            f"No start has a solution: the model failed at {len(starts)} prior draws{self.problem.why_unsolved(drawn)}. Widen or move the "
+            "priors, or fix values, to what the model can be solved for, and check that every datum and sd is finite."
         )
 
     def _field_modes(

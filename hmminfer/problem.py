@@ -60,7 +60,9 @@ class Problem:
         held = dict(model.fixed)
         for name, value in (fixed or {}).items():
             p = model.parameters[name]
-            held[name] = float(p.from_vector(p.to_vector(value))) if p.size is None else value
+            entries = np.asarray(p.from_vector(p.to_vector(value)))
+            one = p.size is None or (not isinstance(p, Field) and np.all(entries == entries.flat[0]))
+            held[name] = float(entries.flat[0]) if one else entries
         model = Model(**{**model.__dict__, "fixed": held})
         table = model.table
         assert table is not None
@@ -70,7 +72,12 @@ class Problem:
             model, sd = error.applied_to(model), error.widened(sd, table)
         extra = discrepancy.parameters(discrepancy_kind, table)
         choices = {"noise": noise, "priors": priors, "fixed": fixed, "discrepancy": discrepancy_kind}
-        return cls(model, table, sd, scales, extra, {k: v for k, v in choices.items() if v})
+        problem = cls(model, table, sd, scales, extra, {k: v for k, v in choices.items() if v})
+        if not problem.free:
+            raise HmmInferError(
+                f"Nothing is left to infer: {', '.join(model.parameters.names)} are all fixed; free one, with a prior of its own."
+            )
+        return problem
 
     @property
     def free(self) -> tuple[Parameter, ...]:
@@ -104,6 +111,22 @@ class Problem:
             tau = np.stack([draws[p.name] for p in self.extra], axis=-1)[..., self.group_of(self.extra)]
             sigma = np.sqrt(sigma**2 + (tau * discrepancy.scale(self.table)) ** 2)
         return sigma
+
+    def why_unsolved(self, draw: Mapping[str, Any]) -> str:
+        """For a message, what keeps the model from being solved at one named draw: each value that alone, moved to its prior's median,
+        would let it be solved, fixed ones too; and all values.
+        """
+        model = self.model
+        values = {p.name: model.fixed[p.name] if p.name in model.fixed else draw[p.name] for p in model.parameters}
+        causes = []
+        if not np.all(np.isfinite(model.kernel(model.parameters.vector(values)))):
+            for name in values:
+                moved = model.parameters.vector({k: v for k, v in values.items() if k != name})
+                if np.all(np.isfinite(model.kernel(moved))):
+                    causes.append(f"the fixed {name}" if name in model.fixed else name)
+        because = f" because of {' or '.join(causes)}" if causes else ""
+        shown = ", ".join(f"{k} = {np.array2string(np.asarray(v), precision=4)}" for k, v in values.items())
+        return f"{because}, for example at {shown}"
 
     # --- between unconstrained vectors x and named draws
 

@@ -166,8 +166,10 @@ def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifia
         logs.append((vt.T * -np.log1p(value**2)) @ vt)
         sds.append(np.sqrt(np.sum(vt.T**2 / (1.0 + value**2), axis=1)))
     if not singular:
+        first = {k: v[0] for k, v in std.named(draws[:1]).items()}
         raise HmmInferError(
-            "The model could not be solved at any prior draw; move the priors to values it can be solved for."
+            f"The model could not be solved at any of {n} prior draws{problem.why_unsolved(first)}. Move the priors, or fix values, to what "
+            "it can be solved for."
         )
     value, vector = np.linalg.eigh(np.mean(logs, axis=0))
     covariance = (vector * np.exp(value)) @ vector.T

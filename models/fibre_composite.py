@@ -81,6 +81,7 @@ COUPONS = Schema(
         "shear_coupling": "",
         "matrix_modulus": "GPa",
     },
+    positive=("youngs_modulus", "shear_modulus", "matrix_modulus"),
     columns=(
         Column("specimen", kind="text", description="name of the coupon; rows of one coupon share its angle"),
         Column(

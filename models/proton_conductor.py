@@ -20,8 +20,9 @@ is known and liquid water has a content of its own.
     membranes   area resistance, conductivity along, water flux: steady hydration d/dz (-c D(lambda) lambda' + n_d(lambda) I / F) = 0
                 with transfer through the surfaces, n_d = 2.5 lambda / 22, c = 1.8e-3 mol/cm^3 (:mod:`hmminfer.macro.membrane`)
 
-D(lambda): Motupally, Becker & Weidner 2000 (lambda up to 17; its two branches joined over +-0.5 around lambda = 3), Springer 1991 (above 4
-only, refused below), or constant. Data: Paul, McCreery & Karan 2014 (films); Slade et al. 2002 (membranes).
+D(lambda): Motupally, Becker & Weidner 2000 (stated up to lambda = 17, and taken beyond it where a bath is liquid water, lambda = 22: an
+extrapolation; its two branches joined over +-0.5 around lambda = 3), Springer 1991 (above 4 only: baths below are refused, and a membrane that
+drag dries below has no solution), or constant. Data: Paul, McCreery & Karan 2014 (films); Slade et al. 2002 (membranes).
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ FILMS = Schema(
     experiment="films",
     description="Conductivity along thin films on a substrate, at known thickness, relative humidity and temperature.",
     quantities={"conductivity": "mS/cm"},
+    positive=("conductivity",),
     columns=(
         Column("specimen", kind="text", required=False, description="name of the film"),
         Column("thickness", "nm", lower=0.1, description="of the film"),
@@ -133,8 +135,20 @@ def _film_kernel(thickness: Any, humidity: Any, temperature: Any, s: Any, levels
     return closure(film, facts, 1, parameters.vector({})), parameters
 
 
+def _refuse_shares(table: Table, *columns: str) -> None:
+    """Humidities of 0.95 that mean 95 % would be read as next to dry: a table without a humidity above 1 % is refused."""
+    h = np.concatenate([table.columns[name] for name in columns])
+    h = h[h > 0.0]  # dry gas is 0 either way; NaN is liquid water
+    if h.size and h.max() <= 1.0:
+        raise HmmInferError(
+            f"No {' or '.join(columns)} is above {h.max():g} %: relative humidity is in %, 95 and not 0.95. Correct it, or write the header "
+            f"as '{columns[0]} [dimensionless]' for shares of one."
+        )
+
+
 def films(table: Table) -> Model:
     """Films: row i of y is row i of the (selected) table; see :data:`FILMS`."""
+    _refuse_shares(table, "humidity")
     s = table.settings
     keep = table.columns["humidity"] >= s["lowest_humidity"] - 1e-9
     if s["temperature"]:
@@ -203,10 +217,12 @@ def _over_thickness(ax: Any, tree: Any, model: Model) -> None:
 # -------------------------------------------------------------------------------------------------------------------- membranes
 
 DIFFUSIVITIES = ("motupally", "springer", "constant")
+DRIEST = 4.0  # water content below which Springer's diffusivity is not stated
 MEMBRANES = Schema(
     experiment="membranes",
     description="Membranes between two baths, humid gas or liquid water: area resistance, conductivity along, water flux.",
     quantities={"area_resistance": "ohm*cm^2", "conductivity_along": "S/cm", "water_flux": "mol/m^2/s"},
+    positive=("area_resistance", "conductivity_along"),
     columns=(
         Column("specimen", kind="text", required=False, description="name of the membrane"),
         Column("thickness", "um", lower=0.1, description="of the membrane as it is measured, wet"),
@@ -217,7 +233,7 @@ MEMBRANES = Schema(
     ),
     settings=(
         Setting("liquid_water_content", default=22.0, lower=1.0, upper=40.0, description="water molecules per acid group in liquid water"),
-        Setting("diffusivity", default="motupally", kind="text", choices=DIFFUSIVITIES, description="of water: published law, or constant 3e-6 cm^2/s"),
+        Setting("diffusivity", default="motupally", kind="text", choices=DIFFUSIVITIES, description="of water; constant: 3e-6 cm^2/s"),
         Setting("elements", default=8, kind="integer", lower=1, upper=200, description="through the thickness"),
     ),
     example_rows=(
@@ -243,10 +259,12 @@ WHAT = {"area_resistance": RESISTANCE, "conductivity_along": ALONG, "water_flux"
 
 @njit(cache=True, error_model="numpy")
 def water_diffusivity(content, temperature, law):
-    """D (cm^2/s) of Motupally (law 0), of Springer (1), or constant (2)."""
+    """D (cm^2/s) of Motupally (law 0), of Springer (1; NaN below 4 molecules, where it says nothing), or constant (2)."""
     if law.real == 2.0:
         return 3e-6 + 0.0 * content
     if law.real == 1.0:
+        if content.real < DRIEST - 1e-9:  # drag can dry the inside of a membrane between wet baths
+            return np.nan + 0.0 * content
         cubic = 2.563 - 0.33 * content + 0.0264 * content**2 - 0.000671 * content**3
         return 1e-6 * cubic * np.exp(2416.0 * (1.0 / REFERENCE - 1.0 / temperature))
     dry = 3.10e-3 * content * (np.exp(0.28 * content) - 1.0)
@@ -272,9 +290,9 @@ def _membranes(c: Any, s: Any, specimen: Any, what: Any, position: Any = None) -
     """Kernel of membranes, one for each entry of the columns ``c``."""
     humidity = np.stack([c["humidity_a"], c["humidity_c"]], axis=1)
     bath = np.where(np.isfinite(humidity), water_content(humidity / 100.0), s["liquid_water_content"])
-    if s["diffusivity"] == "springer" and bath.min() < 4.0:
+    if s["diffusivity"] == "springer" and bath.min() < DRIEST:
         raise HmmInferError(
-            f"Springer's diffusivity holds above 4 water molecules per acid group; a bath gives {bath.min():.2f}. "
+            f"Springer's diffusivity holds above {DRIEST:g} water molecules per acid group; a bath gives {bath.min():.2f}. "
             "Set diffusivity = motupally."
         )
     facts = np.stack([c["temperature"], np.nan_to_num(c["current_density"]), np.full(len(bath), DIFFUSIVITIES.index(s["diffusivity"]))], axis=1)  # fmt: skip
@@ -289,6 +307,7 @@ def _membranes(c: Any, s: Any, specimen: Any, what: Any, position: Any = None) -
 
 def membranes(table: Table) -> Model:
     """Membranes: row i of y is row i of the table; see :data:`MEMBRANES`. The flux is that of water from a to c."""
+    _refuse_shares(table, "humidity_a", "humidity_c")
     s, n = table.settings, len(table)
     kernel, parameters = _membranes(table.columns, s, np.arange(n), [WHAT[q] for q in table.quantity])
     about = {k: s[k] for k in ("diffusivity", "liquid_water_content", "elements")}

@@ -78,6 +78,8 @@ CELL = (
 def law(packing: str = "hexagonal", cell: str = "reduced", refine: int = 4, reference: float = REFERENCE) -> Kernel:
     """:data:`PARAMETERS` -> C_eff (36), beta_eff (6), c_eps,eff, then conductivities 22, 33, 23 across the fibre and the mean capacity."""
     example = ParameterSet(PARAMETERS).vector({**KNOWN, **T300_934})
+    if cell not in ("reduced", "full"):
+        raise unknown("cell", cell, ("reduced", "full"))
     if cell == "full":
         mechanics = thermoelastic_cell(packing, refine, reference)
     elif cell != "reduced":
@@ -110,10 +112,11 @@ LAMINAE = Schema(
     experiment="laminae",
     description="Moduli, thermal expansion and conductivity of a unidirectional lamina along (axial) and across (transverse) its fibres.",
     quantities={**PROPERTIES, "matrix_modulus": "GPa", "matrix_expansion": "um/m/K", "matrix_conductivity": "W/m/K"},
+    positive=tuple(q for q in (*PROPERTIES, *DIRECT) if q.endswith(("modulus", "conductivity"))),
     columns=(
         Column("specimen", kind="text", required=False, description="name of the lamina"),
         *(
-            Column(p.name, p.unit, required=False, description=f"known {p.description}; blank: as the settings say")
+            Column(p.name, p.unit, required=False, lower=p.lower, upper=p.upper, description=f"known {p.description}; blank: as the settings say")
             for p in PHASES
         ),
     ),
@@ -243,16 +246,16 @@ STRIP = Schema(
         Setting("load", default="heat", kind="text", choices=("heat", "stretch"), description="lower surface at a temperature, or a stress on the right end"),
         Setting("temperature_rise", "K", default=50.0, description="of the lower surface, for load = heat"),
         Setting("stress", "MPa", default=100.0, description="on the right end, for load = stretch; the strip is then insulated"),
-        Setting("ramp", "s", default=1.0, lower=1e-9, description="time in which the load rises"),
+        Setting("ramp", "s", default=2.0, lower=0.0, description="time in which the load rises; 0: at once"),
         Setting("steps", default=40, kind="integer", lower=2, upper=100000, description="time steps up to the last datum"),
         Setting("elements_x", default=10, kind="integer", lower=1, upper=400, description="elements along the strip"),
         Setting("elements_layer", default=1, kind="integer", lower=1, upper=50, description="elements through a layer"),
         *CELL,
     ),
     example_rows=(
-        {"quantity": "deflection", "x": 60, "y": 0, "time": 60, "value": 1.0, "unit": "mm", "sd": 0.02},
-        {"quantity": "temperature_change", "x": 30, "y": 2, "time": 10, "value": 30, "unit": "K", "sd": 0.3},
-        {"quantity": "temperature_change", "x": 30, "y": 2, "time": 60, "value": 49, "unit": "K", "sd": 0.3},
+        {"quantity": "deflection", "x": 60, "y": 0, "time": 60, "value": -1.18, "unit": "mm", "sd": 0.02},
+        {"quantity": "temperature_change", "x": 30, "y": 2, "time": 10, "value": 40.1, "unit": "K", "sd": 0.3},
+        {"quantity": "temperature_change", "x": 30, "y": 2, "time": 60, "value": 50.1, "unit": "K", "sd": 0.3},
     ),
 )  # fmt: skip
 COMPONENT = {"extension": 0, "deflection": 1, "temperature_change": 2}
@@ -309,7 +312,7 @@ def strip(table: Table) -> Model:
         load[0, :, 0] = 1e-3 * s["stress"] * domain.edge_load("right")
 
     def ramp(t: np.ndarray) -> np.ndarray:
-        return np.minimum(t / s["ramp"], 1.0)
+        return np.minimum(t / s["ramp"], 1.0) if s["ramp"] > 0.0 else np.ones_like(t)
 
     value = domain.interpolation(np.stack([table.columns["x"], table.columns["y"]], axis=1))[0]
     column = 3 * value.indices + np.repeat([COMPONENT[q] for q in table.quantity], np.diff(value.indptr))
@@ -317,7 +320,7 @@ def strip(table: Table) -> Model:
     times = table.columns["time"]
     macro = thermoelastic_kernel(
         domain, fixed, lambda t: ramp(t)[:, None, None] * rise, load, lambda t: ramp(t)[:, None], float(times.max()), int(s["steps"]),
-        observe, times, zone, float(s["reference"]),
+        observe, times, zone, float(s["reference"]), float(s["ramp"]),
     )  # fmt: skip
     micro, example = _answer(s)
     facts = np.stack([angles, np.full(len(angles), s["reference"])], axis=1)

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, eye_array
 
 from hmminfer import models
 from hmminfer.coupling import Joint, affine, beside, couple, each
-from hmminfer.data import write_template
+from hmminfer.data import RawTable, write_template
 from hmminfer.macro.coupons import KINDS, long_coupons
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.elliptic import elliptic_kernel
@@ -110,7 +110,7 @@ SMALL = {
     },
     ("fibre_composite", "clamped_coupon"): {"refine": 1, "cell": "full"},
     ("heat_composite", "plate"): {"settings": {"cell": "full", "refine": 1, "elements_x": 4, "elements_y": 2}},
-    ("heat_composite", "periodic"): {"settings": {"elements": 2, "cell_elements": 4}},
+    ("heat_composite", "periodic"): {"settings": {"elements": 2, "cell": "full", "cell_elements": 4}},
     ("heat_composite", "blocks"): {"settings": {"blocks": 2, "elements": 8}},
     ("heat_composite", "sizes"): {"diameters": [5.0, 50.0]},
     ("heat_composite", "temperatures"): {"nx": 3, "ny": 2, "cell": "full", "refine": 1, "elements_x": 4, "elements_y": 2},
@@ -120,9 +120,9 @@ SMALL = {
     ("proton_conductor", "film_conductivities"): {"thickness": [5.0, 80.0]},
     ("proton_conductor", "water_profile"): {"points": 3, "elements": 4, "humidity_c": 30.0, "current_density": 0.5},
     ("thermoelastic_composite", "laminae"): {"settings": {"cell": "full", "refine": 1}},
-    ("thermoelastic_composite", "strip"): {"settings": {"cell": "full", "refine": 1, "elements_x": 2, "steps": 12, "layer_thickness": 10}},
+    ("thermoelastic_composite", "strip"): {"settings": {"cell": "full", "refine": 1, "elements_x": 2, "steps": 12, "ramp": 10, "layer_thickness": 10}},
     ("thermoelastic_composite", "lamina_properties"): {"cell": "full", "refine": 1},
-    ("thermoelastic_composite", "strip_history"): {"points": 3, "cell": "full", "refine": 1, "elements_x": 2, "steps": 8, "layer_thickness": 10},
+    ("thermoelastic_composite", "strip_history"): {"points": 3, "cell": "full", "refine": 1, "elements_x": 2, "steps": 8, "ramp": 10, "layer_thickness": 10},
     ("swelling_gel", "equilibrium"): {"settings": {"rods": "unknown", "micro_nodes": 8, "micro_elements": 4}},
     ("swelling_gel", "confined"): {"settings": {"micro_nodes": 8, "micro_elements": 4, "steps": 8, "elements": 2, "tare": 40}},
     ("swelling_gel", "salt_curve"): {"points": 2, "network": "gel", "micro": "donnan", "micro_nodes": 10},
@@ -190,16 +190,29 @@ def steady():
 
 @functools.cache
 def transient():
-    """Two zones warming up, seen between steps."""
+    """Two zones warming up, their border inside elements; seen between steps."""
     domain = square(4, 1)
     fixed = np.zeros(len(domain.nodes), bool)
     fixed[domain.on_side("left")] = True
-    zone = (domain.quadrature_points[..., 1] > 0.5).astype(int)
+    zone = (domain.quadrature_points[..., 1] > 0.6).astype(int)
     observe = csr_array(np.repeat(domain.interpolation(np.array([[0.5, 0.4], [1.0, 0.9]]))[0].toarray(), 2, axis=0))
     times = np.array([0.11, 0.3, 0.2, 0.23])
     return parabolic_kernel(
         domain, fixed, 2.0 * fixed, domain.load(1.0), 0.5 + domain.nodes[:, 0], 0.3, 12, observe, times, lambda t: 1.0 + t, zone
     )  # fmt: skip
+
+
+@functools.cache
+def warming_plate():
+    """The heated plate in time with a hexagonal cell at every point: no template has times and no flow, so it is not among VARIANTS."""
+    rows = [
+        {"quantity": "temperature", "x": "25", "y": "10", "time": t, "value": "300", "unit": "K", "sd": "1"}
+        for t in ("300", "900")
+    ]
+    raw = RawTable("warming", "", {}, tuple(rows[0]), rows)
+    return models.get("heat_composite").EXPERIMENTS["plate"].model(
+        raw, state="transient", steps=6, content="field", field_x=2, field_y=1, packing="hexagonal", cell="full", refine=1, elements_x=2, elements_y=1,
+    ).kernel  # fmt: skip
 
 
 @functools.cache
@@ -241,6 +254,7 @@ LEAVES = {
     "particles, dense": lambda: particle_conductivity(np.array([1.0, 20.0]), np.array([0.4, 0.2])),
     "steady": steady,
     "transient": transient,
+    "heated plate in time, a field": warming_plate,
     **{
         f"pattern cell, {b}": functools.partial(lambda b: pattern_cell(np.array([[0, 1], [2, 0]]), 6, b), b)
         for b in ("periodic", "dirichlet", "flux")

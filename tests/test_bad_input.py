@@ -1,5 +1,7 @@
 """Bad input, as the issue lists it: one clear sentence names the thing and the remedy, and nothing is lost."""
 
+import re
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -87,6 +89,19 @@ CASES = {
     ),
     "a cell that does not tile": (
         ("fit", "heat_composite", "--experiment", "periodic", "--set", "cell_periods=1.3"), "1.3 periods does not tile", "whole number",
+    ),
+    "contents at which cylinders touch, fixed": (
+        ("fit", "heat_composite", "--experiment", "plate", "--fix", "volume_fraction=0.8", "--set", "zones_x=1", "--set", "zones_y=1",
+         "--prior", "inclusion_conductivity=LogNormal(3, 1)"),
+        "because of the fixed volume_fraction", "fix values",
+    ),
+    "contents at which cylinders touch, fixed for every zone": (
+        ("fit", "heat_composite", "--experiment", "plate", "--fix", "volume_fraction=0.8", "--prior", "inclusion_conductivity=LogNormal(3, 1)"),
+        "because of the fixed volume_fraction", "volume_fraction = 0.8",
+    ),
+    "nothing left unknown": (
+        ("fit", "heat_composite", "--fix", "particle_conductivity=300", "--fix", "interface_conductance=1e8", "--fix", "matrix_conductivity=220"),
+        "Nothing is left to infer", "free one",
     ),
     "blocks that do not divide": (("fit", "heat_composite", "--experiment", "blocks", "--set", "elements=30"), "30 elements", "multiple of 8"),
     "a step too long for the data": (
@@ -306,3 +321,56 @@ def test_wrong_usage_is_explained(args):
     assert result.exit_code == 2
     assert "Traceback" not in result.output
     assert "Usage" in result.stderr
+
+
+COMPOSITES = {  # data of the three other systems: system, file, thing, remedy
+    "volume fraction above one": (
+        "thermoelastic_composite", '# experiment = "laminae"\nquantity,volume_fraction,value,unit,sd\naxial_modulus,1.4,135,GPa,4\n',
+        "Line 3: column 'volume_fraction' is 1.4", "between 0.01 and 0.9",
+    ),
+    "volume fraction below zero": (
+        "thermoelastic_composite", '# experiment = "laminae"\nquantity,volume_fraction,value,unit,sd\naxial_modulus,-0.3,135,GPa,4\n',
+        "column 'volume_fraction' is -0.3", "between 0.01 and 0.9",
+    ),
+    "modulus below zero": (
+        "thermoelastic_composite", '# experiment = "laminae"\nquantity,value,unit,sd\naxial_modulus,-135,GPa,4\n',
+        "Line 3: axial_modulus is -135 GPa", "cannot be zero or negative",
+    ),
+    "conductivity below zero": (
+        "heat_composite", "quantity,particle_diameter [um],volume_fraction,value,unit,sd\nconductivity,7,0.4,-182,W/m/K,7\n",
+        "Line 2: conductivity is -182 W/m/K", "cannot be zero or negative",
+    ),
+    "conductivity of zero": (
+        "proton_conductor", "quantity,thickness [nm],humidity [%],temperature [K],value,unit,sd\nconductivity,10,95,303,0,mS/cm,2\n",
+        "Line 2: conductivity is 0 mS/cm", "cannot be zero or negative",
+    ),
+    "humidity as a share": (
+        "proton_conductor", "quantity,thickness [nm],humidity [%],temperature [K],value,unit,sd\nconductivity,10,0.95,303,20,mS/cm,2\n",
+        "No humidity is above 0.95 %", "95 and not 0.95",
+    ),
+    "humidity of a bath as a share": (
+        "proton_conductor",
+        '# experiment = "membranes"\nquantity,thickness [um],temperature [K],humidity_a [%],value,unit,sd\narea_resistance,60,298,0.5,0.07,ohm*cm^2,0.004\n',
+        "No humidity_a or humidity_c is above 0.5 %", "humidity_a [dimensionless]",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", COMPOSITES)
+def test_bad_data_of_the_composites(case, tmp_path):
+    system, text, thing, remedy = COMPOSITES[case]
+    (tmp_path / "my.csv").write_text(text)
+    experiment = re.match(r'# experiment = "(\w+)"', text)
+    more = ("--experiment", experiment[1]) if experiment else ()
+    said = refused("fit", system, "--data", tmp_path / "my.csv", "--output", tmp_path / "out", *more)
+    assert thing in said
+    assert remedy in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_humidity_as_a_share_of_one_where_the_header_says_so(tmp_path):
+    (tmp_path / "my.csv").write_text(
+        "quantity,thickness [nm],humidity [dimensionless],temperature [K],value,unit,sd\nconductivity,10,0.95,303,20,mS/cm,2\n"
+    )
+    model = hm.models.get("proton_conductor").EXPERIMENTS["films"].model(tmp_path / "my.csv")
+    assert model.table.columns["humidity"] == pytest.approx([95.0])

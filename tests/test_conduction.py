@@ -54,18 +54,20 @@ def multipole(k, f, resistance=0.0, order=81):
     return 1.0 - 2.0 * np.pi * a * b[0]
 
 
-TABLE = {  # square array of cylinders, full multipole: fraction: k = 2, 10
-    0.1: (1.068966, 1.178222),
-    0.2: (1.142865, 1.391458),
-    0.3: (1.222290, 1.652036),
-    0.5: (1.401025, 2.415467),
-    0.7: (1.615384, 4.061707),
+TABLE = {  # square array of cylinders, full multipole: fraction: k = 2, 10, without limit
+    0.1: (1.068966, 1.178222, 1.222230),
+    0.2: (1.142865, 1.391458, 1.500306),
+    0.3: (1.222290, 1.652036, 1.860188),
+    0.4: (1.308002, 1.980626, 2.350998),
+    0.5: (1.401025, 2.415467, 3.080198),
+    0.6: (1.502791, 3.037221, 4.341824),
+    0.7: (1.615384, 4.061707, 7.432709),
 }
 
 
 def test_the_independent_reference_agrees_with_the_published_table():
     for f, row in TABLE.items():
-        assert [multipole(k, f) for k in (2.0, 10.0)] == pytest.approx(row, abs=2e-6)
+        assert [multipole(k, f) for k in (2.0, 10.0, 1e12)] == pytest.approx(row, abs=6e-7)  # its last digit
     kapitza = [multipole(10.0, 0.3, r) for r in (1.0, 10.0, 100.0)]
     assert kapitza == pytest.approx([1.500443, 0.971829, 0.604603], abs=2e-6)
 
@@ -75,6 +77,18 @@ def test_square_array_at_fourth_order(f):
     exact = multipole(10.0, f)
     errors = [abs(cell(conductive_cell("square", n), 10.0, f) / exact - 1.0) for n in (2, 4)]
     assert_order(errors, 4.0, tolerance=0.8, bound=1.2e-4)  # 4.6 at f = 0.7, where the mesh is not yet asymptotic
+
+
+def test_cylinders_that_conduct_without_limit():
+    """The cell at k = 1e8 against the limit of the table: the mesh's error, the same as at k = 10."""
+    values = [cell(conductive_cell("square", 4), 1e8, f) for f in TABLE]
+    assert values == pytest.approx([row[2] for row in TABLE.values()], rel=2e-4)
+
+
+def test_conductivity_of_boron_in_aluminium():
+    """47 % boron (27.4) in aluminium (237 W/m/K), square and hexagonal: five digits of an independent calculation."""
+    for packing, exact in (("square", 107.45), ("hexagonal", 108.29)):
+        assert 237.0 * cell(conductive_cell(packing, 4), 27.4 / 237.0, 0.47) == pytest.approx(exact, abs=0.01)
 
 
 @pytest.mark.parametrize("resistance", [0.1, 1.0, 10.0, 100.0])
@@ -127,15 +141,15 @@ def test_table_against_the_cell(interface):
     full, table = (
         make("square", 1 if interface else 2, interface, 2.0) for make in (conductive_cell, conductive_table)
     )
-    assert table_error(table) < 5e-6
+    assert table_error(table) < 3e-6  # the largest of 300 random places; the largest of all may be twice that
     rng = np.random.default_rng(1)
     for _ in range(100):
         x = np.array([*np.exp(rng.uniform(-9, 9, 2)), np.exp(rng.uniform(-9, 9)), rng.uniform(0.02, 0.72), 1.7, 2.1])
         a, b = full(x), table(x)
-        assert np.allclose(a, b, rtol=3 * table_error(table), atol=1e-12 * x[0])
+        assert np.allclose(a, b, rtol=2 * table_error(table), atol=1e-12 * x[0])
         weight = np.array([1.0, 0.5, 0.0, 0.3])
         g, h = (k.value_and_pullback(x, weight)[1] * x for k in (full, table))
-        assert np.max(np.abs(g - h)) < 2e-4 * np.max(np.abs(g))
+        assert np.max(np.abs(g - h)) < 3e-5 * np.max(np.abs(g))
     outside = np.array([1.0, 9.0, 2.0, 0.76, 1.0, 1.0])
     assert np.allclose(full(outside), table(outside), rtol=1e-14)
     assert np.all(np.isnan(table(np.array([-1.0, 9.0, 2.0, 0.3, 1.0, 1.0]))))
@@ -145,11 +159,20 @@ def test_table_against_the_cell(interface):
 
 
 def test_spheres_with_a_resisting_surface():
-    """Fits of an independent calculation: silicon carbide in aluminium, 40 %, 7 and 250 um."""
-    radius, f = np.array([3.5e-6, 125e-6]), np.array([0.4, 0.4])
-    for scheme, (k, h, m) in {"dilute": (351.0, 4.8e7, 237.0), "dense": (350.0, 4.9e7, 237.0)}.items():
-        y = particle_conductivity(radius, f, scheme)(np.array([m, k, h]))
-        assert y == pytest.approx([182.0, 272.0], rel=2e-3)
+    """Fits of an independent calculation, particles of 40 % and two sizes in aluminium of 237 and of 200 W/m/K: silicon carbide, diamond.
+
+    They return the data to the two digits in which the conductances are stated: 2 % of h move the finer size by 0.2 %.
+    """
+    f = np.array([0.4, 0.4])
+    carbide, diamond = (np.array([3.5e-6, 125e-6]), [182.0, 272.0]), (np.array([15e-6, 100e-6]), [313.0, 475.0])
+    for (radius, data), scheme, k, h, m in (
+        (carbide, "dilute", 351.0, 4.8e7, 237.0), (carbide, "dense", 350.0, 4.9e7, 237.0),
+        (carbide, "dilute", 441.0, 7.0e7, 200.0), (carbide, "dense", 435.0, 7.0e7, 200.0),
+        (diamond, "dilute", 2270.0, 3.9e7, 237.0), (diamond, "dense", 1711.0, 4.2e7, 237.0),
+        (diamond, "dilute", 5180.0, 4.5e7, 200.0), (diamond, "dense", 2288.0, 5.1e7, 200.0),
+    ):  # fmt: skip
+        assert particle_conductivity(radius, f, scheme)(np.array([m, k, h])) == pytest.approx(data, rel=2.5e-3)
+    radius = carbide[0]
     few = np.full(2, 1e-4)
     dilute, dense = (particle_conductivity(radius, few, s)(np.array([200.0, 900.0, 1e7])) for s in ("dilute", "dense"))
     assert dilute - 200.0 == pytest.approx(dense - 200.0, rel=2e-3)  # both are exact to first order in f
@@ -174,8 +197,9 @@ def test_expected_posteriors_of_two_sizes():
         heat.EXPERIMENTS["particles"].model("diamond_aluminium"), seed=1, draws=1000, tune=300, chains=2, progress=False
     )
     k, h, m = (np.log(tree["posterior"][n].values.ravel()) for n in ("particle_conductivity", "interface_conductance", "matrix_conductivity"))  # fmt: skip
-    assert np.corrcoef(k, m)[0, 1] < -0.25  # the ridge: a better matrix asks for worse particles
-    assert 0.15 < h.std() < 0.45
+    # the ridge: a better matrix asks for worse particles. Values of the Laplace approximation; Monte Carlo errors are 0.03 and 0.005
+    assert np.corrcoef(k, m)[0, 1] == pytest.approx(-0.49, abs=0.1)
+    assert h.std() == pytest.approx(0.174, abs=0.025)
 
 
 # ----------------------------------------------------------------------------------------------------------------- macro problems
@@ -204,15 +228,18 @@ def test_patch_a_linear_field_is_exact(shape, degree):
     exact = 1.0 + 2.0 * domain.nodes[:, 0] - 0.7 * domain.nodes[:, 1]
     points = np.array([[0.21, 0.37], [0.9, 0.55]])
     value, dx, dy = domain.interpolation(points)
-    left = (domain.nodes[:, 0] < 1e-12).astype(float)
     observe = np.vstack([m.toarray() for m in (value, dx, dy)])
-    kernel = elliptic_kernel(domain, edge(domain), exact, np.zeros(len(exact)), observe, [left])
+    sides = [edge(domain, s) for s in ("left", "right", "bottom", "top")]
+    counted = np.sum(sides, axis=0)  # a corner's flow is shared by its two sides
+    virtual = [1.0 - domain.nodes[:, 0], *(s / np.maximum(counted, 1) for s in sides)]
+    kernel = elliptic_kernel(domain, edge(domain), exact, np.zeros(len(exact)), observe, virtual)
     y = kernel(A)
     expected = [*(1.0 + 2.0 * points[:, 0] - 0.7 * points[:, 1]), 2.0, 2.0, -0.7, -0.7]
     assert y[:6] == pytest.approx(expected, abs=1e-11)
-    # what flows in on the left is -int q.n, all of it, but the corners share theirs with the other sides
-    flux = -(A[0] * 2.0 + A[2] * -0.7)
-    assert abs(y[6] - flux) < 0.7 * abs(flux)
+    # weighted by v = 1 - x the flow is int grad v . A grad u = -(A grad u)_x, exactly; through all four sides nothing is lost
+    assert y[6] == pytest.approx(-(A[0] * 2.0 + A[2] * -0.7), rel=1e-12)
+    assert y[7:].sum() == pytest.approx(0.0, abs=1e-11)
+    assert np.abs(y[7:]).min() > 0.1
 
 
 @every_element
@@ -267,6 +294,24 @@ def test_order_in_time(shape, degree):
     assert_order([abs(v - y[-1]) for v in y[:-1]], 2.0, tolerance=0.35)
     if degree == 2:
         assert y[-1] == pytest.approx(np.exp(-(np.pi**2) * 1.7 / 1.5 * 0.1), rel=1e-4)
+
+
+@every_element
+def test_heat_capacity_is_integrated_at_every_point(shape, degree):
+    """Insulated, heated evenly, conducting so well that it has one temperature: T = t / mean c, for a c of its own at each point."""
+    domain = grid(2, shape, degree)
+    points = domain.weights.shape
+    zone = np.arange(domain.weights.size).reshape(points)
+    c = np.random.default_rng(4).uniform(0.5, 3.0, points)
+    free, zero = np.zeros(len(domain.nodes), bool), np.zeros(len(domain.nodes))
+    observe = domain.interpolation(np.array([[0.1, 0.2], [0.9, 0.7]]))[0]
+    kernel = parabolic_kernel(
+        domain, free, zero, domain.load(1.0), zero, 3.0, 4, observe, np.array([1.5, 3.0]), zone=zone
+    )
+    x = np.stack([np.full(c.size, 1e6), np.full(c.size, 1e6), np.zeros(c.size), c.ravel()], axis=1).ravel()
+    assert kernel(x) == pytest.approx(
+        np.array([1.5, 3.0]) / np.sum(c * domain.weights), rel=1e-6
+    )  # 1 / 1e6 of conduction
 
 
 def test_laser_flash():

@@ -32,6 +32,7 @@ RANK = {
     "testing": 9,
     "discrepancy": 9,
     "homogenisation": 9,
+    "grid_posterior": 10,
     "datasets": 9,
     "modes": 8,
     "axial": 9,

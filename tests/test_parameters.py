@@ -223,7 +223,6 @@ def test_priors_that_cannot_be(text, message):
         ("matrix_modulus", "much", "is not a number with a unit"),
         ("matrix_poisson", 0.5, "'matrix_poisson' = 0.5"),
         ("fibre_angle", 181.0, "'fibre_angle' = 181 deg is outside its support [-180, 180]"),
-        ("zone_angle", 3.0, "'zone_angle' needs 3 values, got shape ()"),
         ("zone_angle", [1.0, 2.0], "'zone_angle' needs 3 values, got shape (2,)"),
         ("angle_field", np.zeros(5), "Field 'angle_field' takes its 6 coefficients, got shape (5,)"),
         ("angle_field", np.full(6, np.nan), "angle_field"),
@@ -234,6 +233,13 @@ def test_values_that_cannot_be(name, value, message):
     with pytest.raises(HmmInferError) as error:
         ALL.vector({name: value})
     assert message in str(error.value)
+
+
+def test_one_number_for_every_zone():
+    """A number for a vector parameter is that number for each entry, in units and angles too; a fixed one stays one number."""
+    many = ALL.vector({"zone_angle": [7.0, 7.0, 7.0]})
+    assert np.array_equal(ALL.vector({"zone_angle": 7.0}), many)
+    assert np.array_equal(ALL.vector({"zone_angle": "7 deg"}), many)
 
 
 def test_support_error_names_the_value_that_is_outside():

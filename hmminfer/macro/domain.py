@@ -99,22 +99,27 @@ class Domain:
         ``zone`` (elements, points) says which tensor A holds at a quadrature point. Returns the element and the zone of each piece and its
         matrices (pieces, 3, nodes, nodes), so that A11 m[0] + A22 m[1] + A12 m[2] = int grad N_i . A grad N_j over the piece.
         """
-        n_points = zone.shape[1]
-        key = np.stack([np.repeat(np.arange(len(zone)), n_points), zone.ravel()], axis=1)
-        pieces, of = np.unique(key, axis=0, return_inverse=True)
+        pieces, of = _pieces(zone)
         g, w = self.gradients, self.weights
         x, y = g[..., 0].reshape(len(of), -1), g[..., 1].reshape(len(of), -1)
         out = np.zeros((len(pieces), 3, x.shape[1], x.shape[1]))
         for k, (a, b) in enumerate(((x, x), (y, y), (x, y))):
             m = np.einsum("p,pi,pj->pij", w.ravel(), a, b)
-            np.add.at(out[:, k], of.ravel(), m if k < 2 else m + m.transpose(0, 2, 1))
+            np.add.at(out[:, k], of, m if k < 2 else m + m.transpose(0, 2, 1))
         return pieces[:, 0], pieces[:, 1], out
 
-    def unit_mass(self) -> np.ndarray:
-        """int N_i N_j over each element, (elements, nodes, nodes)."""
-        b = skfem.CellBasis(self.mesh, self.basis.elem, intorder=2 * self.degree)
-        values = np.stack([np.asarray(v[0]) for v in b.basis])  # node, element, point
-        return np.einsum("iep,jep,ep->eij", values, values, b.dx)
+    def unit_mass(self, zone: np.ndarray | None = None) -> np.ndarray:
+        """int N_i N_j over each piece of :meth:`unit_stiffness`, (pieces, nodes, nodes); over each element without zones.
+
+        The stiffness's points integrate it exactly, but for the one point of a linear triangle, which has one zone only.
+        """
+        basis = self.basis if self.weights.shape[1] > 1 else skfem.CellBasis(self.mesh, self.basis.elem, intorder=2)
+        values = np.stack([np.asarray(v[0]) for v in basis.basis])  # node, element, point
+        zone = np.zeros(self.weights.shape, np.int64) if zone is None else zone
+        pieces, of = _pieces(np.broadcast_to(zone, basis.dx.shape))
+        out = np.zeros((len(pieces), len(values), len(values)))
+        np.add.at(out, of, np.einsum("iep,jep,ep->epij", values, values, basis.dx).reshape(len(of), *out.shape[1:]))
+        return out
 
     def load(self, source: Callable[[np.ndarray, np.ndarray], np.ndarray] | float) -> np.ndarray:
         """int source(x, y) N_i, (nodes,)."""
@@ -148,6 +153,14 @@ class Domain:
         axis, which = {"left": (0, 0), "right": (0, 1), "bottom": (1, 0), "top": (1, 1)}[side]
         hit = np.abs(self.nodes[:, axis] - self.box[which, axis]) < 1e-6 * np.ptp(self.box[:, axis])
         return np.flatnonzero(hit)
+
+    @property
+    def boundary(self) -> np.ndarray:
+        """True for nodes on the edge of the bounding box, (nodes,)."""
+        out = np.zeros(len(self.nodes), bool)
+        for side in ("left", "right", "bottom", "top"):
+            out[self.on_side(side)] = True
+        return out
 
     def edge_load(self, side: str) -> np.ndarray:
         """int N_i ds over the facets of a side, (nodes,): consistent nodal shares of a uniform traction or flux."""
@@ -217,3 +230,10 @@ class Domain:
             axis=1
         )
         return off
+
+
+def _pieces(zone: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Element and zone of each piece, (pieces, 2), and the piece of each quadrature point, for ``zone`` (elements, points)."""
+    key = np.stack([np.repeat(np.arange(len(zone)), zone.shape[1]), zone.ravel()], axis=1)
+    pieces, of = np.unique(key, axis=0, return_inverse=True)
+    return pieces, of.ravel()

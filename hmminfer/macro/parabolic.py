@@ -22,13 +22,12 @@ import numpy as np
 from numba import njit
 from scipy.sparse import csr_array
 
-from ..errors import HmmInferError
 from ..kernel import Code, Kernel
 from ..linalg import band_cholesky, band_solve
 from .domain import Domain
 from .elliptic import add_stiffness, pieces
+from .time_grid import GAMMA, time_grid
 
-GAMMA = 1.0 - np.sqrt(0.5)
 KAPPA = (1.0 - GAMMA) / GAMMA
 
 
@@ -62,11 +61,11 @@ def _add_outer(weight, v, u, dofs, total):
 
 @njit(cache=True, error_model="numpy")
 def _forward(
-    x, dofs, zone, unit, element_dofs, element_zone, mass, load, shape, prescribed, start, indptr, indices, values, step, share, dt, sizes
+    x, dofs, zone, unit, mass, load, shape, prescribed, start, indptr, indices, values, step, share, dt, sizes
 ):  # fmt: skip
     """``shape`` (steps, 2): s(t) at both stages; ``step``, ``share`` (rows,): y = (1 - share) H T_step + share H T_(step+1).
 
-    ``element_zone``: whose capacity an element takes; ``sizes`` = [band]. State: T and Y1 at all steps (2, steps + 1, unknowns), the factor.
+    Capacities are integrated piece by piece, as tensors are; ``sizes`` = [band]. State: T and Y1 at all steps (2, steps + 1, unknowns), the factor.
     """
     n_free, n_steps = load.size - prescribed.size, shape.shape[0]
     tensors = x.reshape(-1, 4)
@@ -76,13 +75,13 @@ def _forward(
     held = np.zeros(load.size)
     held[n_free:] = prescribed
     add_stiffness(tensors, scale, dofs, zone, unit, ab, held)  # -gamma dt K_fp u_p in the free part
-    for e in range(element_dofs.shape[0]):
-        for i in range(element_dofs.shape[1]):
-            row = element_dofs[e, i]
-            for j in range(element_dofs.shape[1]):
-                c = element_dofs[e, j]
+    for e in range(dofs.shape[0]):
+        for i in range(dofs.shape[1]):
+            row = dofs[e, i]
+            for j in range(dofs.shape[1]):
+                c = dofs[e, j]
                 if c <= row < n_free:
-                    ab[c, row - c] += capacity[element_zone[e]] * mass[e, i, j]
+                    ab[c, row - c] += capacity[zone[e]] * mass[e, i, j]
     t = np.zeros((2, n_steps + 1, load.size))
     y = np.full(step.size, np.nan)
     if capacity.min() > 0.0 and band_cholesky(ab) and not np.isnan(ab[n_free - 1, 0]):
@@ -91,12 +90,12 @@ def _forward(
         b = np.empty((1, n_free))
         for n in range(n_steps):
             now = t[0, n, :n_free].copy()
-            b[0] = _mass_times(capacity, element_dofs, element_zone, mass, now, n_free)
+            b[0] = _mass_times(capacity, dofs, zone, mass, now, n_free)
             b[0] += held[:n_free] + scale * shape[n, 0] * load[:n_free]
             band_solve(ab, b)
             t[1, n, :n_free] = b[0]
             now += KAPPA * (b[0] - now)
-            b[0] = _mass_times(capacity, element_dofs, element_zone, mass, now, n_free)
+            b[0] = _mass_times(capacity, dofs, zone, mass, now, n_free)
             b[0] += held[:n_free] + scale * shape[n, 1] * load[:n_free]
             band_solve(ab, b)
             t[0, n + 1, :n_free] = b[0]
@@ -116,7 +115,7 @@ def _forward(
 
 @njit(cache=True, error_model="numpy")
 def _pullback(
-    x, dofs, zone, unit, element_dofs, element_zone, mass, load, shape, prescribed, start, indptr, indices, values, step, share, dt, sizes,
+    x, dofs, zone, unit, mass, load, shape, prescribed, start, indptr, indices, values, step, share, dt, sizes,
     t, ab, y_bar,
 ):  # fmt: skip
     n_free, n_steps = load.size - prescribed.size, shape.shape[0]
@@ -144,27 +143,25 @@ def _pullback(
         full[:n_free] = mu[0]
         _add_outer(-scale, full, t[0, n + 1], dofs, of_stiffness)
         change[:n_free] = now + KAPPA * (first - now) - after
-        _add_outer(1.0, full, change, element_dofs, of_mass)
-        back = _mass_times(capacity, element_dofs, element_zone, mass, mu[0], n_free)
+        _add_outer(1.0, full, change, dofs, of_mass)
+        back = _mass_times(capacity, dofs, zone, mass, mu[0], n_free)
         t_bar[n] += (1.0 - KAPPA) * back
         mu[0] = KAPPA * back
         band_solve(ab, mu)
         full[:n_free] = mu[0]
         _add_outer(-scale, full, t[1, n], dofs, of_stiffness)
         change[:n_free] = now - first
-        _add_outer(1.0, full, change, element_dofs, of_mass)
-        t_bar[n] += _mass_times(capacity, element_dofs, element_zone, mass, mu[0], n_free)
+        _add_outer(1.0, full, change, dofs, of_mass)
+        t_bar[n] += _mass_times(capacity, dofs, zone, mass, mu[0], n_free)
     for p in range(dofs.shape[0]):
         for k in range(3):
             x_bar[4 * zone[p] + k] += np.sum(unit[p, k] * of_stiffness[p])
-    for e in range(element_dofs.shape[0]):
-        x_bar[4 * element_zone[e] + 3] += np.sum(mass[e] * of_mass[e])
+    for e in range(dofs.shape[0]):
+        x_bar[4 * zone[e] + 3] += np.sum(mass[e] * of_mass[e])
     return x_bar
 
 
-CODE = Code(
-    (__name__, "CODE"), _forward, _pullback, data="i2 i1 f4 i2 i1 f3 f1 f2 f1 f1 i1 i1 f1 i1 f1 f1 i1", state="f3 f2"
-)
+CODE = Code((__name__, "CODE"), _forward, _pullback, data="i2 i1 f4 f3 f1 f2 f1 f1 i1 i1 f1 i1 f1 f1 i1", state="f3 f2")
 
 
 def parabolic_kernel(
@@ -184,50 +181,32 @@ def parabolic_kernel(
 
     Parameters
     ----------
-    fixed, value, load, zone : as in :func:`.elliptic.elliptic_kernel`; nothing need be fixed. An element takes the capacity of its first point's zone.
+    fixed, value, load, zone : as in :func:`.elliptic.elliptic_kernel`; nothing need be fixed.
     start : (nodes,) values at time 0.
     duration, steps : the time that is computed, in equal steps.
     observe, times : (rows, nodes) sparse functionals and (rows,) the time of each.
     shape : s(t) of the load; constant by default.
     """
-    times = np.asarray(times, float)
-    late = (times < 0) | (times > duration * (1 + 1e-12)) | ~np.isfinite(times)
-    if late.any():
-        raise HmmInferError(
-            f"{int(late.sum())} rows are measured outside the computed time, the first at {times[late][0]:g} of 0 to {duration:g}; "
-            "lengthen the duration or remove them."
-        )
-    dt = duration / steps
-    first = np.unique(times[times > 0])
-    if first.size and first[0] < 2.0 * dt:
-        raise HmmInferError(
-            f"The time step {dt:g} cannot resolve data at time {first[0]:g}: at least two steps must come before; "
-            f"give at least {int(np.ceil(2.0 * duration / first[0]))} steps."
-        )
+    grid = time_grid(times, duration, steps)
     u = domain.numbering(np.asarray(fixed, bool)[:, None])
     dofs, of, unit = pieces(domain, zone, u)
-    element_zone = np.zeros(len(u.dofs), np.int64) if zone is None else np.asarray(zone, np.int64)[:, 0]
     observe = csr_array(observe)
-    step = np.minimum((times / dt * (1 + 1e-12)).astype(np.int64), steps - 1)
-    stage = dt * (np.arange(steps)[:, None] + np.array([GAMMA, 1.0]))
     everything = np.concatenate([u.free, u.held])
     data = (
         dofs,
         of,
         unit,
-        u.dofs,
-        element_zone,
-        domain.unit_mass(),
+        domain.unit_mass(zone),
         np.asarray(load, float)[everything],
-        np.ones_like(stage) if shape is None else np.asarray(shape(stage), float),
+        np.ones_like(grid.stages) if shape is None else np.asarray(shape(grid.stages), float),
         np.asarray(value, float)[u.held],
         np.asarray(start, float)[u.free],
         observe.indptr.astype(np.int64),
         u.number[observe.indices],
         observe.data.astype(float),
-        step,
-        times / dt - step,
-        np.array([dt]),
+        grid.step,
+        grid.share,
+        np.array([grid.dt]),
         np.array([u.band], dtype=np.int64),
     )
     example = np.tile([1.3, 0.9, 0.2, 1.5], int(of.max()) + 1)

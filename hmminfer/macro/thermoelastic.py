@@ -26,11 +26,11 @@ import numpy as np
 from numba import njit
 from scipy.sparse import csr_array
 
-from ..errors import HmmInferError
 from ..kernel import Code, Kernel
 from ..linalg import band_lu, band_lu_solve
 from .domain import Domain
-from .parabolic import GAMMA, KAPPA
+from .parabolic import KAPPA
+from .time_grid import GAMMA, time_grid
 
 NUMBERS = 13  # of a zone
 EXAMPLE = np.array([70.0, 50.0, 20.0, 22.0, 1.0, 0.5, 1200.0, 1500.0, 100.0, 2.0, 100.0, 200.0, 20.0])
@@ -241,6 +241,7 @@ def thermoelastic_kernel(
     times: np.ndarray,
     zone: np.ndarray,
     reference: float,
+    rise: float = 0.0,
 ) -> Kernel:
     """Kernel of one transient from the unloaded state at T0.
 
@@ -253,41 +254,27 @@ def thermoelastic_kernel(
     observe, times : (rows, 3 nodes) sparse functionals, (u_x, u_y, theta) node by node, and the time of each.
     zone : (elements,) whose data an element takes.
     reference : T0 in K.
+    rise : in which time the loads rise, if they do; steps must resolve it.
     """
-    times = np.asarray(times, float)
-    late = (times < 0) | (times > duration * (1 + 1e-12)) | ~np.isfinite(times)
-    if late.any():
-        raise HmmInferError(
-            f"{int(late.sum())} rows are measured outside the computed time, the first at {times[late][0]:g} of 0 to {duration:g}; "
-            "lengthen the duration or remove them."
-        )
-    dt = duration / steps
-    first = np.unique(times[times > 0])
-    if first.size and first[0] < 2.0 * dt * (1 - 1e-12):
-        raise HmmInferError(
-            f"The time step {dt:g} cannot resolve data at time {first[0]:g}: at least two steps must come before; "
-            f"give at least {int(np.ceil(2.0 * duration / first[0]))} steps."
-        )
+    grid = time_grid(times, duration, steps, rise)
     u = domain.numbering(np.asarray(fixed, bool))
     everything = np.concatenate([u.free, u.held])
-    stage = dt * (np.arange(steps)[:, None] + np.array([GAMMA, 1.0]))
     flows = np.array(load, float).reshape(len(load), -1)
-    flows[:, 2::3] *= GAMMA * dt
+    flows[:, 2::3] *= GAMMA * grid.dt
     observe = csr_array(observe)
-    step = np.minimum((times / dt * (1 + 1e-12)).astype(np.int64), steps - 1)
     data = (
         u.dofs,
         np.asarray(zone, np.int64),
         unit_matrices(domain, reference),
         flows[:, everything],
-        np.asarray(amplitude(stage.ravel()), float).reshape(steps, 2, len(load)),
-        np.asarray(held(stage.ravel()), float).reshape(steps, 2, -1)[:, :, u.held],
+        np.asarray(amplitude(grid.stages.ravel()), float).reshape(steps, 2, len(load)),
+        np.asarray(held(grid.stages.ravel()), float).reshape(steps, 2, -1)[:, :, u.held],
         observe.indptr.astype(np.int64),
         u.number[observe.indices],
         observe.data.astype(float),
-        step,
-        times / dt - step,
-        np.array([GAMMA * dt]),
+        grid.step,
+        grid.share,
+        np.array([GAMMA * grid.dt]),
         np.array([u.band, len(u.free)], dtype=np.int64),
     )
     example = np.tile(EXAMPLE, int(np.max(zone)) + 1)

@@ -5,9 +5,9 @@ The effective conductivity of an array of equal symmetry is isotropic and scales
     b = (k' - k_m) / (k' + k_m) in (-1, 1),   1 / k' = 1 / k_i + 1 / (h R),   s = k_i / (k_i + h R) in (0, 1)
 
 b is the polarisability of an inclusion in its dipole field, s the share of its surface in its resistance (0 in perfect contact). In these
-variables every conductivity and conductance lies in one box, and kappa is smooth: its Chebyshev series, in ln(r_t - r) for the radius
-r = sqrt v (r_t: where inclusions touch), is computed once from the full cell (offline) and summed with its exact derivative (online). Where v lies
-outside the table the full cell answers.
+variables every conductivity and conductance lies in one box, and ln kappa is smooth (in perfect contact it is odd in b, Keller's duality, but for
+the mesh): its Chebyshev series, in ln(r_t - r) for the radius r = sqrt v (r_t: where inclusions touch), is computed once from the full cell
+(offline) and summed with its exact derivative (online). Where v lies outside the table the full cell answers.
 
 Vector in and out: as in :mod:`.conductive_cell`. Error: relative to the full cell, measured at random points when the table is made.
 """
@@ -27,65 +27,71 @@ from . import conductive_cell as full
 from .cell_mesh import MAX_FRACTION
 
 FRACTIONS = (0.02, 0.95)  # of the touching fraction: the table's reach
-TERMS = {False: (40, 1, 16), True: (48, 12, 18)}  # of b, s and v: without and with a resisting surface
-
-
-@njit(cache=True, error_model="numpy")
-def _chebyshev(x, n, t, d):
-    """T_k(x) and T_k'(x), k < n, into ``t`` and ``d``."""
-    t[0], d[0] = 1.0, 0.0
-    if n > 1:
-        t[1], d[1] = x, 1.0
-    for k in range(2, n):
-        t[k] = 2.0 * x * t[k - 1] - t[k - 2]
-        d[k] = 2.0 * t[k - 1] + 2.0 * x * d[k - 1] - d[k - 2]
+TERMS = {False: (26, 1, 14), True: (44, 8, 18)}  # of b, s and v: without and with a resisting surface
+BLOCK = 128  # points summed together: their series stay in the processor's cache, and matrices so small in one thread of BLAS
 
 
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-def _series(b, s, w, coefficients, work):
-    """kappa and its derivatives by b, s and w; ``coefficients`` (terms of s, of w, of b): the innermost loops run over b, as vectors.
+def _chebyshev(x, t, d):
+    """T_k(x) and T_k'(x) of many points x into the rows of ``t`` and ``d`` (terms, points)."""
+    for i in range(x.size):
+        t[0, i], d[0, i] = 1.0, 0.0
+    if t.shape[0] > 1:
+        for i in range(x.size):
+            t[1, i], d[1, i] = x[i], 1.0
+    for k in range(2, t.shape[0]):
+        for i in range(x.size):
+            t[k, i] = 2.0 * x[i] * t[k - 1, i] - t[k - 2, i]
+            d[k, i] = 2.0 * t[k - 1, i] + 2.0 * x[i] * d[k - 1, i] - d[k - 2, i]
 
-    ``work`` (9, largest number of terms) is written over, so that nothing is allocated point by point.
+
+@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _series(place, coefficients, out):
+    """kappa and its derivatives by b, s and w, ``out`` (4, points), at ``place`` (3, points); ``coefficients`` (terms of s, of b, of w).
+
+    The sums over w are matrix products; all other loops run over the points, as vectors.
     """
-    ns, nw, nb = coefficients.shape
-    tb, db, ts, ds, tw, dw = work[0], work[1], work[2], work[3], work[4], work[5]
-    row, along_s, along_w = work[6, :nb], work[7, :nb], work[8, :nb]
-    _chebyshev(b, nb, tb, db)
-    _chebyshev(2.0 * s - 1.0, ns, ts, ds)
-    _chebyshev(w, nw, tw, dw)
-    work[6:] = 0.0
+    ns, nb, nw = coefficients.shape
+    n = place.shape[1]
+    tb, db, ts, ds, tw, dw = (
+        np.empty((nb, n)), np.empty((nb, n)), np.empty((ns, n)), np.empty((ns, n)), np.empty((nw, n)), np.empty((nw, n)),
+    )  # fmt: skip
+    row, along_w = np.empty((nb, n)), np.empty((nb, n))
+    _chebyshev(place[0], tb, db)
+    _chebyshev(place[1], ts, ds)
+    _chebyshev(place[2], tw, dw)
+    for k in range(4):
+        for i in range(n):
+            out[k, i] = 0.0
     for j in range(ns):
-        for k in range(
-            0, nw, 2
-        ):  # two rows at a time: each pass over the sums costs as much as what is added; nw is even
-            c, e = coefficients[j, k], coefficients[j, k + 1]
-            t0, t1 = ts[j] * tw[k], ts[j] * tw[k + 1]
-            v0, v1 = ts[j] * dw[k], ts[j] * dw[k + 1]
-            for i in range(nb):
-                row[i] += t0 * c[i] + t1 * e[i]
-                along_w[i] += v0 * c[i] + v1 * e[i]
+        np.dot(coefficients[j], tw, row)
+        np.dot(coefficients[j], dw, along_w)
+        for k in range(nb):
+            for i in range(n):
+                a = row[k, i] * ts[j, i]
+                out[0, i] += a * tb[k, i]
+                out[1, i] += a * db[k, i]
+                out[3, i] += along_w[k, i] * ts[j, i] * tb[k, i]
             if ns > 1:
-                u0, u1 = 2.0 * ds[j] * tw[k], 2.0 * ds[j] * tw[k + 1]
-                for i in range(nb):
-                    along_s[i] += u0 * c[i] + u1 * e[i]
-    value = by_b = by_s = by_w = 0.0
-    for i in range(nb):
-        value += tb[i] * row[i]
-        by_b += db[i] * row[i]
-        by_s += tb[i] * along_s[i]
-        by_w += tb[i] * along_w[i]
-    return value, by_b, by_s, by_w
+                for i in range(n):
+                    out[2, i] += row[k, i] * ds[j, i] * tb[k, i]
+    for i in range(n):
+        kappa = np.exp(out[0, i])
+        out[0, i] = kappa
+        out[1, i] *= kappa
+        out[2, i] *= 2.0 * kappa  # s runs from 0 to 1
+        out[3, i] *= kappa
 
 
 @njit(cache=True, error_model="numpy")
 def _place(p, gap, radius):
-    """b, s, w; ``gap`` = [middle and half length of ln(r_t - r), r_t, lowest v, highest v, whether surfaces resist, error]."""
+    """b, 2 s - 1, w; ``gap`` = [middle and half length of ln(r_t - r), r_t, lowest v, highest v, whether surfaces resist, error]."""
     surface = p[2] * radius
     if gap[5] > 0.0:
         k = p[1] * surface / (p[1] + surface)
-        s = p[1] / (p[1] + surface)
+        s = 2.0 * p[1] / (p[1] + surface) - 1.0
     else:
-        k, s = p[1], 0.5
+        k, s = p[1], 0.0
     return (k - p[0]) / (k + p[0]), s, (np.log(gap[2] - np.sqrt(p[3])) - gap[0]) / gap[1]
 
 
@@ -101,12 +107,11 @@ def _forward(
 ):  # fmt: skip
     """State: kappa and its derivatives."""
     if _inside(p, gap):
-        work = np.empty((9, max(coefficients.shape)))
-        pb, ps, pw = _place(p, gap, sizes[3])
-        value, by_b, by_s, by_w = _series(pb, ps, pw, coefficients, work)
-        k = p[0] * value
-        y = np.array([k, k, 0.0, p[3] * p[5] + (1.0 - p[3]) * p[4]])
-        return y, np.array([value, by_b, by_s, by_w])
+        place, kappa = np.empty((3, 1)), np.empty((4, 1))
+        place[0, 0], place[1, 0], place[2, 0] = _place(p, gap, sizes[3])
+        _series(place, coefficients, kappa)
+        k = p[0] * kappa[0, 0]
+        return np.array([k, k, 0.0, p[3] * p[5] + (1.0 - p[3]) * p[4]]), kappa[:, 0].copy()
     y = full._forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes)[0]
     return y, np.full(4, y[0] / p[0])
 
@@ -149,22 +154,30 @@ def _pullback(
 def _each_forward(
     x, count, coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes
 ):  # fmt: skip
-    """Many points in one loop: what a call costs would be most of it. State: kappa and its derivatives (points, 4)."""
+    """Many points in one loop, :data:`BLOCK` at a time: what a call costs would be most of it. State: kappa, derivatives (points, 4)."""
     n = count[0]
     y, state = np.empty(4 * n), np.empty((n, 4))
-    work = np.empty((9, max(coefficients.shape)))
-    for i in range(n):
-        p = x[6 * i : 6 * i + 6]
-        if _inside(p, gap):
-            pb, ps, pw = _place(p, gap, sizes[3])
-            state[i, 0], state[i, 1], state[i, 2], state[i, 3] = _series(pb, ps, pw, coefficients, work)
-            y[4 * i] = y[4 * i + 1] = p[0] * state[i, 0]
-            y[4 * i + 2] = 0.0
-            y[4 * i + 3] = p[3] * p[5] + (1.0 - p[3]) * p[4]
-        else:
-            y[4 * i : 4 * i + 4], state[i] = _forward(
-                p.copy(), coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes
-            )  # fmt: skip
+    for begin in range(0, n, BLOCK):
+        size = min(BLOCK, n - begin)
+        place, kappa = np.zeros((3, size)), np.empty((4, size))
+        for i in range(size):
+            p = x[6 * (begin + i) : 6 * (begin + i) + 6]
+            if _inside(p, gap):
+                place[0, i], place[1, i], place[2, i] = _place(p, gap, sizes[3])
+        _series(place, coefficients, kappa)
+        for i in range(size):
+            at = begin + i
+            p = x[6 * at : 6 * at + 6]
+            if _inside(p, gap):
+                for k in range(4):
+                    state[at, k] = kappa[k, i]
+                y[4 * at] = y[4 * at + 1] = p[0] * kappa[0, i]
+                y[4 * at + 2] = 0.0
+                y[4 * at + 3] = p[3] * p[5] + (1.0 - p[3]) * p[4]
+            else:
+                y[4 * at : 4 * at + 4], state[at] = _forward(
+                    p.copy(), coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes
+                )  # fmt: skip
     if np.isnan(y).any():
         y[:] = np.nan
     return y, state
@@ -217,18 +230,18 @@ def _make(cell: Kernel, packing: str, terms: tuple[int, int, int], interface: bo
     ends = np.log(touching - np.sqrt([high, low]))
     middle, half = ends.mean(), 0.5 * (ends[1] - ends[0])
 
-    def kappa(b: float, s: float, w: float) -> float:
+    def log_kappa(b: float, s: float, w: float) -> float:
         k = (1.0 + b) / (1.0 - b)
         k_i, surface = (k / (1.0 - s), k / s) if interface else (k, 1.0)
         r = touching - np.exp(middle + half * w)
-        return float(cell(np.array([1.0, k_i, surface, r * r, 1.0, 1.0]))[0])
+        return float(np.log(cell(np.array([1.0, k_i, surface, r * r, 1.0, 1.0]))[0]))
 
     angles = [np.pi * (np.arange(m) + 0.5) / m for m in terms]
     b, s, w = (np.cos(t) for t in angles)
     s = 0.5 * (s + 1.0) if interface else np.zeros(1)
     values: Any = np.array(
         [
-            [[kappa(x, y, z) for z in w] for y in s]
+            [[log_kappa(x, y, z) for z in w] for y in s]
             for x in track(b, "making a table of the cell, once", show=len(s) > 1)
         ]
     )
@@ -236,16 +249,18 @@ def _make(cell: Kernel, packing: str, terms: tuple[int, int, int], interface: bo
         to_series = 2.0 / m * np.cos(np.outer(np.arange(m), t))
         to_series[0] *= 0.5
         values = np.moveaxis(np.tensordot(to_series, values, axes=(1, axis)), 0, axis)
-    values = np.ascontiguousarray(values.transpose(1, 2, 0))
+    values = np.ascontiguousarray(values.transpose(1, 0, 2))
     rng = np.random.default_rng(0)
-    errors = []
+    at = rng.uniform(-1.0, 1.0, (3, 300))
     for i in range(300):
-        x, y, z = rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(-1, 1)
-        x, y, z = (np.copysign(1.0, t) if i % 9 == j else t for j, t in enumerate((x, y, z)))
-        x, y = 0.99999 * x, 0.5 * (0.99999 * y + 1.0)
-        exact = kappa(x, y if interface else 0.0, z)
-        errors.append(
-            abs(_series(x, y if interface else 0.5, z, values, np.empty((9, max(values.shape))))[0] / exact - 1.0)
-        )
-    gap = np.array([middle, half, touching, low, high, float(interface), max(errors)])
+        if i % 9 < 3:
+            at[i % 9, i] = np.copysign(1.0, at[i % 9, i])
+    at[:2] *= 0.99999  # the faces themselves are phases that insulate or conduct without limit
+    if not interface:
+        at[1] = 0.0
+    found = np.empty((4, 300))
+    _series(at, values, found)
+    exact = np.exp([log_kappa(x, 0.5 * (y + 1.0) if interface else 0.0, z) for x, y, z in at.T])
+    error = float(np.max(np.abs(found[0] / exact - 1.0)))
+    gap = np.array([middle, half, touching, low, high, float(interface), error])
     return {"coefficients": values, "gap": gap}

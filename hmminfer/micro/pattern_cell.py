@@ -12,7 +12,9 @@ Boundary conditions of the micro problem div a grad u = 0 under a macro gradient
 With any other cell, or one that does not hold whole periods, the error is a few times period over cell size, whatever the grid: see the
 numbers in the tests before inferring conductivities with one.
 
-Vector in: x.  Vector out: A11, A22, A12, the unit of a. Error: second order in the grid where a is smooth in each element.
+Vector in: x.  Vector out: A11, A22, A12, the unit of a. Error: second order in the grid where a is smooth in each element; where it is smooth
+everywhere, the answers on two grids extrapolate to an error of fourth order (``meshes`` = 2): for s = c (sin 2 pi y1 + 9/8)(cos 2 pi y2 + 9/8),
+whose tensor is the identity, 2.4 % and 0.60 % on 16 and 32 elements to a period, together 0.010 %.
 """
 
 from __future__ import annotations
@@ -119,12 +121,35 @@ def _pullback(x, phi, slot, gradient, rim, sizes, forms, y_bar):
 CODE = Code((__name__, "CODE"), _forward, _pullback, data="f3 i2 f3 f2 i1", state="f3")
 
 
+@njit(cache=True, error_model="numpy")
+def _two_forward(
+    x, phi, slot, gradient, rim, sizes, coarse_phi, coarse_slot, coarse_gradient, coarse_rim, coarse_sizes
+):  # fmt: skip
+    """(4 A_h - A_2h) / 3: the error of order h^2 cancels."""
+    y, forms = _forward(x, phi, slot, gradient, rim, sizes)
+    coarse_y, coarse_forms = _forward(x, coarse_phi, coarse_slot, coarse_gradient, coarse_rim, coarse_sizes)
+    return (4.0 * y - coarse_y) / 3.0, forms, coarse_forms
+
+
+@njit(cache=True, error_model="numpy")
+def _two_pullback(
+    x, phi, slot, gradient, rim, sizes, coarse_phi, coarse_slot, coarse_gradient, coarse_rim, coarse_sizes, forms, coarse_forms, y_bar
+):  # fmt: skip
+    fine = _pullback(x, phi, slot, gradient, rim, sizes, forms, y_bar)
+    coarse = _pullback(x, coarse_phi, coarse_slot, coarse_gradient, coarse_rim, coarse_sizes, coarse_forms, y_bar)
+    return (4.0 * fine - coarse) / 3.0
+
+
+TWO = Code((__name__, "TWO"), _two_forward, _two_pullback, data=f"{CODE.data} {CODE.data}", state="f3 f3")
+
+
 def pattern_cell(
     phi: Callable[[np.ndarray, np.ndarray], list] | np.ndarray,
     n: int = 16,
     boundary: str = "periodic",
     corner: tuple[float, float] = (0.0, 0.0),
     size: float = 1.0,
+    meshes: int = 1,
 ) -> Kernel:
     """Kernel of a cell with n x n elements.
 
@@ -133,20 +158,34 @@ def pattern_cell(
     phi : function (y1, y2) -> list of terms, on the cell ``corner`` + [0, size]^2 in units of the period; or an array (m, m) of phase
         numbers, a checkerboard of m x m squares filling the cell, whose x are the conductivities of the phases.
     boundary : of :data:`BOUNDARIES`; a periodic cell should hold whole periods.
+    meshes : 2 extrapolates from n x n and n/2 x n/2 elements, for a that is smooth; at the corners of a checkerboard the order is lower
+        than the extrapolation takes it to be, and little is won.
     """
     if boundary not in BOUNDARIES:
         raise unknown("boundary condition of the cell", boundary, BOUNDARIES)
+    if meshes not in (1, 2) or (meshes == 2 and n % 2):
+        raise HmmInferError(
+            f"A cell of {n} x {n} elements on {meshes} meshes: give 1 mesh, or 2 and an even number of elements."
+        )
+    data = _grid(phi, n, boundary, corner, size)
+    if meshes == 2:
+        data += _grid(phi, n // 2, boundary, corner, size)
+    return Kernel(CODE if meshes == 1 else TWO, data, np.linspace(1.0, 2.0, data[0].shape[-1]))
+
+
+def _grid(
+    phi: Callable[[np.ndarray, np.ndarray], list] | np.ndarray,
+    n: int,
+    boundary: str,
+    corner: tuple[float, float],
+    size: float,
+) -> tuple[np.ndarray, ...]:
+    """What the code takes of one grid."""
     at = 0.5 + 0.5 / np.sqrt(3.0) * np.array([-1.0, 1.0])
     local = np.array([(s, t) for s in at for t in at])
     s, t = local.T
-    gradient = (
-        n
-        / 1.0
-        * np.stack(
-            [np.stack([t - 1, s - 1], -1), np.stack([1 - t, -s], -1), np.stack([t, s], -1), np.stack([-t, 1 - s], -1)],
-            axis=1,
-        )
-    )
+    corners = [np.stack(g, axis=-1) for g in ([t - 1, s - 1], [1 - t, -s], [t, s], [-t, 1 - s])]
+    gradient = n * np.stack(corners, axis=1)  # on the unit square: A has no length
     i, j = (v.ravel() for v in np.meshgrid(np.arange(n), np.arange(n), indexing="ij"))
     if callable(phi):
         y1, y2 = (c + size / n * (k[:, None] + u) for c, k, u in zip(corner, (i, j), (s, t), strict=True))
@@ -182,9 +221,7 @@ def pattern_cell(
                 keep = number[nodes] >= 0
                 rim[k, number[nodes[keep]]] += sign * weight[keep]
     sizes = np.array([band, rim.shape[1], int(boundary == "flux")], dtype=np.int64)
-    data = (terms, slot, gradient, rim, sizes)
-    example = np.linspace(1.0, 2.0, terms.shape[-1])
-    return Kernel(CODE, tuple(np.ascontiguousarray(d) for d in data), example)
+    return tuple(np.ascontiguousarray(d) for d in (terms, slot, gradient, rim, sizes))
 
 
 def _numbered(connectivity: np.ndarray, solved: np.ndarray) -> tuple[np.ndarray, int]:

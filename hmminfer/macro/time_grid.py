@@ -1,0 +1,54 @@
+"""Equal time steps for data at given times: what every transient asks of them, said in one place.
+
+A step is taken by a two-stage implicit method (see :mod:`.parabolic`); values between two steps are interpolated linearly. The grid is fixed by
+the data and the number of steps, never by a parameter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import HmmInferError
+
+GAMMA = 1.0 - np.sqrt(0.5)  # of SDIRK2 (Alexander 1977): its stages end at gamma dt and dt
+ROUNDING = 1e-12  # relative: the advice of a message is no less than what the next call accepts
+
+
+@dataclass(frozen=True, eq=False)
+class TimeGrid:
+    """Steps of length ``dt``; ``stages`` (steps, 2) times of both stages; row i lies ``share[i]`` of a step after step ``step[i]``."""
+
+    dt: float
+    stages: np.ndarray
+    step: np.ndarray
+    share: np.ndarray
+
+
+def time_grid(times: np.ndarray, duration: float, steps: int, rise: float = 0.0) -> TimeGrid:
+    """Grid of ``steps`` equal steps over [0, ``duration``], for rows at ``times``; ``rise``: in which time the load rises, 0 at once."""
+    times = np.asarray(times, float)
+    late = (times < 0) | (times > duration * (1 + ROUNDING)) | ~np.isfinite(times)
+    if late.any():
+        raise HmmInferError(
+            f"{int(late.sum())} rows are measured outside the computed time, the first at {times[late][0]:g} of 0 to {duration:g}; "
+            "lengthen the duration or remove them."
+        )
+    if not duration > 0.0:
+        raise HmmInferError("Every row is at time 0, before anything has changed; add rows at later times.")
+    dt = duration / steps
+    first = np.unique(times[times > 0])
+    if first.size and first[0] < 2.0 * dt * (1 - ROUNDING):
+        raise HmmInferError(
+            f"The time step {dt:g} cannot resolve data at time {first[0]:g}: at least two steps must come before; "
+            f"give at least {int(np.ceil(2.0 * duration / first[0]))} steps."
+        )
+    if 0.0 < rise < dt * (1 - ROUNDING):
+        raise HmmInferError(
+            f"The time step {dt:g} cannot resolve a load that rises in {rise:g}; give at least {int(np.ceil(duration / rise))} steps, "
+            "a longer ramp, or a ramp of 0 for a load at once."
+        )
+    step = np.minimum((times / dt * (1 + ROUNDING)).astype(np.int64), steps - 1)
+    stages = dt * (np.arange(steps)[:, None] + np.array([GAMMA, 1.0]))
+    return TimeGrid(dt, stages, step, times / dt - step)
