@@ -12,6 +12,7 @@ CATALOGUE = {
     "heat_composite": "conductivities of phases, their contact and their content from heat flow",
     "proton_conductor": "interface layers, conductivities and contacts of an ionomer from its films and membranes",
     "thermoelastic_composite": "expansion, conductivity and content of the phases from expanding, bending and cooling laminae",
+    "morphogen_tissue": "diffusion and degradation of a morphogen in a tissue of stochastic cells from the gradient it forms",
 }
 
 

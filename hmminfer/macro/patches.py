@@ -10,11 +10,12 @@ law's:  law(u, u', theta, number of the burst) -> flux F, loss R  (:mod:`hmminfe
 lies between them is never simulated. (Linear elements with one point and lumped mass: HMM, and gap-tooth with patches at the faces.)
 
     steady      du/dt = 0 by Newton's method to rounding; gradient by the implicit function theorem
-    in time     coarse projective integration: bursts at u_n and at the midpoint, then a leap of Delta (explicit, order two); tangents along it
+    in time     coarse projective integration: bursts at u_n and at the midpoint, then a leap of Delta (explicit, order two);
+                or the same balance with implicit leaps (SDIRK2 of Alexander 1977, L-stable, Newton's method). Exact tangents along both
 
 Vector in:  theta, J (um/s molecules per cell), gain, background.
 Vector out: row i is  gain (w_i . u) + background,  at a time for a history.
-Error:      order two in H ((H / lambda)^2 / 12 of a decay length) and in Delta. A leap beyond the stability limit gives NaN.
+Error:      order two in H ((H / lambda)^2 / 12 of a decay length) and in Delta. An explicit leap beyond the stability limit gives NaN.
 """
 
 from __future__ import annotations
@@ -31,11 +32,14 @@ from ..linalg import band_lu, band_lu_solve
 from ..native import specialise
 
 ITERATIONS = 40
+GAMMA = 1.0 - np.sqrt(0.5)
+KAPPA = (1.0 - GAMMA) / GAMMA
 OTHER = 3  # numbers of the vector beside theta: J, gain, background
 
 law_forward: Any = None  # bound when the templates are compiled
 law_pullback: Any = None
 ask: Any = None
+stage: Any = None
 
 
 def project(slope: Any, u: Any, leap: float) -> Any:
@@ -113,7 +117,7 @@ def _matrix(derivative, spacing):
 
 
 def _steady_forward(x, start, weights, grid, *law):
-    """``start`` (nodes,): first iterate; ``grid`` = [H]. State: u, and the law's derivatives there."""
+    """``start`` (nodes,): first iterate; ``grid`` = [H]. State: u, and the law's derivatives there (a last step of rounding aside)."""
     p = x.size - OTHER
     source, gain, background = x[p:]
     spacing = grid[0]
@@ -134,8 +138,7 @@ def _steady_forward(x, start, weights, grid, *law):
         if last:  # one more step than the tolerance asks for: quadratic convergence ends at rounding
             done = True
             break
-        last = np.abs(residual).max() < 1e-8 * np.abs(u).max()
-    answer, derivative = ask(u, x[:p], spacing, 0, *law)
+        last = np.abs(residual).max() < 1e-6 * np.abs(u).max()
     y = gain * (weights @ u) + background
     if not done or not np.all(np.isfinite(y)):
         y[:] = np.nan
@@ -163,8 +166,56 @@ def _steady_pullback(x, start, weights, grid, *rest):
     return x_bar
 
 
-def _history_forward(x, start, weights, grid, step, share, *law):
-    """``grid`` = [H, Delta]; ``step``, ``share`` (rows,): u between two steps, linear. State: w . u of the rows, and its tangents (rows, p + 1)."""
+@njit(cache=True, error_model="numpy")
+def _along(derivative, d_u, spacing, p):
+    """d(balance) (nodes, p + 1) along theta and J, at values whose derivatives are ``d_u``."""
+    n = d_u.shape[0]
+    out = np.zeros((n, p + 1))
+    out[0, p] = 1.0
+    for i in range(n - 1):
+        for a in range(p + 1):
+            mean, fall = 0.5 * (d_u[i, a] + d_u[i + 1, a]), (d_u[i + 1, a] - d_u[i, a]) / spacing
+            flux = derivative[i, 0, 0] * mean + derivative[i, 0, 1] * fall
+            half = 0.5 * spacing * (derivative[i, 1, 0] * mean + derivative[i, 1, 1] * fall)
+            if a < p:
+                flux += derivative[i, 0, 2 + a]
+                half += 0.5 * spacing * derivative[i, 1, 2 + a]
+            out[i, a] -= flux + half
+            out[i + 1, a] += flux - half
+    return out
+
+
+def _stage(base, d_base, mass, reach, theta, source, spacing, number, *law):
+    """v = base + reach rate(v) by Newton's method, and its tangents by the implicit function theorem; NaN where it fails."""
+    n, p = base.size, theta.size
+    v, d_v = base.copy(), np.full(d_base.shape, np.nan)
+    last = False
+    for _ in range(ITERATIONS):
+        answer, derivative = ask(v, theta, spacing, number, *law)
+        step = (mass * (v - base) - reach * _balance(answer, spacing, source)).reshape(1, n)
+        ab = -reach * _matrix(derivative, spacing)
+        ab[:, 2] += mass
+        if not np.all(np.isfinite(step)):
+            break
+        good, pivots = band_lu(ab, 1)
+        if not good:
+            break
+        band_lu_solve(ab, 1, pivots, step, False)
+        v = v - step[0]
+        if last:
+            right = np.ascontiguousarray((mass * d_base.T + reach * _along(derivative, 0.0 * d_base, spacing, p).T))
+            band_lu_solve(ab, 1, pivots, right, False)
+            return v, np.ascontiguousarray(right.T)
+        last = np.abs(step).max() < 1e-6 * np.abs(v).max()
+    v[:] = np.nan
+    return v, d_v
+
+
+def _history_forward(x, start, weights, grid, step, share, sizes, *law):
+    """``grid`` = [H, Delta]; ``step``, ``share`` (rows,): u between two steps, linear; ``sizes`` = [implicit].
+
+    State: w . u of the rows, and its tangents (rows, p + 1).
+    """
     p = x.size - OTHER
     source, gain, background = x[p:]
     spacing, leap = grid
@@ -173,7 +224,7 @@ def _history_forward(x, start, weights, grid, step, share, *law):
     seen, d_seen = np.zeros(step.size), np.zeros((step.size, p + 1))
     mass = np.full(n, spacing)
     mass[0] = mass[-1] = 0.5 * spacing
-    solved = True
+    theta = x[:p].copy()
     for k in range(step.max() + 2):
         for i in range(step.size):  # both ends of the leap in which a row lies
             part = 1.0 - share[i] if k == step[i] else share[i] if k == step[i] + 1 else 0.0
@@ -181,33 +232,32 @@ def _history_forward(x, start, weights, grid, step, share, *law):
                 for j in range(n):
                     seen[i] += part * weights[i, j] * u[j]
                     d_seen[i] += part * weights[i, j] * du[j]
-        if k > step.max() or not solved:
+        if k > step.max() or np.isnan(u[0]):
             break
+        first = 2 * k * (n - 1)  # number of the first burst of this leap
+        if sizes[0] == 1:
+            v, dv = stage(u, du, mass, GAMMA * leap, theta, source, spacing, first, *law)
+            base, d_base = u + KAPPA * (v - u), du + KAPPA * (dv - du)
+            u, du = stage(base, d_base, mass, GAMMA * leap, theta, source, spacing, first + n - 1, *law)
+            continue
         at, d_at = u, du
         for half in range(2):
-            answer, derivative = ask(at, x[:p], spacing, (2 * k + half) * (n - 1), *law)
+            answer, derivative = ask(at, theta, spacing, first + half * (n - 1), *law)
             rate = _balance(answer, spacing, source) / mass
-            d_rate = np.zeros((n, p + 1))
-            d_rate[0, p] = 1.0
-            for i in range(n - 1):
-                mean, fall = 0.5 * (d_at[i] + d_at[i + 1]), (d_at[i + 1] - d_at[i]) / spacing
-                flux = derivative[i, 0, 0] * mean + derivative[i, 0, 1] * fall
-                loss = derivative[i, 1, 0] * mean + derivative[i, 1, 1] * fall
-                flux[:p] += derivative[i, 0, 2:]
-                loss[:p] += derivative[i, 1, 2:]
-                d_rate[i] -= flux + 0.5 * spacing * loss
-                d_rate[i + 1] += flux - 0.5 * spacing * loss
-                # the fastest mode of the grid: beyond the limit of an explicit leap
-                if not leap * (-4.0 * derivative[i, 0, 1] / spacing**2 + derivative[i, 1, 0]) < 2.0:
-                    solved = False
-            for i in range(n):
-                d_rate[i] /= mass[i]
+            d_rate = _along(derivative, d_at, spacing, p)
             reach = 0.5 * leap if half == 0 else leap
-            at, d_at = u + reach * rate, du + reach * d_rate
+            for i in range(n):
+                for a in range(p + 1):
+                    d_rate[i, a] = du[i, a] + reach * d_rate[i, a] / mass[i]
+            at, d_at = u + reach * rate, d_rate
+            # the fastest mode of the grid is beyond the limit of an explicit leap
+            if not leap * (4.0 * np.abs(derivative[:, 0, 1]).max() / spacing**2 + np.abs(derivative[:, 1, 0]).max()) < 2.0:
+                at[:] = np.nan
         u, du = at, d_at
     y = gain * seen + background
-    if not solved or not np.all(np.isfinite(y)):
+    if np.isnan(u[0]) or not np.all(np.isfinite(y)):
         y[:] = np.nan
+        seen[:] = np.nan
     return y, seen, d_seen
 
 
@@ -218,7 +268,7 @@ def _history_pullback(x, *rest):
     x_bar[: p + 1] = x[p + 1] * (y_bar @ d_seen)
     x_bar[p + 1] = y_bar @ seen
     x_bar[p + 2] = y_bar.sum()
-    if np.isnan(x).any() or np.isnan(seen).any():
+    if np.isnan(seen).any():
         x_bar[:] = np.nan
     return x_bar
 
@@ -236,9 +286,10 @@ def steady_code(law: Code) -> Code:
 def history_code(law: Code) -> Code:
     """Code of a profile in time whose patches ask ``law``."""
     asked = specialise(_ask, law.fingerprint, law_forward=law.calls[0], law_pullback=law.calls[1])
-    forward = specialise(_history_forward, law.fingerprint, ask=asked)
+    solver = specialise(_stage, law.fingerprint, ask=asked)
+    forward = specialise(_history_forward, law.fingerprint, ask=asked, stage=solver)
     pullback = specialise(_history_pullback, law.fingerprint)
-    return Code((__name__, "history_code", law.recipe), forward, pullback, f"f1 f2 f1 i1 f1 {law.data}", "f1 f2")
+    return Code((__name__, "history_code", law.recipe), forward, pullback, f"f1 f2 f1 i1 f1 i1 {law.data}", "f1 f2")
 
 
 def _checked(length: float, nodes: int, patch: float, points: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -275,7 +326,7 @@ def steady_profile(law: Kernel, theta: Any, source: float, length: float, nodes:
 
 def profile_history(
     law: Kernel, theta: Any, source: float, length: float, nodes: int, patch: float, points: Any, times: Any, steps: int, scale: float,
-    start: Any = 0.0,
+    start: Any = 0.0, implicit: bool = False,
 ) -> Kernel:  # fmt: skip
     """Kernel of a profile in time, from ``start`` (molecules per cell at the nodes); ``steps`` leaps to the last of ``times`` (s).
 
@@ -288,5 +339,5 @@ def profile_history(
     leap = times.max() / steps
     step = np.minimum((times / leap).astype(np.int64), steps - 1)
     begin = np.ascontiguousarray(np.broadcast_to(np.asarray(start, float), nodes))
-    data = (begin, weights, np.array([place[1], leap]), step, times / leap - step, *law.data)
+    data = (begin, weights, np.array([place[1], leap]), step, times / leap - step, np.array([int(implicit)]), *law.data)
     return Kernel(history_code(law.code), data, np.concatenate([np.asarray(theta, float), [source, 1.0 / scale, 0.1]]))

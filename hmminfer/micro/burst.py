@@ -41,18 +41,30 @@ def _positive(n):
 
 
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-def _solve(diagonal, off, right):
-    """Overwrite the rows of ``right`` (cells, columns) with solutions of the tridiagonal system with constant entries (Thomas)."""
-    n = right.shape[0]
-    share = np.empty(n)
-    share[0] = off / diagonal
-    right[0] /= diagonal
+def _factor(diagonal, off, n):
+    """Inverse pivots, and what a row takes of the next, of a tridiagonal matrix with constant entries (Thomas)."""
+    inverse, share = np.empty(n), np.empty(n)
+    inverse[0] = 1.0 / diagonal
+    for i in range(n):
+        if i > 0:
+            inverse[i] = 1.0 / (diagonal - off * share[i - 1])
+        share[i] = off * inverse[i]
+    return inverse, share
+
+
+# loops and not array expressions: these would ask for memory in the innermost loop
+@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _solve(inverse, share, off, right):
+    """Overwrite the columns of ``right`` (cells, columns) with solutions for the factors from :func:`_factor`."""
+    n, m = right.shape
+    for a in range(m):
+        right[0, a] *= inverse[0]
     for i in range(1, n):
-        pivot = diagonal - off * share[i - 1]
-        share[i] = off / pivot
-        right[i] = (right[i] - off * right[i - 1]) / pivot
+        for a in range(m):
+            right[i, a] = (right[i, a] - off * right[i - 1, a]) * inverse[i]
     for i in range(n - 2, -1, -1):
-        right[i] -= share[i] * right[i + 1]
+        for a in range(m):
+            right[i, a] -= share[i] * right[i + 1, a]
 
 
 # reassociation lets the tangents use vector instructions; NaN still propagates
@@ -79,6 +91,7 @@ def _forward(x, noise, step, sizes):
         d_mean[i, 0], d_mean[i, 1], d_mean[i, 4] = 1.0 / (1.0 + kappa), place / (1.0 + kappa), -mean[i] / (1.0 + kappa)
     beta = 1.0 + dt * (k_off + k)
     diagonal, off = 1.0 + 2.0 * dt * w + dt * k_on - dt * dt * k_off * k_on / beta, -dt * w
+    inverse, share = _factor(diagonal, off, cells)
     steps = noise.shape[1] - 1
     root_dt = np.sqrt(dt)
     first = int(np.round(x[INPUTS])) * pairs
@@ -106,7 +119,10 @@ def _forward(x, noise, step, sizes):
         for s in range(1, steps + 1):
             for i in range(cells + 2):
                 p[i], d_p[i] = _positive(free[i])
-            right[:, 0], d_right[:] = free[1:-1], d_free[1:-1]
+            for i in range(cells):
+                right[i, 0] = free[i + 1]
+                for a in range(INPUTS):
+                    d_right[i, a] = d_free[i + 1, a]
             for j in range(cells + 1):  # noise of the hops over bond j, between cells j - 1 and j
                 both = p[j] + p[j + 1]
                 root = np.sqrt(w * both)
@@ -139,28 +155,33 @@ def _forward(x, noise, step, sizes):
                     d_right[i, a] -= d_move
             right[0, 0] += dt * w * mean[0]
             right[cells - 1, 0] += dt * w * mean[cells + 1]
-            _solve(diagonal, off, right)
-            free[1:-1] = right[:, 0]
+            _solve(inverse, share, off, right)
             for i in range(cells):
+                free[i + 1] = right[i, 0]
                 bound[i] = (kick[i] + dt * k_on * free[i + 1]) / beta
             for i in range(cells):
                 bend = free[i] - 2.0 * free[i + 1] + free[i + 2]
                 for a in range(INPUTS):
                     d_kick[i, a] += dt * (d_on[a] * free[i + 1] - (d_off[a] + d_k[a]) * bound[i])
                     d_right[i, a] += dt * (d_w[a] * bend - d_on[a] * free[i + 1] + d_off[a] * bound[i]) + dt * k_off / beta * d_kick[i, a]
-            d_right[0] += dt * w * d_mean[0]
-            d_right[cells - 1] += dt * w * d_mean[cells + 1]
-            _solve(diagonal, off, d_right)
-            d_free[1:-1] = d_right
-            d_bound[:] = (d_kick + dt * k_on * d_right) / beta
+            for a in range(INPUTS):
+                d_right[0, a] += dt * w * d_mean[0, a]
+                d_right[cells - 1, a] += dt * w * d_mean[cells + 1, a]
+            _solve(inverse, share, off, d_right)
+            for i in range(cells):
+                for a in range(INPUTS):
+                    d_free[i + 1, a] = d_right[i, a]
+                    d_bound[i, a] = (d_kick[i, a] + dt * k_on * d_right[i, a]) / beta
             if s > heal:
                 left = cells // 2
                 fall = free[left] - free[left + 1]
                 y[0] += weight * w * size * fall
-                jacobian[0, :INPUTS] += weight * size * (d_w * fall + w * (d_free[left] - d_free[left + 1]))
+                for a in range(INPUTS):
+                    jacobian[0, a] += weight * size * (d_w[a] * fall + w * (d_free[left, a] - d_free[left + 1, a]))
                 for i in range(cells):
                     y[1] += weight * k / cells * bound[i]
-                    jacobian[1, :INPUTS] += weight / cells * (d_k * bound[i] + k * d_bound[i])
+                    for a in range(INPUTS):
+                        jacobian[1, a] += weight / cells * (d_k[a] * bound[i] + k * d_bound[i, a])
     if not (np.isfinite(y[0]) and np.isfinite(y[1])):
         y[:] = np.nan
         jacobian[:] = np.nan
