@@ -77,7 +77,7 @@ def tissue(x, facts, out):
 _GRID = (
     Setting("length", "um", lower=1.0, description="of the tissue, from the source to the closed end"),
     Setting("cell_size", "um", lower=0.01, description="distance between neighbouring cells (sites that molecules hop between)"),
-    Setting("nodes", default=25, kind="integer", lower=4, upper=1000, description="of the coarse grid"),
+    Setting("nodes", default=25, kind="integer", lower=5, upper=1001, description="of the coarse grid, an odd number"),
     Setting("patch", default=4, kind="integer", lower=2, upper=100, description="cells of a patch, an even number"),
     Setting("molecules", default=10000.0, lower=1.0, description="for each cell at the source in a burst: many, for its mean is wanted"),
     Setting("seed", default=1, kind="integer", lower=0, description="of the normals that all bursts share"),

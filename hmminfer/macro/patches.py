@@ -1,13 +1,13 @@
 r"""Equation-free profiles: no macro equation is written down; patches of cells are asked for fluxes and losses, and a step is projected.
 
-                 J ->  |--o----[patch]----o----[patch]----o--|  closed            o  macro node, H apart: u (molecules per cell)
-                       0        F, R      1      F, R     2  ...  L
+                 J ->  o-[patch]-o-[patch]-o-[patch]-o-[patch]-o  closed       o  macro node, u in molecules per cell
+                       0          element 1          element 2     L
 
-    m_i du_i/dt = F_(i-1/2) - F_(i+1/2) - H/2 (R_(i-1/2) + R_(i+1/2)) + J at i = 0,      m_i = H, at both ends H / 2
+    int (du/dt) phi_i = int F phi_i' - int R phi_i + J phi_i(0)        quadratic elements of length h, two Gauss points, lumped mass (Simpson)
 
-Lift: the patch between nodes i and i + 1 is filled to u = (u_i + u_(i+1)) / 2 and u' = (u_(i+1) - u_i) / H. Burst and restriction are the
-law's:  law(u, u', theta, number of the burst) -> flux F, loss R  (:mod:`hmminfer.micro.burst`). Patches cover a part of the line only; what
-lies between them is never simulated. (Linear elements with one point and lumped mass: HMM, and gap-tooth with patches at the faces.)
+Lift: a patch at a Gauss point is filled to u and u' there. Burst and restriction are the law's:
+law(u, u', theta, number of the burst) -> flux F, loss R  (:mod:`hmminfer.micro.burst`). Patches cover a part of the line only; what
+lies between them is never simulated.
 
     steady      du/dt = 0 by Newton's method to rounding; gradient by the implicit function theorem
     in time     coarse projective integration: bursts at u_n and at the midpoint, then a leap of Delta (explicit, order two);
@@ -15,7 +15,8 @@ lies between them is never simulated. (Linear elements with one point and lumped
 
 Vector in:  theta, J (um/s molecules per cell), gain, background.
 Vector out: row i is  gain (w_i . u) + background,  at a time for a history.
-Error:      order two in H ((H / lambda)^2 / 12 of a decay length) and in Delta. An explicit leap beyond the stability limit gives NaN.
+Error:      order four in h at the nodes and between them (cubic interpolation), two in Delta. An explicit leap beyond the stability limit
+            gives NaN.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from ..kernel import Code, Kernel
 from ..linalg import band_lu, band_lu_solve
 from ..native import specialise
 
+POINT = 0.5 * (1.0 + np.array([-1.0, 1.0]) / np.sqrt(3.0))
 ITERATIONS = 40
 GAMMA = 1.0 - np.sqrt(0.5)
 KAPPA = (1.0 - GAMMA) / GAMMA
@@ -70,14 +72,28 @@ def interpolation(nodes: np.ndarray, points: np.ndarray) -> np.ndarray:
     return weights
 
 
-def _ask(u, theta, spacing, number, *law):
+@njit(cache=True, error_model="numpy")
+def _shape(q, h):
+    """Quadratic shape functions of an element's nodes at Gauss point ``q``, and their slopes."""
+    at = POINT[q]
+    n, d = np.empty(3), np.empty(3)
+    n[0], n[1], n[2] = (1.0 - at) * (1.0 - 2.0 * at), 4.0 * at * (1.0 - at), at * (2.0 * at - 1.0)
+    d[0], d[1], d[2] = (4.0 * at - 3.0) / h, (4.0 - 8.0 * at) / h, (4.0 * at - 1.0) / h
+    return n, d
+
+
+def _ask(u, theta, h, number, *law):
     """Fluxes and losses (patches, 2) at nodal values, and their derivatives (patches, 2, 2 + p) along u, u' and theta."""
     n, p = u.size - 1, theta.size
     answer, derivative = np.empty((n, 2)), np.empty((n, 2, 2 + p))
     at, e = np.empty(3 + p), np.zeros(2)
     at[2 : 2 + p] = theta
     for i in range(n):
-        at[0], at[1] = 0.5 * (u[i] + u[i + 1]), (u[i + 1] - u[i]) / spacing
+        shape, slope = _shape(i % 2, h)
+        at[0] = at[1] = 0.0
+        for j in range(3):
+            at[0] += shape[j] * u[i - i % 2 + j]
+            at[1] += slope[j] * u[i - i % 2 + j]
         at[2 + p] = number + i
         out = law_forward(at, *law)
         answer[i] = out[0]
@@ -89,51 +105,75 @@ def _ask(u, theta, spacing, number, *law):
 
 
 @njit(cache=True, error_model="numpy")
-def _balance(answer, spacing, source):
+def _balance(answer, h, source):
     """m_i du_i/dt of all nodes."""
     n = answer.shape[0]
     out = np.zeros(n + 1)
     out[0] = source
     for i in range(n):
-        half = 0.5 * spacing * answer[i, 1]
-        out[i] -= answer[i, 0] + half
-        out[i + 1] += answer[i, 0] - half
+        shape, slope = _shape(i % 2, h)
+        for j in range(3):
+            out[i - i % 2 + j] += 0.5 * h * (answer[i, 0] * slope[j] - answer[i, 1] * shape[j])
     return out
 
 
 @njit(cache=True, error_model="numpy")
-def _matrix(derivative, spacing):
-    """d(balance)/du as a band matrix of half width 1, in the storage of :func:`hmminfer.linalg.band_lu`."""
+def _matrix(derivative, h):
+    """d(balance)/du as a band matrix of half width 2, in the storage of :func:`hmminfer.linalg.band_lu`."""
     n = derivative.shape[0]
-    ab = np.zeros((n + 1, 4))
+    ab = np.zeros((n + 1, 7))
     for i in range(n):
-        for side in range(2):  # of the node that changes: i or i + 1
-            sign = -1.0 if side == 0 else 1.0
-            flux = 0.5 * derivative[i, 0, 0] + sign * derivative[i, 0, 1] / spacing
-            half = 0.5 * spacing * (0.5 * derivative[i, 1, 0] + sign * derivative[i, 1, 1] / spacing)
-            ab[i + side, 2 - side] -= flux + half
-            ab[i + side, 3 - side] += flux - half
+        shape, slope = _shape(i % 2, h)
+        for j in range(3):
+            flux = derivative[i, 0, 0] * shape[j] + derivative[i, 0, 1] * slope[j]
+            loss = derivative[i, 1, 0] * shape[j] + derivative[i, 1, 1] * slope[j]
+            for k in range(3):
+                ab[i - i % 2 + j, 4 + k - j] += 0.5 * h * (flux * slope[k] - loss * shape[k])
     return ab
 
 
+@njit(cache=True, error_model="numpy")
+def _along(derivative, d_u, h, p):
+    """d(balance) (nodes, p + 1) along theta and J, at values whose derivatives are ``d_u``."""
+    n = derivative.shape[0]
+    out = np.zeros((n + 1, p + 1))
+    out[0, p] = 1.0
+    for i in range(n):
+        shape, slope = _shape(i % 2, h)
+        first = i - i % 2
+        for a in range(p + 1):
+            d_value = d_slope = 0.0
+            for j in range(3):
+                d_value += shape[j] * d_u[first + j, a]
+                d_slope += slope[j] * d_u[first + j, a]
+            flux = derivative[i, 0, 0] * d_value + derivative[i, 0, 1] * d_slope
+            loss = derivative[i, 1, 0] * d_value + derivative[i, 1, 1] * d_slope
+            if a < p:
+                flux += derivative[i, 0, 2 + a]
+                loss += derivative[i, 1, 2 + a]
+            for j in range(3):
+                out[first + j, a] += 0.5 * h * (flux * slope[j] - loss * shape[j])
+    return out
+
+
 def _steady_forward(x, start, weights, grid, *law):
-    """``start`` (nodes,): first iterate; ``grid`` = [H]. State: u, and the law's derivatives there (a last step of rounding aside)."""
+    """``start`` (nodes,): first iterate; ``grid`` = [h]. State: u, and the law's derivatives there (a last step of rounding aside)."""
     p = x.size - OTHER
     source, gain, background = x[p:]
-    spacing = grid[0]
+    h = grid[0]
     u = start.copy()
     derivative = np.empty((u.size - 1, 2, 2 + p))
     last = done = False
     for _ in range(ITERATIONS):
-        answer, derivative = ask(u, x[:p], spacing, 0, *law)
-        residual = _balance(answer, spacing, source).reshape(1, u.size)
-        ab = _matrix(derivative, spacing)
+        answer, derivative = ask(u, x[:p], h, 0, *law)
+        residual = _balance(answer, h, source).reshape(1, u.size)
+        ab = _matrix(derivative, h)
         if not np.all(np.isfinite(residual)):
             break
-        good, pivots = band_lu(ab, 1)
+        good, pivots = band_lu(ab, 2)
         if not good:
             break
-        band_lu_solve(ab, 1, pivots, residual, False)
+        band_lu_solve(ab, 2, pivots, residual, False)
         u = u - residual[0]
         if last:  # one more step than the tolerance asks for: quadratic convergence ends at rounding
             done = True
@@ -148,63 +188,41 @@ def _steady_forward(x, start, weights, grid, *law):
 
 def _steady_pullback(x, start, weights, grid, *rest):
     u, derivative, y_bar = rest[-3], rest[-2], rest[-1]
-    p, spacing = x.size - OTHER, grid[0]
+    p, h = x.size - OTHER, grid[0]
     x_bar = np.zeros(x.size)
     if np.isnan(u[0]):
         x_bar[:] = np.nan
         return x_bar
     adjoint = (-x[p + 1] * (y_bar @ weights)).reshape(1, u.size)
-    ab = _matrix(derivative, spacing)
-    _, pivots = band_lu(ab, 1)
-    band_lu_solve(ab, 1, pivots, adjoint, True)
-    for i in range(u.size - 1):
-        left, right = adjoint[0, i], adjoint[0, i + 1]
-        x_bar[:p] += (right - left) * derivative[i, 0, 2:] - 0.5 * spacing * (right + left) * derivative[i, 1, 2:]
-    x_bar[p] = adjoint[0, 0]
+    ab = _matrix(derivative, h)
+    _, pivots = band_lu(ab, 2)
+    band_lu_solve(ab, 2, pivots, adjoint, True)
+    x_bar[: p + 1] = adjoint[0] @ _along(derivative, np.zeros((u.size, p + 1)), h, p)
     x_bar[p + 1] = y_bar @ (weights @ u)
     x_bar[p + 2] = y_bar.sum()
     return x_bar
 
 
-@njit(cache=True, error_model="numpy")
-def _along(derivative, d_u, spacing, p):
-    """d(balance) (nodes, p + 1) along theta and J, at values whose derivatives are ``d_u``."""
-    n = d_u.shape[0]
-    out = np.zeros((n, p + 1))
-    out[0, p] = 1.0
-    for i in range(n - 1):
-        for a in range(p + 1):
-            mean, fall = 0.5 * (d_u[i, a] + d_u[i + 1, a]), (d_u[i + 1, a] - d_u[i, a]) / spacing
-            flux = derivative[i, 0, 0] * mean + derivative[i, 0, 1] * fall
-            half = 0.5 * spacing * (derivative[i, 1, 0] * mean + derivative[i, 1, 1] * fall)
-            if a < p:
-                flux += derivative[i, 0, 2 + a]
-                half += 0.5 * spacing * derivative[i, 1, 2 + a]
-            out[i, a] -= flux + half
-            out[i + 1, a] += flux - half
-    return out
-
-
-def _stage(base, d_base, mass, reach, theta, source, spacing, number, *law):
+def _stage(base, d_base, mass, reach, theta, source, h, number, *law):
     """v = base + reach rate(v) by Newton's method, and its tangents by the implicit function theorem; NaN where it fails."""
     n, p = base.size, theta.size
     v, d_v = base.copy(), np.full(d_base.shape, np.nan)
     last = False
     for _ in range(ITERATIONS):
-        answer, derivative = ask(v, theta, spacing, number, *law)
-        step = (mass * (v - base) - reach * _balance(answer, spacing, source)).reshape(1, n)
-        ab = -reach * _matrix(derivative, spacing)
-        ab[:, 2] += mass
+        answer, derivative = ask(v, theta, h, number, *law)
+        step = (mass * (v - base) - reach * _balance(answer, h, source)).reshape(1, n)
+        ab = -reach * _matrix(derivative, h)
+        ab[:, 4] += mass
         if not np.all(np.isfinite(step)):
             break
-        good, pivots = band_lu(ab, 1)
+        good, pivots = band_lu(ab, 2)
         if not good:
             break
-        band_lu_solve(ab, 1, pivots, step, False)
+        band_lu_solve(ab, 2, pivots, step, False)
         v = v - step[0]
         if last:
-            right = np.ascontiguousarray((mass * d_base.T + reach * _along(derivative, 0.0 * d_base, spacing, p).T))
-            band_lu_solve(ab, 1, pivots, right, False)
+            right = np.ascontiguousarray((mass * d_base.T + reach * _along(derivative, 0.0 * d_base, h, p).T))
+            band_lu_solve(ab, 2, pivots, right, False)
             return v, np.ascontiguousarray(right.T)
         last = np.abs(step).max() < 1e-6 * np.abs(v).max()
     v[:] = np.nan
@@ -212,18 +230,21 @@ def _stage(base, d_base, mass, reach, theta, source, spacing, number, *law):
 
 
 def _history_forward(x, start, weights, grid, step, share, sizes, *law):
-    """``grid`` = [H, Delta]; ``step``, ``share`` (rows,): u between two steps, linear; ``sizes`` = [implicit].
+    """``grid`` = [h, Delta]; ``step``, ``share`` (rows,): u between two steps, linear; ``sizes`` = [implicit].
 
     State: w . u of the rows, and its tangents (rows, p + 1).
     """
     p = x.size - OTHER
     source, gain, background = x[p:]
-    spacing, leap = grid
+    h, leap = grid
     n = start.size
     u, du = start.copy(), np.zeros((n, p + 1))
     seen, d_seen = np.zeros(step.size), np.zeros((step.size, p + 1))
-    mass = np.full(n, spacing)
-    mass[0] = mass[-1] = 0.5 * spacing
+    mass = np.zeros(n)
+    for e in range(n // 2):
+        mass[2 * e] += h / 6.0
+        mass[2 * e + 1] += 4.0 * h / 6.0
+        mass[2 * e + 2] += h / 6.0
     theta = x[:p].copy()
     for k in range(step.max() + 2):
         for i in range(step.size):  # both ends of the leap in which a row lies
@@ -236,22 +257,22 @@ def _history_forward(x, start, weights, grid, step, share, sizes, *law):
             break
         first = 2 * k * (n - 1)  # number of the first burst of this leap
         if sizes[0] == 1:
-            v, dv = stage(u, du, mass, GAMMA * leap, theta, source, spacing, first, *law)
+            v, dv = stage(u, du, mass, GAMMA * leap, theta, source, h, first, *law)
             base, d_base = u + KAPPA * (v - u), du + KAPPA * (dv - du)
-            u, du = stage(base, d_base, mass, GAMMA * leap, theta, source, spacing, first + n - 1, *law)
+            u, du = stage(base, d_base, mass, GAMMA * leap, theta, source, h, first + n - 1, *law)
             continue
         at, d_at = u, du
         for half in range(2):
-            answer, derivative = ask(at, theta, spacing, first + half * (n - 1), *law)
-            rate = _balance(answer, spacing, source) / mass
-            d_rate = _along(derivative, d_at, spacing, p)
+            answer, derivative = ask(at, theta, h, first + half * (n - 1), *law)
+            rate = _balance(answer, h, source) / mass
+            d_rate = _along(derivative, d_at, h, p)
             reach = 0.5 * leap if half == 0 else leap
             for i in range(n):
                 for a in range(p + 1):
                     d_rate[i, a] = du[i, a] + reach * d_rate[i, a] / mass[i]
             at, d_at = u + reach * rate, d_rate
             # the fastest mode of the grid is beyond the limit of an explicit leap
-            if not leap * (4.0 * np.abs(derivative[:, 0, 1]).max() / spacing**2 + np.abs(derivative[:, 1, 0]).max()) < 2.0:
+            if not leap * (24.0 * np.abs(derivative[:, 0, 1]).max() / h**2 + np.abs(derivative[:, 1, 0]).max()) < 2.0:
                 at[:] = np.nan
         u, du = at, d_at
     y = gain * seen + background
@@ -294,12 +315,13 @@ def history_code(law: Code) -> Code:
 
 def _checked(length: float, nodes: int, patch: float, points: Any) -> tuple[np.ndarray, np.ndarray]:
     """Nodes, and weights of the rows."""
-    if nodes < 4:
-        raise HmmInferError(f"A profile of {nodes} nodes cannot be interpolated; give at least 4.")
+    if nodes < 5 or nodes % 2 == 0:
+        raise HmmInferError(f"{nodes} nodes do not make quadratic elements; give an odd number of at least 5.")
     place = np.linspace(0.0, length, nodes)
-    if not patch < place[1]:
+    spacing = 2.0 * place[1] * (1.0 - POINT[1] + POINT[0])  # between the last patch of an element and the first of the next
+    if not patch < spacing:
         raise HmmInferError(
-            f"A patch of {patch:g} um is larger than the spacing of {place[1]:g} um between nodes; take fewer cells for a patch, or fewer nodes."
+            f"A patch of {patch:g} um is larger than the spacing of {spacing:.4g} um between patches; take fewer cells for a patch, or fewer nodes."
         )
     points = np.asarray(points, float)
     if points.size == 0:
@@ -315,12 +337,12 @@ def steady_profile(law: Kernel, theta: Any, source: float, length: float, nodes:
     Parameters
     ----------
     law : see above; ``theta``: an example of its parameters, ``source`` of J, for which the profile is near ``scale`` at 0.
-    patch : length of a patch, um; it must be smaller than the spacing of the nodes.
+    nodes : an odd number, evenly spaced. patch : length of a patch, um; it must be smaller than the spacing of patches.
     points : (rows,) where one looks, um.
     """
     place, weights = _checked(length, nodes, patch, points)
     start = scale * np.exp(-4.0 * place / length)
-    data = (start, weights, np.array([place[1]]), *law.data)
+    data = (start, weights, np.array([place[2]]), *law.data)
     return Kernel(steady_code(law.code), data, np.concatenate([np.asarray(theta, float), [source, 1.0 / scale, 0.1]]))
 
 
@@ -339,5 +361,5 @@ def profile_history(
     leap = times.max() / steps
     step = np.minimum((times / leap).astype(np.int64), steps - 1)
     begin = np.ascontiguousarray(np.broadcast_to(np.asarray(start, float), nodes))
-    data = (begin, weights, np.array([place[1], leap]), step, times / leap - step, np.array([int(implicit)]), *law.data)
+    data = (begin, weights, np.array([place[2], leap]), step, times / leap - step, np.array([int(implicit)]), *law.data)
     return Kernel(history_code(law.code), data, np.concatenate([np.asarray(theta, float), [source, 1.0 / scale, 0.1]]))
