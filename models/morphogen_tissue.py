@@ -75,8 +75,8 @@ def tissue(x, facts, out):
 
 
 _GRID = (
-    Setting("length", "um", lower=1.0, description="of the tissue, from the source to the closed end"),
-    Setting("cell_size", "um", lower=0.01, description="distance between neighbouring cells (sites that molecules hop between)"),
+    Setting("length", "um", default=490.0, lower=1.0, description="of the tissue, from the source to the closed end"),
+    Setting("cell_size", "um", default=2.45, lower=0.01, description="distance between neighbouring cells (sites that molecules hop between)"),
     Setting("nodes", default=25, kind="integer", lower=5, upper=1001, description="of the coarse grid, an odd number"),
     Setting("patch", default=4, kind="integer", lower=2, upper=100, description="cells of a patch, an even number"),
     Setting("molecules", default=10000.0, lower=1.0, description="for each cell at the source in a burst: many, for its mean is wanted"),
@@ -169,8 +169,7 @@ def growth(table: Table) -> Model:
 
 
 def _predicted(schema: Schema, settings: Mapping[str, Any], position: np.ndarray, time: Any) -> Model:
-    given = {"length": 490.0, "cell_size": 2.45, **settings}
-    s = schema.blank(given, lambda _: ([], {})).settings
+    s = schema.blank(settings, lambda _: ([], {})).settings
     kernel = _kernel(s, position, time)
     coords = {"position": (position, "%")} | ({} if time is None else {"time": (time, "h")})
     name = "profile" if time is None else "history"
@@ -179,7 +178,7 @@ def _predicted(schema: Schema, settings: Mapping[str, Any], position: np.ndarray
 
 
 def profile(position: Any = None, **settings: Any) -> Model:
-    """Prediction model: the profile at rest over positions (%, default 0 to 100); length and cell_size as for Bicoid unless given."""
+    """Prediction model: the profile at rest over positions (%, default 0 to 100); settings as in the experiment."""
     place = np.linspace(0.0, 100.0, 51) if position is None else np.atleast_1d(np.asarray(position, float))
     return _predicted(GRADIENT, settings, place, None)
 

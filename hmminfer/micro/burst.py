@@ -19,7 +19,8 @@ bond by noise alone is left out of the flux (its mean is zero: a control variate
 
 Vector in:  c, c' (1/um), D (um^2/s), k (1/s), kappa, k_off (1/s), number of the burst (which normals it takes; no derivative).
 Vector out: flux (um/s), loss (1/s); both are molecules per cell.
-Error:      (h / lambda)^2 / 12 of the loss for a patch of length h; first order in k / k_off.
+Error:      below ((h + l) / lambda)^2 / 8 of flux and loss for a patch of length h (its inside is degraded while its ends are held), and
+            k / k_off of the loss.
 """
 
 from __future__ import annotations
