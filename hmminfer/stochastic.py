@@ -16,6 +16,9 @@ wider noise, of sd epsilon in each summary on top of its own; epsilon is part of
 
 from __future__ import annotations
 
+import cmath
+import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,7 +29,7 @@ from scipy.special import gammaln, logsumexp, xlogy
 from threadpoolctl import threadpool_limits
 
 from .errors import HmmInferError
-from .parameters import LogNormal, Parameter, ParameterSet
+from .parameters import HalfNormal, LogNormal, Normal, Parameter, ParameterSet
 from .posterior import prior_variable
 from .problem import from_unconstrained, to_unconstrained
 from .progress import track
@@ -86,11 +89,14 @@ def pseudo_marginal(
     Returns
     -------
     DataTree with posterior, prior and sample_stats (log likelihood as estimated, acceptance). ``attrs["loglik_sd"]``: sd of 30 estimates
-    at the posterior mean. An interrupt ends the chains at the shortest length they have in common.
+    at the posterior mean.
     """
     for name, value in (("draws", draws), ("tune", tune), ("chains", chains)):
         if value < 1:
             raise HmmInferError(f"{name} is {value}; give a whole number of at least 1.")
+    for p in parameters:
+        if p.size is not None or p.axial:
+            raise HmmInferError(f"Parameter '{p.name}' is no single number; pseudo-marginal chains take plain numbers only.")
     seeds = np.random.SeedSequence(seed).spawn(chains + 1)
     x, logp, accepted = (np.empty((chains, draws, *shape)) for shape in ((len(parameters),), (), ()))
     for c in track(range(chains), "pseudo-marginal chains", show=progress and chains > 1):
@@ -155,11 +161,14 @@ def _log_prior(parameters: ParameterSet, z: np.ndarray) -> float:
     """Log prior density of the unconstrained vector, up to a constant: the Jacobian is the complex step's derivative."""
     total = 0.0
     for q, v in zip(parameters, z, strict=True):
-        if isinstance(q.prior, LogNormal):  # the one used most, without the overhead of the others
-            total -= 0.5 * ((v - np.log(q.prior.median)) / q.prior.sigma) ** 2
+        prior = q.prior
+        if isinstance(prior, LogNormal):
+            total -= 0.5 * ((v - math.log(prior.median)) / prior.sigma) ** 2
             continue
-        total += float(q.prior.logpdf(np.array(from_unconstrained(q.prior, v))))
-        total += float(np.log(np.imag(from_unconstrained(q.prior, v + 1e-30j)) / 1e-30))
+        x = from_unconstrained(prior, complex(v, 1e-30), cmath.exp)
+        total += math.log(x.imag / 1e-30)
+        if isinstance(prior, Normal | HalfNormal):
+            total -= 0.5 * ((x.real - getattr(prior, "mean", 0.0)) / prior.standard_deviation) ** 2
     return total
 
 
@@ -191,11 +200,14 @@ def abc(
         theta = np.array([np.squeeze(a) for a in arguments[: len(parameters)]])  # the last argument is a size, never used here
         return np.asarray(simulate(_named(parameters, theta), rng), float)
 
-    with pm.Model(), threadpool_limits(1, "blas"):
+    with warnings.catch_warnings(), pm.Model(), threadpool_limits(1, "blas"):
+        # PyMC 6.4 builds its own Simulator in a way that PyTensor announces to change; nothing here can say it otherwise
+        warnings.filterwarnings("ignore", "(RandomVariable Ops will stop|Calling a RandomVariable without)", DeprecationWarning)
         variables = [prior_variable(p, p.name, {}) for p in parameters]
         pm.Simulator("summaries", simulated, *variables, epsilon=near, observed=observed)
         trace = pm.sample_smc(
-            draws=draws, chains=chains, random_seed=seed, progressbar=progress, cores=1, compute_convergence_checks=False
+            draws=draws, chains=chains, random_seed=seed, progressbar=progress, cores=1, compute_convergence_checks=False,
+            compile_kwargs={"mode": "FAST_COMPILE"},  # the simulator is Python: nothing to compile around it
         )  # fmt: skip
     posterior = trace["posterior"].to_dataset()
     x = np.stack([posterior[name].values for name in parameters.names])

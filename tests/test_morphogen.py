@@ -4,18 +4,13 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from hmminfer import models
-from hmminfer.errors import HmmInferError
 from hmminfer.kernel import Kernel
 from hmminfer.macro.patches import amplification, profile_history, project, slope_of, spread, steady_profile
 from hmminfer.micro.burst import burst
 from hmminfer.micro.cells import gillespie, langevin, leap, line, mean_matrix, sheet, steady_mean
 from hmminfer.micro.movement import flux_burst, move
-from hmminfer.posterior import Compiled
-from hmminfer.problem import Problem
-from hmminfer.testing import assert_order, posterior_by_quadrature
+from hmminfer.testing import assert_order
 
-morphogen = models.get("morphogen_tissue")
 RATES = np.array([2.0, 3.0, 5.0, 1.0, 0.2])  # hop, bind, unbind, decay of bound and of free
 
 
@@ -106,9 +101,9 @@ def quiet(kernel):
     return Kernel(kernel.code, (0.0 * kernel.data[0], *kernel.data[1:]), kernel.example)
 
 
-def ask(kernel, c=200.0, slope=-2.0, diffusivity=4.0, k=1e-2, kappa=1.0, k_off=1e3, number=0.0):
+def ask(kernel, c=200.0, slope=-2.0, diffusivity=4.0, k=1e-2, kappa=1.0, k_off=1e3, number=0.0, curvature=0.0):
     """(flux, loss) over D / (1 + kappa) and k kappa / (1 + kappa) of the limit."""
-    x = np.array([c, slope, diffusivity, k, kappa, k_off, number])
+    x = np.array([c, slope, curvature, diffusivity, k, kappa, k_off, number])
     return kernel(x) / [-diffusivity * slope / (1.0 + kappa), k * kappa * c / (1.0 + kappa)]
 
 
@@ -119,6 +114,8 @@ def test_burst_of_a_small_patch_with_fast_binding_has_the_effective_coefficients
         error = np.abs(ask(quiet(burst(0.5, cells, heal=200, measure=10, step=20.0, blocks=1))) - 1.0)
         assert np.all(error < (0.5 * (cells + 1.0) / 20.0) ** 2 / 8.0 + 1e-5)
         errors.append(error)
+        right = ask(quiet(burst(0.5, cells, heal=200, measure=10, step=20.0, blocks=1)), curvature=200.0 / 20.0**2)
+        assert abs(right[1] - 1.0) < 0.1 * error[1]  # with the curvature of a profile at rest the inside stays as it was lifted
     assert_order([e[0] for e in errors], 2.0, tolerance=0.25)
     small = quiet(burst(0.01, 2, heal=200, measure=10, step=20.0, blocks=1))
     for k_off in (0.1, 1.0):

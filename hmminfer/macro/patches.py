@@ -5,8 +5,8 @@ r"""Equation-free profiles: no macro equation is written down; patches of cells 
 
     int (du/dt) phi_i = int F phi_i' - int R phi_i + J phi_i(0)        quadratic elements of length h, two Gauss points, lumped mass (Simpson)
 
-Lift: a patch at a Gauss point is filled to u and u' there. Burst and restriction are the law's:
-law(u, u', theta, number of the burst) -> flux F, loss R  (:mod:`hmminfer.micro.burst`). Patches cover a part of the line only; what
+Lift: a patch at a Gauss point is filled to u, u' and u'' there. Burst and restriction are the law's:
+law(u, u', u'', theta, number of the burst) -> flux F, loss R  (:mod:`hmminfer.micro.burst`). Patches cover a part of the line only; what
 lies between them is never simulated.
 
     steady      du/dt = 0 by Newton's method to rounding; gradient by the implicit function theorem
@@ -34,6 +34,7 @@ from ..native import specialise
 
 POINT = 0.5 * (1.0 + np.array([-1.0, 1.0]) / np.sqrt(3.0))
 ITERATIONS = 40
+LIFTED = 3  # numbers a patch is filled by: u, u', u''
 GAMMA = 1.0 - np.sqrt(0.5)
 KAPPA = (1.0 - GAMMA) / GAMMA
 OTHER = 3  # numbers of the vector beside theta: J, gain, background
@@ -89,33 +90,34 @@ def interpolation(nodes: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, error_model="numpy")
-def _shape(q, h):
-    """Quadratic shape functions of an element's nodes at Gauss point ``q``, and their slopes."""
+def _lift(q, h):
+    """Value, slope and curvature at Gauss point ``q`` (rows) of the quadratic shape functions of an element's nodes (columns)."""
     at = POINT[q]
-    n, d = np.empty(3), np.empty(3)
-    n[0], n[1], n[2] = (1.0 - at) * (1.0 - 2.0 * at), 4.0 * at * (1.0 - at), at * (2.0 * at - 1.0)
-    d[0], d[1], d[2] = (4.0 * at - 3.0) / h, (4.0 - 8.0 * at) / h, (4.0 * at - 1.0) / h
-    return n, d
+    out = np.empty((LIFTED, 3))
+    out[0, 0], out[0, 1], out[0, 2] = (1.0 - at) * (1.0 - 2.0 * at), 4.0 * at * (1.0 - at), at * (2.0 * at - 1.0)
+    out[1, 0], out[1, 1], out[1, 2] = (4.0 * at - 3.0) / h, (4.0 - 8.0 * at) / h, (4.0 * at - 1.0) / h
+    out[2, 0], out[2, 1], out[2, 2] = 4.0 / h**2, -8.0 / h**2, 4.0 / h**2
+    return out
 
 
 def _ask(u, theta, h, number, *law):
-    """Fluxes and losses (patches, 2) at nodal values, and their derivatives (patches, 2, 2 + p) along u, u' and theta."""
+    """Fluxes and losses (patches, 2) at nodal values, and their derivatives (patches, 2, 3 + p) along u, u', u'' and theta."""
     n, p = u.size - 1, theta.size
-    answer, derivative = np.empty((n, 2)), np.empty((n, 2, 2 + p))
-    at, e = np.empty(3 + p), np.zeros(2)
-    at[2 : 2 + p] = theta
+    answer, derivative = np.empty((n, 2)), np.empty((n, 2, LIFTED + p))
+    at, e = np.empty(LIFTED + p + 1), np.zeros(2)
+    at[LIFTED : LIFTED + p] = theta
     for i in range(n):
-        shape, slope = _shape(i % 2, h)
-        at[0] = at[1] = 0.0
-        for j in range(3):
-            at[0] += shape[j] * u[i - i % 2 + j]
-            at[1] += slope[j] * u[i - i % 2 + j]
-        at[2 + p] = number + i
+        lift = _lift(i % 2, h)
+        for m in range(LIFTED):
+            at[m] = 0.0
+            for j in range(3):
+                at[m] += lift[m, j] * u[i - i % 2 + j]
+        at[LIFTED + p] = number + i
         out = law_forward(at, *law)
         answer[i] = out[0]
         for j in range(2):
             e[j] = 1.0
-            derivative[i, j] = law_pullback(at, *law, *out[1:], e)[: 2 + p]
+            derivative[i, j] = law_pullback(at, *law, *out[1:], e)[: LIFTED + p]
             e[j] = 0.0
     return answer, derivative
 
@@ -127,9 +129,9 @@ def _balance(answer, h, source):
     out = np.zeros(n + 1)
     out[0] = source
     for i in range(n):
-        shape, slope = _shape(i % 2, h)
+        lift = _lift(i % 2, h)
         for j in range(3):
-            out[i - i % 2 + j] += 0.5 * h * (answer[i, 0] * slope[j] - answer[i, 1] * shape[j])
+            out[i - i % 2 + j] += 0.5 * h * (answer[i, 0] * lift[1, j] - answer[i, 1] * lift[0, j])
     return out
 
 
@@ -139,12 +141,14 @@ def _matrix(derivative, h):
     n = derivative.shape[0]
     ab = np.zeros((n + 1, 7))
     for i in range(n):
-        shape, slope = _shape(i % 2, h)
+        lift = _lift(i % 2, h)
         for j in range(3):
-            flux = derivative[i, 0, 0] * shape[j] + derivative[i, 0, 1] * slope[j]
-            loss = derivative[i, 1, 0] * shape[j] + derivative[i, 1, 1] * slope[j]
+            flux = loss = 0.0
+            for m in range(LIFTED):
+                flux += derivative[i, 0, m] * lift[m, j]
+                loss += derivative[i, 1, m] * lift[m, j]
             for k in range(3):
-                ab[i - i % 2 + j, 4 + k - j] += 0.5 * h * (flux * slope[k] - loss * shape[k])
+                ab[i - i % 2 + j, 4 + k - j] += 0.5 * h * (flux * lift[1, k] - loss * lift[0, k])
     return ab
 
 
@@ -155,20 +159,17 @@ def _along(derivative, d_u, h, p):
     out = np.zeros((n + 1, p + 1))
     out[0, p] = 1.0
     for i in range(n):
-        shape, slope = _shape(i % 2, h)
+        lift = _lift(i % 2, h)
         first = i - i % 2
         for a in range(p + 1):
-            d_value = d_slope = 0.0
+            flux = derivative[i, 0, LIFTED + a] if a < p else 0.0
+            loss = derivative[i, 1, LIFTED + a] if a < p else 0.0
             for j in range(3):
-                d_value += shape[j] * d_u[first + j, a]
-                d_slope += slope[j] * d_u[first + j, a]
-            flux = derivative[i, 0, 0] * d_value + derivative[i, 0, 1] * d_slope
-            loss = derivative[i, 1, 0] * d_value + derivative[i, 1, 1] * d_slope
-            if a < p:
-                flux += derivative[i, 0, 2 + a]
-                loss += derivative[i, 1, 2 + a]
+                for m in range(LIFTED):
+                    flux += derivative[i, 0, m] * lift[m, j] * d_u[first + j, a]
+                    loss += derivative[i, 1, m] * lift[m, j] * d_u[first + j, a]
             for j in range(3):
-                out[first + j, a] += 0.5 * h * (flux * slope[j] - loss * shape[j])
+                out[first + j, a] += 0.5 * h * (flux * lift[1, j] - loss * lift[0, j])
     return out
 
 
@@ -178,7 +179,7 @@ def _steady_forward(x, start, weights, grid, *law):
     source, gain, background = x[p:]
     h = grid[0]
     u = start.copy()
-    derivative = np.empty((u.size - 1, 2, 2 + p))
+    derivative = np.empty((u.size - 1, 2, LIFTED + p))
     last = done = False
     for _ in range(ITERATIONS):
         answer, derivative = ask(u, x[:p], h, 0, *law)
@@ -342,8 +343,9 @@ def _checked(length: float, nodes: int, patch: float, points: Any) -> tuple[np.n
     points = np.asarray(points, float)
     if points.size == 0:
         raise HmmInferError("The profile is empty; give at least one position.")
-    if np.any((points < 0.0) | (points > length)):
-        raise HmmInferError(f"Positions lie between 0 and {length:g} um; correct {points[(points < 0) | (points > length)][0]:g} um.")
+    outside = (points < 0.0) | (points > length * (1.0 + 1e-12))
+    if np.any(outside):
+        raise HmmInferError(f"Positions lie between 0 and {length:g} um; correct {points[outside][0]:g} um.")
     return place, interpolation(place, points)
 
 

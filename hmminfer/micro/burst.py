@@ -1,7 +1,7 @@
 r"""Burst of a patch of stochastic cells: what morphogen flows through its middle and is lost in it, at a given macro state.
 
-    lift       c molecules in a cell, c' more in each um on: free n_i = (c + c' x_i) / (1 + kappa) and bound kappa n_i, plus Gaussian
-               fluctuations sqrt(n) z of the product-Poisson law at fixed quantiles z
+    lift       c molecules in a cell on average, with slope c' and curvature c'': free n_i = (c + c' x_i + c'' (x_i^2 - <x^2>) / 2) / (1 + kappa)
+               and bound kappa n_i, plus Gaussian fluctuations sqrt(n) z of the product-Poisson law at fixed quantiles z
     burst      chemical Langevin equation of n_i and b_i: hops at rate w = D / l^2 each way, binding kappa k_off, unbinding k_off,
                degradation k of the bound; cells beyond the ends stay at the lifted mean
     heal       the first steps, in which free and bound come to terms
@@ -11,16 +11,16 @@ The step is drift-implicit (stable for any rate; binding has come to rest after 
 
     (1 - dt A) x_(s+1) = x_s + sum over channels of nu sqrt(rate(x_s) dt) z_s
 
-The normals z are data (common random numbers), each used with both signs (antithetic pair), so the answer is a smooth function of c, c', D,
-k, kappa, k_off and its tangents along the same path are its exact derivative. Rates enter the roots through p(n) = (n + sqrt(n^2 + 1)) / 2,
+The normals z are data (common random numbers), each used with both signs (antithetic pair), so the answer is a smooth function of c, c', c'',
+D, k, kappa, k_off and its tangents along the same path are its exact derivative. Rates enter the roots through p(n) = (n + sqrt(n^2 + 1)) / 2,
 which is smooth at 0: above 5 molecules it exceeds n by less than 1 %. The drift is linear and the noise has mean zero whatever its size, so
 means are unbiased at any count; only the variance of the estimate is changed where there are few molecules. What moves through the middle
 bond by noise alone is left out of the flux (its mean is zero: a control variate).
 
-Vector in:  c, c' (1/um), D (um^2/s), k (1/s), kappa, k_off (1/s), number of the burst (which normals it takes; no derivative).
+Vector in:  c, c' (1/um), c'' (1/um^2), D (um^2/s), k (1/s), kappa, k_off (1/s), number of the burst (which normals it takes; no derivative).
 Vector out: flux (um/s), loss (1/s); both are molecules per cell.
-Error:      below ((h + l) / lambda)^2 / 8 of flux and loss for a patch of length h (its inside is degraded while its ends are held), and
-            k / k_off of the loss.
+Error:      k / k_off of the loss. Where c'' is not what diffusion and degradation make of it, the inside of the patch drifts away while its
+            ends are held: by ((h + l) / lambda)^2 / 8 at most, for a patch of length h without curvature.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from numba import njit
 from ..errors import HmmInferError
 from ..kernel import Code, Kernel
 
-INPUTS = 6  # with a derivative
+INPUTS = 7  # with a derivative
 
 
 @njit(cache=True, error_model="numpy")
@@ -71,25 +71,27 @@ def _solve(inverse, share, off, right):
 # reassociation lets the tangents use vector instructions; NaN still propagates
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def _forward(x, noise, step, sizes):
-    """``noise`` (blocks, steps + 1, 3 cells + 1); ``step`` = [dt, l]; ``sizes`` = [cells, healing steps, pairs]. State: Jacobian (2, 7)."""
+    """``noise`` (blocks, steps + 1, 3 cells + 1); ``step`` = [dt, l]; ``sizes`` = [cells, healing steps, pairs]. State: Jacobian (2, 8)."""
     cells, heal, pairs = sizes
     dt, size = step
     y, jacobian = np.zeros(2), np.zeros((2, INPUTS + 1))
-    c, slope, diffusivity, k, kappa, k_off = x[:INPUTS]
-    if not (diffusivity > 0.0 and k > 0.0 and kappa > 0.0 and k_off > 0.0 and np.isfinite(c) and np.isfinite(slope)):
+    c, slope, curvature, diffusivity, k, kappa, k_off = x[:INPUTS]
+    if not (diffusivity > 0.0 and k > 0.0 and kappa > 0.0 and k_off > 0.0 and np.isfinite(c + slope + curvature)):
         y[:] = np.nan
         jacobian[:] = np.nan
         return y, jacobian
     w, k_on = diffusivity / size**2, kappa * k_off
-    # derivatives of the rates along the inputs c, c', D, k, kappa, k_off
+    # derivatives of the rates along the inputs c, c', c'', D, k, kappa, k_off
     d_w, d_on, d_off, d_k = np.zeros(INPUTS), np.zeros(INPUTS), np.zeros(INPUTS), np.zeros(INPUTS)
-    d_w[2], d_k[3], d_on[4], d_on[5], d_off[5] = 1.0 / size**2, 1.0, k_off, kappa, 1.0
+    d_w[3], d_k[4], d_on[5], d_on[6], d_off[6] = 1.0 / size**2, 1.0, k_off, kappa, 1.0
     # lifted means, cells beyond both ends included
     mean, d_mean = np.empty(cells + 2), np.zeros((cells + 2, INPUTS))
     for i in range(cells + 2):
         place = (i - 0.5 * (cells + 1)) * size
-        mean[i] = (c + slope * place) / (1.0 + kappa)
-        d_mean[i, 0], d_mean[i, 1], d_mean[i, 4] = 1.0 / (1.0 + kappa), place / (1.0 + kappa), -mean[i] / (1.0 + kappa)
+        bend = 0.5 * (place * place - size * size * (cells * cells - 1) / 12.0)  # whose mean over the patch is 0
+        mean[i] = (c + slope * place + curvature * bend) / (1.0 + kappa)
+        d_mean[i, 0], d_mean[i, 1], d_mean[i, 2] = 1.0 / (1.0 + kappa), place / (1.0 + kappa), bend / (1.0 + kappa)
+        d_mean[i, 5] = -mean[i] / (1.0 + kappa)
     beta = 1.0 + dt * (k_off + k)
     diagonal, off = 1.0 + 2.0 * dt * w + dt * k_on - dt * dt * k_off * k_on / beta, -dt * w
     inverse, share = _factor(diagonal, off, cells)
@@ -116,7 +118,7 @@ def _forward(x, noise, step, sizes):
             bound[i] = kappa * mean[i + 1] + sign * root * z[0, cells + i]
             factor = 1.0 + sign * z[0, cells + i] * 0.5 * slope_p / root
             d_bound[i] = (factor * kappa) * d_mean[i + 1]
-            d_bound[i, 4] += factor * mean[i + 1]
+            d_bound[i, 5] += factor * mean[i + 1]
         for s in range(1, steps + 1):
             for i in range(cells + 2):
                 p[i], d_p[i] = _positive(free[i])
@@ -215,5 +217,5 @@ def burst(
             raise HmmInferError(f"{name} of a burst is {value:g}; give a positive number.")
     noise = np.random.default_rng(seed).standard_normal((max(blocks, pairs), heal + measure + 1, 3 * cells + 1))
     sizes = np.array([cells, heal, pairs], dtype=np.int64)
-    example = np.array([200.0, -2.0, 0.9, 0.2, 1.3, 0.8, 3.0])
+    example = np.array([200.0, -2.0, 0.3, 0.9, 0.2, 1.3, 0.8, 3.0])
     return Kernel(BURST, (noise, np.array([step, cell_size]), sizes), example)
