@@ -388,14 +388,19 @@ seed = {case["seed"]}
 
 MORPHOGEN = {"length": "119.6 um", "cell_size": "2.6 um", "nodes": 13, "patch": 2}
 MORPHOGEN_CELLS, MORPHOGEN_TISSUES = 46, 10
-MORPHOGEN_TRUTH = {"diffusivity": 0.2, "degradation": 1.8144, "binding_ratio": 1.0, "unbinding_rate": 0.5}  # um^2/s, 1/h, -, 1/s
+MORPHOGEN_TRUTH = {
+    "diffusivity": 0.2,
+    "degradation": 1.8144,
+    "binding_ratio": 1.0,
+    "unbinding_rate": 0.5,
+}  # um^2/s, 1/h, -, 1/s
 MORPHOGEN_MOLECULES, MORPHOGEN_GAIN, MORPHOGEN_BACKGROUND, MORPHOGEN_READING = 100.0, 1.2, 6.0, 1.0
 MORPHOGEN_SEED = 20261129
 
 
 def morphogen_growth() -> tuple[RawTable, str]:
     """Noisy intensities of a gradient building up, every molecule of every cell simulated, and its provenance."""
-    size = float(MORPHOGEN["length"].split()[0]) / MORPHOGEN_CELLS
+    size = float(str(MORPHOGEN["length"]).split()[0]) / MORPHOGEN_CELLS
     d, k, kappa, k_off = MORPHOGEN_TRUTH.values()
     k /= 3600.0
     source, none = np.zeros(MORPHOGEN_CELLS), np.zeros(MORPHOGEN_CELLS, np.int64)
@@ -414,9 +419,20 @@ def morphogen_growth() -> tuple[RawTable, str]:
             value = share * counted + MORPHOGEN_BACKGROUND + MORPHOGEN_READING * rng.standard_normal()
             sd = np.hypot(share * np.sqrt(counted + 1.0), MORPHOGEN_READING)
             place = 100.0 * (i + 1.0) / MORPHOGEN_CELLS
-            rows.append({"quantity": "intensity", "position": f"{place:.4f}", "time": f"{hour:g}", "value": f"{value:.3f}", "unit": "", "sd": f"{sd:.3f}"})
+            rows.append(
+                {
+                    "quantity": "intensity",
+                    "position": f"{place:.4f}",
+                    "time": f"{hour:g}",
+                    "value": f"{value:.3f}",
+                    "unit": "",
+                    "sd": f"{sd:.3f}",
+                }
+            )
     header = ("quantity", "position [%]", "time [h]", "value", "unit", "sd")
-    raw = RawTable("morphogen_growth", "", {"experiment": "growth", **MORPHOGEN}, header, rows, list(range(2, 2 + len(rows))), {})
+    raw = RawTable(
+        "morphogen_growth", "", {"experiment": "growth", **MORPHOGEN}, header, rows, list(range(2, 2 + len(rows))), {}
+    )
     return (
         raw,
         f"""title = "Synthetic morphogen gradient building up: mean over {MORPHOGEN_TISSUES} tissues of {MORPHOGEN_CELLS} cells"

@@ -1,6 +1,6 @@
 """The posterior as a PyMC model, and compiled: log density and exact gradient in the coordinates it is sampled in, and its modes.
 
-This file and :mod:`hmminfer.inference` are the only ones that import pymc.
+This file, :mod:`hmminfer.inference` and :mod:`hmminfer.stochastic` are the only ones that import pymc.
 """
 
 from __future__ import annotations

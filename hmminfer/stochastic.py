@@ -65,7 +65,13 @@ def detected_log_likelihood(simulated: np.ndarray, counts: np.ndarray, detection
     n = np.asarray(simulated, float)
     seen = counts <= n
     missed = np.where(seen, n - counts, 0.0)
-    log_p = gammaln(n + 1.0) - gammaln(counts + 1.0) - gammaln(missed + 1.0) + counts * np.log(detection) + missed * np.log1p(-detection)
+    log_p = (
+        gammaln(n + 1.0)
+        - gammaln(counts + 1.0)
+        - gammaln(missed + 1.0)
+        + counts * np.log(detection)
+        + missed * np.log1p(-detection)
+    )
     return float(logsumexp(np.where(seen, log_p, -np.inf).sum(axis=1)) - np.log(len(n)))
 
 
@@ -96,7 +102,9 @@ def pseudo_marginal(
             raise HmmInferError(f"{name} is {value}; give a whole number of at least 1.")
     for p in parameters:
         if p.size is not None or p.axial:
-            raise HmmInferError(f"Parameter '{p.name}' is no single number; pseudo-marginal chains take plain numbers only.")
+            raise HmmInferError(
+                f"Parameter '{p.name}' is no single number; pseudo-marginal chains take plain numbers only."
+            )
     seeds = np.random.SeedSequence(seed).spawn(chains + 1)
     x, logp, accepted = (np.empty((chains, draws, *shape)) for shape in ((len(parameters),), (), ()))
     for c in track(range(chains), "pseudo-marginal chains", show=progress and chains > 1):
@@ -114,7 +122,12 @@ def pseudo_marginal(
 
 
 def _chain(
-    estimate: Callable[..., float], parameters: ParameterSet, draws: int, tune: int, rng: np.random.Generator, show: bool
+    estimate: Callable[..., float],
+    parameters: ParameterSet,
+    draws: int,
+    tune: int,
+    rng: np.random.Generator,
+    show: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draws (draws, p), estimated log likelihoods and acceptances of one chain, begun at the best of some prior draws."""
     p = len(parameters)
@@ -123,7 +136,9 @@ def _chain(
     values = [estimate(v, rng) for v in first]
     best = int(np.argmax(values))
     if not np.isfinite(values[best]):
-        raise HmmInferError(f"The likelihood is 0 at 20 prior draws, for example at {first[0]}; widen or move the priors.")
+        raise HmmInferError(
+            f"The likelihood is 0 at 20 prior draws, for example at {first[0]}; widen or move the priors."
+        )
     z = np.array([float(to_unconstrained(q.prior, s)) for q, s in zip(parameters, starts[best], strict=True)])
     now = values[best] + _log_prior(parameters, z)
     log_likelihood = values[best]
@@ -197,12 +212,16 @@ def abc(
         raise HmmInferError(f"epsilon is {np.min(near):g}; a tolerance is positive.")
 
     def simulated(rng: np.random.Generator, *arguments: Any) -> np.ndarray:
-        theta = np.array([np.squeeze(a) for a in arguments[: len(parameters)]])  # the last argument is a size, never used here
+        theta = np.array(
+            [np.squeeze(a) for a in arguments[: len(parameters)]]
+        )  # the last argument is a size, never used here
         return np.asarray(simulate(_named(parameters, theta), rng), float)
 
     with warnings.catch_warnings(), pm.Model(), threadpool_limits(1, "blas"):
         # PyMC 6.4 builds its own Simulator in a way that PyTensor announces to change; nothing here can say it otherwise
-        warnings.filterwarnings("ignore", "(RandomVariable Ops will stop|Calling a RandomVariable without)", DeprecationWarning)
+        warnings.filterwarnings(
+            "ignore", "(RandomVariable Ops will stop|Calling a RandomVariable without)", DeprecationWarning
+        )
         variables = [prior_variable(p, p.name, {}) for p in parameters]
         pm.Simulator("summaries", simulated, *variables, epsilon=near, observed=observed)
         trace = pm.sample_smc(

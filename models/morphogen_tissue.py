@@ -44,7 +44,11 @@ from hmminfer.model import Experiment, Model, Observable, by_quantity
 from hmminfer.montecarlo import pilot, widened
 from hmminfer.parameters import HalfNormal, LogNormal, Parameter, ParameterSet
 
-BURST_STEP, HEAL, MEASURE = 2.0, 2, 3  # s and steps: 4 s to heal are twice 1 / unbinding_rate, and the lift is near equilibrium
+BURST_STEP, HEAL, MEASURE = (
+    2.0,
+    2,
+    3,
+)  # s and steps: 4 s to heal are twice 1 / unbinding_rate, and the lift is near equilibrium
 SEEDS = 8  # of which the Monte Carlo error is told; its relative error is then a quarter
 
 TISSUE = ParameterSet((
@@ -126,11 +130,21 @@ def _kernel(s: Mapping[str, Any], position: Any, time: Any = None, seed: int | N
     law = burst(cell, cells, 1, HEAL, MEASURE, BURST_STEP, 256, s["seed"] if seed is None else seed)
     front = closure(tissue, [[molecules]], 7, TISSUE.vector(KNOWN))
     theta = front(front.example)
-    common = (law, theta[:4], theta[4], s["length"], int(s["nodes"]), cell * cells, 0.01 * s["length"] * np.asarray(position, float))
+    common = (
+        law,
+        theta[:4],
+        theta[4],
+        s["length"],
+        int(s["nodes"]),
+        cell * cells,
+        0.01 * s["length"] * np.asarray(position, float),
+    )
     macro = (
         steady_profile(*common, molecules)
         if time is None
-        else profile_history(*common, 3600.0 * np.asarray(time, float), int(s["steps"]), molecules, 0.0, s["leap"] == "implicit")
+        else profile_history(
+            *common, 3600.0 * np.asarray(time, float), int(s["steps"]), molecules, 0.0, s["leap"] == "implicit"
+        )
     )
     return couple(front, macro, range(6), [], [], front.example)
 
@@ -159,7 +173,9 @@ def gradient(table: Table) -> Model:
     c, s = table.columns["position"], table.settings
     keep = (c >= s["from"]) & (c <= s["to"])
     if not keep.any():
-        raise HmmInferError(f"No position lies from {s['from']:g} to {s['to']:g} %: the profile is empty; widen from and to.")
+        raise HmmInferError(
+            f"No position lies from {s['from']:g} to {s['to']:g} %: the profile is empty; widen from and to."
+        )
     return _model(table.take(np.flatnonzero(keep)), None)
 
 
@@ -173,7 +189,9 @@ def _predicted(schema: Schema, settings: Mapping[str, Any], position: np.ndarray
     kernel = _kernel(s, position, time)
     coords = {"position": (position, "%")} | ({} if time is None else {"time": (time, "h")})
     name = "profile" if time is None else "history"
-    observable = Observable("intensity", "", np.arange(len(position)), "row" if time is not None else "position", coords)
+    observable = Observable(
+        "intensity", "", np.arange(len(position)), "row" if time is not None else "position", coords
+    )
     return Model("morphogen_tissue", name, TISSUE, kernel, (observable,), KNOWN, None, {"length": s["length"]})
 
 
@@ -212,6 +230,10 @@ def _over_position(ax: Any, tree: Any, model: Model) -> None:
 
 PREDICTIONS = {"profile": profile, "history": history}
 EXPERIMENTS = {
-    "gradient": Experiment(GRADIENT, gradient, "bicoid_profile", "profile of a morphogen at rest", {"profile": profile}),
-    "growth": Experiment(GROWTH, growth, "morphogen_growth", "profile of a morphogen building up", {"history": history}),
+    "gradient": Experiment(
+        GRADIENT, gradient, "bicoid_profile", "profile of a morphogen at rest", {"profile": profile}
+    ),
+    "growth": Experiment(
+        GROWTH, growth, "morphogen_growth", "profile of a morphogen building up", {"history": history}
+    ),
 }

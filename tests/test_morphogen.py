@@ -48,11 +48,20 @@ def test_exact_simulation_gives_independent_poisson_counts(snapshots):
 
 def test_leaps_converge_to_the_exact_means():
     """Tau-leaping is of first order in the step: the steps' biases fall in proportion, and the finest is within noise."""
-    j, none, rng = source(5, 60000.0), np.zeros(5, np.int64), np.random.default_rng(2)  # many molecules: the noise is 0.1 %
+    j, none, rng = (
+        source(5, 60000.0),
+        np.zeros(5, np.int64),
+        np.random.default_rng(2),
+    )  # many molecules: the noise is 0.1 %
     exact = steady_mean(line(5), j, RATES)
     bias = []
     for dt in (0.1, 0.05, 0.025):
-        bias.append(np.mean([leap(rng, line(5), j, RATES, none, none, dt, round(15.0 / dt)) / exact - 1.0 for _ in range(20)], axis=0)[1].mean())
+        bias.append(
+            np.mean(
+                [leap(rng, line(5), j, RATES, none, none, dt, round(15.0 / dt)) / exact - 1.0 for _ in range(20)],
+                axis=0,
+            )[1].mean()
+        )
     assert_order(np.abs(bias), 1.0, tolerance=0.25)  # noise of the rate: 0.001 / sqrt(100) over a bias of 0.01
 
 
@@ -64,7 +73,9 @@ def test_langevin_has_the_poisson_means_and_variances_where_there_are_many():
     dt, every, kept = 0.02, 100, []
     state = exact.copy()
     for _ in range(800):
-        state = langevin(line(n), source(n, 10.0 * scale), rates, state[0], state[1], dt, rng.standard_normal((every, n, 6)))
+        state = langevin(
+            line(n), source(n, 10.0 * scale), rates, state[0], state[1], dt, rng.standard_normal((every, n, 6))
+        )
         kept.append(state)
     x = np.array(kept)
     # snapshots are 2 time units apart, slowest rate 0.4: 800 of them are some 300 independent ones; explicit steps add dt * rate / 2 = 4 %
@@ -74,11 +85,11 @@ def test_langevin_has_the_poisson_means_and_variances_where_there_are_many():
 
 def test_decay_length_of_the_lattice():
     """lambda = l / arccosh(1 + k / 2w): the published Dpp values on cells of 2.6 um (19.9346 um; the continuum says 19.9205)."""
-    k, l = 2.52e-4, 2.6
-    w = 0.10 / l**2
+    k, size = 2.52e-4, 2.6
+    w = 0.10 / size**2
     c = steady_mean(line(400), source(400, 1.0), np.array([w, 0.0, 1.0, 0.0, k]))[0]
-    length = l / np.log(c[50] / c[51])
-    assert length == pytest.approx(l / np.arccosh(1.0 + k / (2.0 * w)), rel=1e-9)
+    length = size / np.log(c[50] / c[51])
+    assert length == pytest.approx(size / np.arccosh(1.0 + k / (2.0 * w)), rel=1e-9)
     assert length == pytest.approx(19.9346, abs=1e-4)
 
 
@@ -86,7 +97,9 @@ def test_a_sheet_with_a_source_along_its_edge_is_a_line():
     columns, rows = 6, 4
     j = np.repeat(source(columns, 30.0), rows)
     flat = steady_mean(line(columns), source(columns, 30.0), RATES)
-    assert steady_mean(sheet(columns, rows), j, RATES).reshape(2, columns, rows) == pytest.approx(np.repeat(flat[..., None], rows, axis=2), rel=1e-10)
+    assert steady_mean(sheet(columns, rows), j, RATES).reshape(2, columns, rows) == pytest.approx(
+        np.repeat(flat[..., None], rows, axis=2), rel=1e-10
+    )
     none = np.zeros(columns * rows, np.int64)
     x = gillespie(np.random.default_rng(4), sheet(columns, rows), j, RATES, none, none, 12.0 + 5.0 * np.arange(100))[0]
     x = x.reshape(100, 2, columns, rows).mean(axis=(0, 3))
@@ -115,7 +128,9 @@ def test_burst_of_a_small_patch_with_fast_binding_has_the_effective_coefficients
         assert np.all(error < (0.5 * (cells + 1.0) / 20.0) ** 2 / 8.0 + 1e-5)
         errors.append(error)
         right = ask(quiet(burst(0.5, cells, heal=200, measure=10, step=20.0, blocks=1)), curvature=200.0 / 20.0**2)
-        assert abs(right[1] - 1.0) < 0.1 * error[1]  # with the curvature of a profile at rest the inside stays as it was lifted
+        assert (
+            abs(right[1] - 1.0) < 0.1 * error[1]
+        )  # with the curvature of a profile at rest the inside stays as it was lifted
     assert_order([e[0] for e in errors], 2.0, tolerance=0.25)
     small = quiet(burst(0.01, 2, heal=200, measure=10, step=20.0, blocks=1))
     for k_off in (0.1, 1.0):
@@ -127,7 +142,9 @@ def test_burst_of_a_small_patch_with_fast_binding_has_the_effective_coefficients
 
 def test_burst_heals_what_the_lift_left_open():
     """Where k is not small beside k_off bound molecules are fewer than the lift says: a burst that is not healed misses it."""
-    healed, not_healed = (ask(quiet(burst(0.01, 2, heal=h, measure=1, step=0.2, blocks=1)), k=0.5, k_off=1.0)[1] for h in (100, 0))
+    healed, not_healed = (
+        ask(quiet(burst(0.01, 2, heal=h, measure=1, step=0.2, blocks=1)), k=0.5, k_off=1.0)[1] for h in (100, 0)
+    )
     assert healed == pytest.approx(1.0 / 1.5, rel=0.01)
     assert not_healed > 0.9
 
@@ -140,7 +157,9 @@ def test_burst_is_unbiased_at_any_count_and_antithetic_noise_falls_with_the_coun
         exact = ask(quiet(kernel), c, -0.02 * c, 0.5, 1e-3, 1.0, 0.8)
         assert np.all(np.abs(y.mean(axis=0) - exact) < 4.0 * y.std(axis=0) / 20.0)
         sd.append(y.std(axis=0))
-    assert np.log10(sd[1] / sd[2]) == pytest.approx([2.0, 2.0], abs=0.1)  # 1 / c: the first order, 1 / sqrt(c), cancels in a pair
+    assert np.log10(sd[1] / sd[2]) == pytest.approx(
+        [2.0, 2.0], abs=0.1
+    )  # 1 / c: the first order, 1 / sqrt(c), cancels in a pair
 
 
 def test_variance_of_the_slope_of_a_burst_of_counts():
@@ -149,7 +168,12 @@ def test_variance_of_the_slope_of_a_burst_of_counts():
     j, k, n = 500.0, 1.0, 500
     times = np.linspace(tau / 200, tau, 200)
     rates = np.array([0.0, 0.0, 1.0, 0.0, k])
-    x = np.array([gillespie(rng, line(1), np.array([j]), rates, np.array([n]), np.zeros(1, np.int64), times)[0][:, 0, 0] for _ in range(4000)])
+    x = np.array(
+        [
+            gillespie(rng, line(1), np.array([j]), rates, np.array([n]), np.zeros(1, np.int64), times)[0][:, 0, 0]
+            for _ in range(4000)
+        ]
+    )
     slopes = slope_of(times, x.T.astype(float))
     assert slopes.var() == pytest.approx(6.0 * (j + k * n) / (5.0 * tau), rel=0.1)
 
@@ -171,7 +195,9 @@ def test_projective_step_amplifies_as_its_polynomial_says():
             u = project((last - u) / step, last, leap_over * step)
             assert u == pytest.approx(amplification(1.0 + step * value[i], inner, leap_over) * vector[:, i], rel=1e-10)
     rho = 1.0 + step * value.min()
-    assert abs(amplification(rho, inner, 40.0)) < 1.0 < abs(amplification(rho, 0, 40.0))  # the fast mode needs inner steps
+    assert (
+        abs(amplification(rho, inner, 40.0)) < 1.0 < abs(amplification(rho, 0, 40.0))
+    )  # the fast mode needs inner steps
 
 
 # --- profiles
@@ -193,7 +219,9 @@ def test_profile_at_rest_converges_to_the_closed_form_at_fourth_order():
         kernel = at_rest(nodes)
         x = kernel.example.copy()
         x[-1] = 0.0
-        errors.append(np.max(np.abs(kernel(x) - exact)[1:]))  # the first place is interpolated from one side at the first of the grids
+        errors.append(
+            np.max(np.abs(kernel(x) - exact)[1:])
+        )  # the first place is interpolated from one side at the first of the grids
     assert_order(errors, 4.0, tolerance=0.3, bound=2e-6)
 
 
@@ -217,17 +245,19 @@ def test_history_is_of_second_order_in_the_leap():
 
 
 def test_history_against_every_cell_of_the_tissue():
-    """Matrix exponential of all free and bound means of 100 cells; patches cover a third. 1 % of the amplitude: h^4 and (h / lambda)^2."""
-    l, n = 2.0, 100
+    """Matrix exponential of all free and bound means of 100 cells; patches hold 64 of them. 1 % of the amplitude: h^4 and (h / lambda)^2."""
+    size, n = 2.0, 100
     d, k, kappa, k_off = 2.0, 0.01, 1.0, 2.0
-    j = source(n, 1000.0 * np.sqrt(d * k * kappa) / (1.0 + kappa) / l)
-    a = mean_matrix(line(n), np.array([d / l**2, kappa * k_off, k_off, k, 0.0]))
-    steady = steady_mean(line(n), j, np.array([d / l**2, kappa * k_off, k_off, k, 0.0])).ravel()
+    j = source(n, 1000.0 * np.sqrt(d * k * kappa) / (1.0 + kappa) / size)
+    a = mean_matrix(line(n), np.array([d / size**2, kappa * k_off, k_off, k, 0.0]))
+    steady = steady_mean(line(n), j, np.array([d / size**2, kappa * k_off, k_off, k, 0.0])).ravel()
     cells, times = np.array([3, 8, 15, 30]), np.array([50.0, 150.0, 400.0])
     exact = np.array([[(steady - expm(a * t) @ steady).reshape(2, n).sum(axis=0)[c] for t in times] for c in cells])
-    law = quiet(burst(l, 2, heal=2, measure=3, step=0.5, blocks=1))
-    points, when = (v.ravel() for v in np.meshgrid((cells + 0.5) * l, times, indexing="ij"))
-    kernel = profile_history(law, [d, k, kappa, k_off], j[0] * l, n * l, 33, 2 * l, points, when, 80, 1000.0, 0.0, True)
+    law = quiet(burst(size, 2, heal=2, measure=3, step=0.5, blocks=1))
+    points, when = (v.ravel() for v in np.meshgrid((cells + 0.5) * size, times, indexing="ij"))
+    kernel = profile_history(
+        law, [d, k, kappa, k_off], j[0] * size, n * size, 33, 2 * size, points, when, 80, 1000.0, 0.0, True
+    )
     assert np.max(np.abs(1000.0 * value(kernel).reshape(4, 3) - exact)) < 0.01 * 1000.0
 
 
@@ -260,7 +290,9 @@ def test_exclusion_obeys_the_lattice_diffusion_equation():
     begin = np.repeat([1, 0], n // 2)
     exact = np.array([expm(a * t) @ begin for t in times])
     found = np.mean([move(rng, np.repeat(begin[:, None], 10, axis=1), 1.0, 0.0, times)[0] for _ in range(60)], axis=0)
-    assert np.all(np.abs(found - exact) < 4.5 * np.sqrt(exact * (1.0 - exact) / 600.0) + 2e-3)  # 1 of 600 where next to none is expected
+    assert np.all(
+        np.abs(found - exact) < 4.5 * np.sqrt(exact * (1.0 - exact) / 600.0) + 2e-3
+    )  # 1 of 600 where next to none is expected
 
 
 def test_a_marked_cell_on_a_line_is_slowed_down():
@@ -271,7 +303,9 @@ def test_a_marked_cell_on_a_line_is_slowed_down():
         at = np.nonzero(sites)[0]
         steps = move(rng, sites, 1.0, 0.0, np.array([100.0]))[2]
         found.append(np.mean(steps[(at > 75) & (at < 225)] ** 2))
-    assert np.mean(found) == pytest.approx((1.0 - phi) / phi * np.sqrt(400.0 / np.pi), abs=4.0 * np.std(found) / np.sqrt(60.0) + 1.0)
+    assert np.mean(found) == pytest.approx(
+        (1.0 - phi) / phi * np.sqrt(400.0 / np.pi), abs=4.0 * np.std(found) / np.sqrt(60.0) + 1.0
+    )
 
 
 def test_adhesion_keeps_detailed_balance():
@@ -288,7 +322,9 @@ def test_adhesion_keeps_detailed_balance():
         sites = move(rng, sites, 1.0, adhesion, np.array([20.0]))[1]
         seen.append(sites[:, 0])
     x = np.array(seen)
-    error = 4.5 / np.sqrt(n / 2.0)  # records are nearly independent (relaxation within some 10 time units); numbers lie between 0 and 2
+    error = 4.5 / np.sqrt(
+        n / 2.0
+    )  # records are nearly independent (relaxation within some 10 time units); numbers lie between 0 and 2
     assert np.mean(np.sum(x[:, 1:] * x[:, :-1], axis=1)) == pytest.approx(p @ pairs, abs=error)
     assert x.mean(axis=0) == pytest.approx(p @ np.array(states), abs=0.5 * error)
     flat = np.mean(pairs)

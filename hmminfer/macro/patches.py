@@ -238,7 +238,7 @@ def _stage(base, d_base, mass, reach, theta, source, h, number, *law):
         band_lu_solve(ab, 2, pivots, step, False)
         v = v - step[0]
         if last:
-            right = np.ascontiguousarray((mass * d_base.T + reach * _along(derivative, 0.0 * d_base, h, p).T))
+            right = np.ascontiguousarray(mass * d_base.T + reach * _along(derivative, 0.0 * d_base, h, p).T)
             band_lu_solve(ab, 2, pivots, right, False)
             return v, np.ascontiguousarray(right.T)
         last = np.abs(step).max() < 1e-6 * np.abs(v).max()
@@ -335,7 +335,9 @@ def _checked(length: float, nodes: int, patch: float, points: Any) -> tuple[np.n
     if nodes < 5 or nodes % 2 == 0:
         raise HmmInferError(f"{nodes} nodes do not make quadratic elements; give an odd number of at least 5.")
     place = np.linspace(0.0, length, nodes)
-    spacing = 2.0 * place[1] * (1.0 - POINT[1] + POINT[0])  # between the last patch of an element and the first of the next
+    spacing = (
+        2.0 * place[1] * (1.0 - POINT[1] + POINT[0])
+    )  # between the last patch of an element and the first of the next
     if not patch < spacing:
         raise HmmInferError(
             f"A patch of {patch:g} um is larger than the spacing of {spacing:.4g} um between patches; take fewer cells for a patch, or fewer nodes."
@@ -349,7 +351,9 @@ def _checked(length: float, nodes: int, patch: float, points: Any) -> tuple[np.n
     return place, interpolation(place, points)
 
 
-def steady_profile(law: Kernel, theta: Any, source: float, length: float, nodes: int, patch: float, points: Any, scale: float) -> Kernel:
+def steady_profile(
+    law: Kernel, theta: Any, source: float, length: float, nodes: int, patch: float, points: Any, scale: float
+) -> Kernel:
     """Kernel of a steady profile on [0, ``length``] with a source at 0 and a closed end.
 
     Parameters
@@ -375,7 +379,9 @@ def profile_history(
     place, weights = _checked(length, nodes, patch, points)
     times = np.broadcast_to(np.asarray(times, float), len(weights))
     if np.any(times < 0.0) or not times.max() > 0.0 or steps < 1:
-        raise HmmInferError("A history has times of at least 0, one of them positive, and at least one step; correct them.")
+        raise HmmInferError(
+            "A history has times of at least 0, one of them positive, and at least one step; correct them."
+        )
     leap = times.max() / steps
     step = np.minimum((times / leap).astype(np.int64), steps - 1)
     begin = np.ascontiguousarray(np.broadcast_to(np.asarray(start, float), nodes))

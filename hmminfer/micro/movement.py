@@ -107,7 +107,9 @@ def move(rng: np.random.Generator, occupied: np.ndarray, motility: float, adhesi
 
 def _check(motility: float, adhesion: float) -> None:
     if not motility > 0.0 or not adhesion >= 0.0:
-        raise HmmInferError(f"motility is {motility:g} and adhesion {adhesion:g}; the first is positive, the second at least 0.")
+        raise HmmInferError(
+            f"motility is {motility:g} and adhesion {adhesion:g}; the first is positive, the second at least 0."
+        )
 
 
 @njit(cache=True, error_model="numpy")
@@ -118,7 +120,9 @@ def _flux(rng, motility, adhesion, density, slope, columns, rows, heal, measure,
     found = np.zeros(replicas)
     for replica in range(replicas):
         sites = np.zeros((columns, rows), np.int64)
-        for u in range(columns):  # the number of cells in a column is its mean, rounded at random; their places are random
+        for u in range(
+            columns
+        ):  # the number of cells in a column is its mean, rounded at random; their places are random
             wanted = min(max(density + slope * (u - 0.5 * (columns - 1)), 0.0), 1.0) * rows
             count = int(wanted + rng.random())
             order = rng.permutation(rows)
