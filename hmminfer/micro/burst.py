@@ -71,8 +71,8 @@ def _solve(inverse, share, off, right):
 # reassociation lets the tangents use vector instructions; NaN still propagates
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def _forward(x, noise, step, sizes):
-    """``noise`` (blocks, steps + 1, 3 cells + 1); ``step`` = [dt, l]; ``sizes`` = [cells, healing steps, pairs]. State: Jacobian (2, 8)."""
-    cells, heal, pairs = sizes
+    """``noise`` (blocks, steps + 1, 3 cells + 1); ``step`` = [dt, l]; ``sizes`` = [cells, healing steps, sets of normals, signs: 2 or 1]. State: Jacobian (2, 8)."""
+    cells, heal, sets, signs = sizes
     dt, size = step
     y, jacobian = np.zeros(2), np.zeros((2, INPUTS + 1))
     c, slope, curvature, diffusivity, k, kappa, k_off = x[:INPUTS]
@@ -97,16 +97,16 @@ def _forward(x, noise, step, sizes):
     inverse, share = _factor(diagonal, off, cells)
     steps = noise.shape[1] - 1
     root_dt = np.sqrt(dt)
-    first = int(np.round(x[INPUTS])) * pairs
-    weight = 1.0 / (2.0 * pairs * (steps - heal))
+    first = int(np.round(x[INPUTS])) * sets
+    weight = 1.0 / (signs * sets * (steps - heal))
     free, bound = np.empty(cells + 2), np.empty(cells)
     d_free, d_bound = np.empty((cells + 2, INPUTS)), np.empty((cells, INPUTS))
     right, d_right = np.empty((cells, 1)), np.empty((cells, INPUTS))
     kick, d_kick = np.empty(cells), np.empty((cells, INPUTS))
     p, d_p = np.empty(cells + 2), np.empty(cells + 2)
-    for pair in range(2 * pairs):
-        z = noise[(first + pair // 2) % noise.shape[0]]
-        sign = 1.0 if pair % 2 == 0 else -1.0
+    for replica in range(signs * sets):
+        z = noise[(first + replica // signs) % noise.shape[0]]
+        sign = 1.0 if replica % signs == 0 else -1.0
         free[:], d_free[:] = mean, d_mean
         for i in range(cells):
             value, slope_p = _positive(mean[i + 1])
@@ -216,13 +216,14 @@ def burst(
     step: float = 1.0,
     blocks: int = 64,
     seed: int = 0,
+    antithetic: bool = True,
 ) -> Kernel:
     """Kernel of a burst.
 
     Parameters
     ----------
     cell_size : l, um. cells : of a patch, an even number, so that a bond lies in the middle.
-    pairs : antithetic pairs of replicas. heal, measure : steps of ``step`` (s) before and while one looks.
+    pairs : antithetic pairs of replicas; single replicas where not ``antithetic``. heal, measure : steps of ``step`` (s) before and while one looks.
     blocks : sets of normals that bursts take in turn; ``seed`` : of the normals.
     """
     if cells < 2 or cells % 2:
@@ -237,6 +238,6 @@ def burst(
         if not value > 0:
             raise HmmInferError(f"{name} of a burst is {value:g}; give a positive number.")
     noise = np.random.default_rng(seed).standard_normal((max(blocks, pairs), heal + measure + 1, 3 * cells + 1))
-    sizes = np.array([cells, heal, pairs], dtype=np.int64)
+    sizes = np.array([cells, heal, pairs, 1 + int(antithetic)], dtype=np.int64)
     example = np.array([200.0, -2.0, 0.3, 0.9, 0.2, 1.3, 0.8, 3.0])
     return Kernel(BURST, (noise, np.array([step, cell_size]), sizes), example)
