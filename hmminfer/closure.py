@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .kernel import Code, Kernel
+from .kernel import Code, Kernel, fingerprint_of
 from .native import specialise
 
 formula: Any = None  # bound when the templates are compiled
@@ -64,7 +64,7 @@ def _pullback(x, facts, sizes, y_bar):
 def closure_code(module: str, name: str) -> Code:
     """Code of the formula ``name`` in ``module``."""
     function = getattr(importlib.import_module(module), name)
-    key = f"{module}.{name}"
+    key = f"{module}.{name}_{fingerprint_of(function)}"  # numba's cache looks at this file, not at the formula's
     forward, pullback = (specialise(template, key, formula=function) for template in (_forward, _pullback))
     return Code((__name__, "closure_code", module, name), forward, pullback, data="f2 i1")
 

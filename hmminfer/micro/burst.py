@@ -71,7 +71,10 @@ def _solve(inverse, share, off, right):
 # reassociation lets the tangents use vector instructions; NaN still propagates
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def _forward(x, noise, step, sizes):
-    """``noise`` (blocks, steps + 1, 3 cells + 1); ``step`` = [dt, l]; ``sizes`` = [cells, healing steps, sets of normals, signs: 2 or 1]. State: Jacobian (2, 8)."""
+    """``noise`` (blocks, steps + 1, 3 cells + 1); ``step`` = [dt, l]; ``sizes`` = [cells, healing steps, sets of normals, signs: 2 or 1].
+
+    State: Jacobian (2, 8).
+    """
     cells, heal, sets, signs = sizes
     dt, size = step
     y, jacobian = np.zeros(2), np.zeros((2, INPUTS + 1))
