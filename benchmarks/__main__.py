@@ -25,7 +25,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from . import conduction, coverage, gel, operator, posterior, sampling, whole
+from . import conduction, coverage, gel, operator, posterior, sampling, tissue, whole
 
 OUTPUT = Path("build") / "bench.json"
 CASES = {  # name: (function, relation to reach, target)
@@ -48,6 +48,7 @@ CASES = {  # name: (function, relation to reach, target)
     "homogenisation_coverage": (coverage.homogenisation_coverage, "<=", 0.06),
     "gel_gradient_cost": (gel.gel_gradient_cost, "<=", 2.0),
     "posteriors_per_minute": (gel.posteriors_per_minute, "", None),
+    "tissue_speedup": (tissue.tissue_speedup, ">=", 5.0),
     "cold_start_s": (whole.cold_start_s, "", None),
     "warm_start_s": (whole.warm_start_s, "", None),
     "memory_mb": (whole.memory_mb, "", None),

@@ -1,6 +1,6 @@
 """The posterior as a PyMC model, and compiled: log density and exact gradient in the coordinates it is sampled in, and its modes.
 
-This file and :mod:`hmminfer.inference` are the only ones that import pymc.
+This file, :mod:`hmminfer.inference` and :mod:`hmminfer.stochastic` are the only ones that import pymc.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def pymc_model(problem: Problem) -> pm.Model:
     with pm.Model(coords={"row": np.arange(len(table))}) as model:
         variables: dict[str, Any] = {}
         for p in problem.free:
-            variables[p.name] = _variable(p, problem.value_name(p), variables)
+            variables[p.name] = prior_variable(p, problem.value_name(p), variables)
         parts = []
         for p in problem.model.parameters:
             parts.append(
@@ -49,7 +49,7 @@ def pymc_model(problem: Problem) -> pm.Model:
     return model
 
 
-def _variable(p: Parameter, name: str, variables: Mapping[str, Any]) -> Any:
+def prior_variable(p: Parameter, name: str, variables: Mapping[str, Any]) -> Any:
     """Random variable(s) of one unknown; returns what enters the kernel's vector."""
     if isinstance(p, Field):
         z = pm.Normal(name, 0.0, 1.0, shape=p.length)

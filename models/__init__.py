@@ -13,6 +13,7 @@ CATALOGUE = {
     "proton_conductor": "interface layers, conductivities and contacts of an ionomer from its films and membranes",
     "thermoelastic_composite": "expansion, conductivity and content of the phases from expanding, bending and cooling laminae",
     "swelling_gel": "fixed charge, stiffness and permeability of a charged network from how it swells and creeps in salt water",
+    "morphogen_tissue": "diffusion and degradation of a morphogen in a tissue of stochastic cells from the gradient it forms",
 }
 
 

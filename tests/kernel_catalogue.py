@@ -18,9 +18,11 @@ from hmminfer.macro.domain import Domain
 from hmminfer.macro.elliptic import elliptic_kernel
 from hmminfer.macro.orientation import field_basis, zone_basis
 from hmminfer.macro.parabolic import parabolic_kernel
+from hmminfer.macro.patches import profile_history
 from hmminfer.macro.plane_stress import plane_stress_kernel
 from hmminfer.macro.plate_mesh import rectangle
 from hmminfer.macro.thermoelastic import thermoelastic_kernel
+from hmminfer.micro.burst import burst
 from hmminfer.micro.conductive_cell import conductive_cell
 from hmminfer.micro.conductive_table import conductive_table
 from hmminfer.micro.elastic_cell import EXAMPLE, elastic_cell
@@ -130,6 +132,10 @@ SMALL = {
         "points": 2, "end": 20000, "micro": "donnan", "micro_nodes": 8, "steps": 9, "elements": 2, "tare": 40, "test": "relaxation",
         "ramp": 200, "strain": 2,
     },
+    ("morphogen_tissue", "gradient"): {"settings": {"nodes": 7}},
+    ("morphogen_tissue", "growth"): {"settings": {"nodes": 7, "steps": 3}},
+    ("morphogen_tissue", "profile"): {"position": [5.0, 15.0, 30.0], "nodes": 9},
+    ("morphogen_tissue", "history"): {"position": [5.0, 20.0], "time": [0.5, 4.0], "nodes": 7, "steps": 3},
 }  # fmt: skip
 VARIANTS = {
     ("fibre_composite", "plate"): [
@@ -148,6 +154,7 @@ VARIANTS = {
     ("swelling_gel", "equilibrium"): [{}, {"micro": "donnan", "volume": "free"}],
     ("swelling_gel", "confined"): [{}, {"micro": "donnan", "test": "bath"}],
     ("thermoelastic_composite", "strip"): [{}, {"load": "stretch", "layup": "0/90"}],
+    ("morphogen_tissue", "growth"): [{}, {"leap": "explicit", "steps": 12}],
 }
 
 
@@ -235,6 +242,14 @@ def thermoelastic():
     )  # fmt: skip
 
 
+@functools.cache
+def patches():
+    """A coarse profile in time whose patches are Langevin bursts, from a start that is not empty; the models hold the other ways to step."""
+    law = burst(2.0, heal=1, measure=2, step=2.0)
+    places, times = [10.0, 35.0, 70.0], [1.0, 3.3, 8.0]
+    return profile_history(law, [0.9, 0.2, 1.3, 0.8], 30.0, 80.0, 5, 8.0, places, times, 5, 100.0, 50.0, True)
+
+
 LEAVES = {
     "cell, square, 1": lambda: elastic_cell("square", 1),
     "cell, hexagonal, 2": lambda: elastic_cell("hexagonal", 2),
@@ -268,6 +283,8 @@ LEAVES = {
     "rod in its cell": lambda: rod_in_cell(elements=4),
     "laminate": lambda: laminate(3, 2),
     "inclined layers": lambda: conductive_laminate(25.0, True, 2.0),
+    "Langevin burst": lambda: burst(2.45),
+    "profile by patches": patches,
     "affine": lambda: affine(np.array([[1.0, 0.3], [0.2, 0.9], [0.5, 0.1]]), 0.2),
     "affine, exponential": lambda: affine(np.array([[1.0, 0.3], [0.2, 0.9], [0.5, 0.1]]), 0.2, log=True),
     "a table at three points": lambda: each(conductive_table("square", 1), 3),

@@ -374,3 +374,24 @@ def test_humidity_as_a_share_of_one_where_the_header_says_so(tmp_path):
     )
     model = hm.models.get("proton_conductor").EXPERIMENTS["films"].model(tmp_path / "my.csv")
     assert model.table.columns["humidity"] == pytest.approx([95.0])
+
+
+TISSUE = '# experiment = "gradient"\nquantity,position [%],value,unit,sd\n'
+TISSUE_CASES = {
+    "patch larger than its spacing": (TISSUE + "intensity,10,100,,5\n", ("--set", "patch=20"), "patch of 49 um", "fewer cells"),
+    "empty profile": (TISSUE + "intensity,10,,,5\n", (), "Every value is empty", "fill in"),
+    "no position in reach": (TISSUE + "intensity,10,100,,5\n", ("--set", "from=50 %"), "profile is empty", "widen from and to"),
+    "position outside the tissue": (TISSUE + "intensity,130,100,,5\n", (), "'position' is 130 %", "between 0 and 100 %"),
+    "negative rate": (TISSUE + "intensity,10,100,,5\n", ("--fix", "degradation=-1"), "'degradation' = -1 1/h", "give a value inside"),
+    "too few molecules": (TISSUE + "intensity,90,10,,0.01\n", ("--set", "molecules=20"), "Monte Carlo error", "raise molecules"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TISSUE_CASES)
+def test_bad_input_of_the_tissue(case, tmp_path):
+    text, options, thing, remedy = TISSUE_CASES[case]
+    (tmp_path / "my.csv").write_text(text)
+    said = refused("fit", "morphogen_tissue", "--data", tmp_path / "my.csv", *options, "--output", tmp_path / "out")
+    assert thing in said
+    assert remedy in said
+    assert not (tmp_path / "out").exists()

@@ -12,7 +12,9 @@ def test_every_synthetic_dataset_has_its_writer():
     assert synthetic == set(make_synthetic.WRITERS)
 
 
-@pytest.mark.parametrize("name", ["plate_dic", "heated_plate"])  # the others take longer and share their code
+@pytest.mark.parametrize(
+    "name", ["plate_dic", "heated_plate", "morphogen_growth"]
+)  # the others take longer and share their code
 def test_the_script_repeats_the_file(name):
     raw, text = make_synthetic.WRITERS[name]()
     kept = datasets.load(name)

@@ -44,6 +44,8 @@ RANK = {
     "posterior": 12,
     "inference": 13,
     "recipe": 14,
+    "stochastic": 13,
+    "montecarlo": 8,
     "sensitivity": 14,
     "calibration": 15,
     "diagnostics": 16,
@@ -71,6 +73,7 @@ PROBABILISTIC = {
     "coordinates",
     "posterior",
     "inference",
+    "stochastic",
     "results",
     "axial",
     "sensitivity",
@@ -177,7 +180,7 @@ def test_probability_stays_above_physics(path):
                 own == "coordinates" and module.startswith("pytensor.tensor")
             ), where
         if root == "pymc":
-            assert own in ("posterior", "inference"), where
+            assert own in ("posterior", "inference", "stochastic"), where
         if root == "nutpie":
             assert own in ("callbacks", "inference"), where
         if root in PROBABILITY:

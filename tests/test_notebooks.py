@@ -18,6 +18,7 @@ DRAWS = {
     "07_proton_conductor": 120,
     "08_thermoelastic_strip": 60,
     "11_swelling_gel": 60,
+    "10_morphogen": 60,
 }
 
 

@@ -1,0 +1,169 @@
+r"""Cells that move: an exclusion process with adhesion on a line or a sheet.
+
+    a cell tries each neighbouring site at rate m exp(-E c), c = number of cells it touches (the contacts it would lose), and moves there
+    if it is empty
+
+E = 0 is the symmetric simple exclusion process: the mean density obeys the lattice diffusion equation with D = m l^2 exactly, whatever the
+density, while one marked cell is slowed down; on a line <x^2> = (1 - phi) / phi sqrt(4 m t / pi) in cells (Arratia 1983). With adhesion
+detailed balance holds for the lattice gas with energy -E for each pair of neighbours, and D(phi) has no closed form on a sheet: it is asked of
+bursts. (On a square sheet that gas parts into two phases beyond E = 1.763; D > 0 below.)
+
+Sites are (columns, rows): walls at both ends of the columns, periodic along the rows; one row is a line. Rejection: every cell tries at
+its largest rate and is refused with the right probability, so the process is exact in continuous time. Time in units of 1 / m's unit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ..errors import HmmInferError
+
+
+@njit(cache=True, error_model="numpy")
+def _try(rng, occupied, x, y, i, chance):
+    """One attempt of cell ``i`` at a random neighbouring site; its step along x if it moves, and whether it moved."""
+    columns, rows = occupied.shape
+    direction = int(rng.random() * (2 if rows == 1 else 4))
+    u, v = x[i], y[i]
+    to_u, to_v = u, v
+    if direction == 0:
+        to_u = u - 1
+    elif direction == 1:
+        to_u = u + 1
+    elif direction == 2:
+        to_v = v - 1 if v > 0 else rows - 1
+    else:
+        to_v = v + 1 if v + 1 < rows else 0
+    if to_u < 0 or to_u >= columns or occupied[to_u, to_v] > 0:
+        return 0, False
+    if chance.size > 1 and rng.random() >= chance[_contacts(occupied, u, v)]:
+        return 0, False
+    occupied[u, v] = 0
+    occupied[to_u, to_v] = 1
+    x[i], y[i] = to_u, to_v
+    return to_u - u, True
+
+
+@njit(cache=True, error_model="numpy")
+def _contacts(occupied, u, v):
+    """Occupied sites next to (u, v)."""
+    columns, rows = occupied.shape
+    c = 0
+    if u > 0:
+        c += occupied[u - 1, v]
+    if u + 1 < columns:
+        c += occupied[u + 1, v]
+    if rows > 1:
+        c += occupied[u, v - 1 if v > 0 else rows - 1] + occupied[u, v + 1 if v + 1 < rows else 0]
+    return c
+
+
+@njit(cache=True, error_model="numpy")
+def _chances(adhesion):
+    """exp(-E c) for c contacts; one entry where there is no adhesion, so that contacts need not be counted."""
+    return np.exp(-adhesion * np.arange(5)) if adhesion > 0.0 else np.ones(1)
+
+
+@njit(cache=True, error_model="numpy")
+def _places(occupied):
+    x, y = np.nonzero(occupied)
+    return x.copy(), y.copy()
+
+
+@njit(cache=True, error_model="numpy")
+def _run(rng, occupied, motility, adhesion, times):
+    now = occupied.copy()
+    columns, rows = now.shape
+    x, y = _places(now)
+    moved = np.zeros(x.size, np.int64)
+    chance = _chances(adhesion)
+    density = np.zeros((times.size, columns))
+    per_cell = motility * (2 if rows == 1 else 4)
+    t, attempts = 0.0, 0
+    for k in range(times.size):
+        while x.size > 0:
+            t += -np.log(1.0 - rng.random()) / (per_cell * x.size)
+            if t > times[k]:
+                break  # the exponential law forgets
+            attempts += 1
+            i = int(rng.random() * x.size)
+            step, _ = _try(rng, now, x, y, i, chance)
+            moved[i] += step
+        t = times[k]
+        for i in range(x.size):
+            density[k, x[i]] += 1.0 / rows
+    return density, now, moved, attempts
+
+
+def move(rng: np.random.Generator, occupied: np.ndarray, motility: float, adhesion: float, times: np.ndarray) -> tuple:
+    """Density of each column at increasing ``times`` (times, columns), the last sites, steps of each cell along x, and attempts made."""
+    _check(motility, adhesion)
+    sites = np.ascontiguousarray(occupied, dtype=np.int64)
+    if sites.ndim != 2 or np.any((sites != 0) & (sites != 1)):
+        raise HmmInferError("Sites are an array (columns, rows) of 0 (empty) and 1 (a cell); correct it.")
+    return _run(rng, sites, float(motility), float(adhesion), np.asarray(times, float))
+
+
+def _check(motility: float, adhesion: float) -> None:
+    if not motility > 0.0 or not adhesion >= 0.0:
+        raise HmmInferError(
+            f"motility is {motility:g} and adhesion {adhesion:g}; the first is positive, the second at least 0."
+        )
+
+
+@njit(cache=True, error_model="numpy")
+def _flux(rng, motility, adhesion, density, slope, columns, rows, heal, measure, samples, replicas):
+    chance = _chances(adhesion)
+    per_cell = motility * (2 if rows == 1 else 4)
+    left = columns // 2 - 1
+    found = np.zeros(replicas)
+    for replica in range(replicas):
+        sites = np.zeros((columns, rows), np.int64)
+        for u in range(
+            columns
+        ):  # the number of cells in a column is its mean, rounded at random; their places are random
+            wanted = min(max(density + slope * (u - 0.5 * (columns - 1)), 0.0), 1.0) * rows
+            count = int(wanted + rng.random())
+            order = rng.permutation(rows)
+            for v in range(min(count, rows)):
+                sites[u, order[v]] = 1
+        x, y = _places(sites)
+        t, due, seen = 0.0, heal, 0
+        while seen < samples:
+            t += -np.log(1.0 - rng.random()) / (per_cell * max(x.size, 1))
+            while seen < samples and t > due:
+                # what would flow through the middle now: the mean of the hops given the sites, less noisy than hops
+                for v in range(rows):
+                    if sites[left, v] != sites[left + 1, v]:
+                        from_u = left if sites[left, v] == 1 else left + 1
+                        rate = chance[_contacts(sites, from_u, v)] if chance.size > 1 else 1.0
+                        found[replica] += (motility * rate if from_u == left else -motility * rate) / (rows * samples)
+                seen += 1
+                due = heal + measure * seen / samples
+            if x.size > 0:
+                _try(rng, sites, x, y, int(rng.random() * x.size), chance)
+    return found
+
+
+def flux_burst(
+    rng: np.random.Generator, motility: float, adhesion: float, density: float, slope: float, columns: int = 12, rows: int = 32,
+    heal: float = 3.0, measure: float = 5.0, samples: int = 20, replicas: int = 16, least: float = 0.0,
+) -> tuple[float, float]:  # fmt: skip
+    """Flux through the middle of a patch (cells for each row and unit of time), and its standard error over ``replicas``.
+
+    Lift to ``density`` (share of sites) and ``slope`` (for each column), heal, measure; times in units of 1 / ``motility``. The ends of
+    the patch are closed, which reaches the middle after about (columns / 2)^2 / 4 of these units: keep heal + measure below. A slope below
+    ``least`` is lifted to it and the flux scaled back: the noise does not shrink with the slope, and the response is linear to second order.
+    """
+    _check(motility, adhesion)
+    if columns < 4 or columns % 2 or rows < 1 or replicas < 2 or samples < 1:
+        raise HmmInferError(
+            f"A patch of {columns} columns and {rows} rows with {replicas} replicas and {samples} samples cannot be measured; give an even number of "
+            "at least 4 columns, 1 row, 2 replicas and 1 sample."
+        )
+    lifted = np.copysign(max(abs(slope), least, 1e-12), slope)
+    found = _flux(
+        rng, float(motility), float(adhesion), float(density), float(lifted), columns, rows, heal / motility, measure / motility, samples, replicas
+    ) * (slope / lifted)  # fmt: skip
+    return float(found.mean()), float(found.std(ddof=1) / np.sqrt(replicas))

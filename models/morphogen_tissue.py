@@ -1,0 +1,239 @@
+r"""Morphogen in a tissue: infer how fast molecules diffuse and are degraded from the gradient they form, without writing its equation down.
+
+    micro: cells that exchange molecules             macro: the profile along the tissue
+
+      o  o  o  o   hop w = D / l^2 each way          |\                  J  source at x = 0 (flux of molecules)
+      |  |  |  |   bind kappa k_off, unbind k_off    | `-.__             A  amplitude, b background: y = A u / u_0 + b
+      x  x  x  x   bound are degraded at rate k      |      `---.___     closed at x = L
+
+Lift a patch of a few cells to the macro state, let a Langevin burst heal and run, restrict it to flux and loss
+(:mod:`hmminfer.micro.burst`), balance them between the nodes of a coarse grid: at rest by Newton's method, or in time by coarse projective
+integration (:mod:`hmminfer.macro.patches`). Fixed normals and antithetic pairs make y(theta) smooth with an exact gradient; what another
+seed would give is measured and joins the noise (:mod:`hmminfer.montecarlo`).
+
+Limits known in closed form (tests hold the bursts to them; nothing here uses them, except to define the amplitude):
+
+    D_eff = D / (1 + kappa),  k_eff = k kappa / (1 + kappa),  lambda = sqrt(D / (k kappa)),  A = J lambda / D_eff (gain included)
+    at rest     A cosh((L - x) / lambda) / sinh(L / lambda) + b
+    in time     local accumulation time (1 + x / lambda) / (2 k_eff)   (Berezhkovskii, Sample & Shvartsman 2010)
+
+What data can tell: a profile at rest gives lambda only, that is D / k (a ridge); D and k apart need time. kappa and k_off are not seen
+without a contrast between bound and free and are fixed unless given a prior.
+
+    gradient    the profile at rest. Data: Bicoid in the fly embryo (FlyEx)
+    growth      the profile while it builds up
+    counts      molecules counted in single cells: the exact product-Poisson law, see :mod:`hmminfer.stochastic`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from hmminfer.closure import closure
+from hmminfer.coupling import couple
+from hmminfer.data import Column, Schema, Setting, Table
+from hmminfer.errors import HmmInferError
+from hmminfer.kernel import Kernel
+from hmminfer.macro.patches import profile_history, steady_profile
+from hmminfer.micro.burst import burst
+from hmminfer.model import Experiment, Model, Observable, by_quantity
+from hmminfer.montecarlo import pilot, widened
+from hmminfer.parameters import HalfNormal, LogNormal, Parameter, ParameterSet
+
+BURST_STEP, HEAL, MEASURE = (
+    2.0,
+    2,
+    3,
+)  # s and steps: 4 s to heal are twice 1 / unbinding_rate, and the lift is near equilibrium
+SEEDS = 8  # of which the Monte Carlo error is told; its relative error is then a quarter
+
+TISSUE = ParameterSet((
+    Parameter("diffusivity", "um^2/s", LogNormal(0.3, 1.5), "of free molecules", 1e-6, 1e4, "D"),
+    Parameter("degradation", "1/h", LogNormal(1.08, 1.0), "rate of bound molecules", 1e-6, 1e4, "k"),
+    Parameter("binding_ratio", "", LogNormal(1.0, 0.5), "bound over free molecules in equilibrium", 1e-6, 1e6, "\\kappa"),
+    Parameter("unbinding_rate", "1/s", LogNormal(0.5, 0.5), "of bound molecules; fast, so not seen", 1e-3, 1e3, "k_{off}"),
+    Parameter("amplitude", "", LogNormal(150.0, 1.0), "intensity at the source in an endless tissue at rest, J lambda / D_eff", 0.0, 1e9, "A"),
+    Parameter("background", "", HalfNormal(10.0), "intensity where there is no morphogen", 0.0, 1e9, "b"),
+))  # fmt: skip
+KNOWN = {"binding_ratio": 1.0, "unbinding_rate": 0.5}
+
+
+def decay_length(values: Mapping[str, Any]) -> Any:
+    """lambda (um) of named values or draws (units as :data:`TISSUE`): the limit of fast binding and small cells."""
+    k = np.asarray(values["degradation"]) / 3600.0 * np.asarray(values.get("binding_ratio", KNOWN["binding_ratio"]))
+    return np.sqrt(np.asarray(values["diffusivity"]) / k)
+
+
+@njit(cache=True, error_model="numpy")
+def tissue(x, facts, out):
+    """x: D, k (1/h), kappa, k_off, A, b; facts: u_0 -> D, k (1/s), kappa, k_off, J = u_0 D_eff / lambda, gain A / u_0, b."""
+    diffusivity, k, kappa, k_off, amplitude, background = x
+    rate = k / 3600.0
+    out[0], out[1], out[2], out[3] = diffusivity, rate, kappa, k_off
+    out[4] = facts[0] * np.sqrt(diffusivity * rate * kappa) / (1.0 + kappa)
+    out[5], out[6] = amplitude / facts[0], background
+
+
+_GRID = (
+    Setting("length", "um", default=490.0, lower=1.0, description="of the tissue, from the source to the closed end"),
+    Setting("cell_size", "um", default=2.45, lower=0.01, description="distance between neighbouring cells (sites that molecules hop between)"),
+    Setting("nodes", default=25, kind="integer", lower=5, upper=1001, description="of the coarse grid, an odd number"),
+    Setting("patch", default=4, kind="integer", lower=2, upper=100, description="cells of a patch, an even number"),
+    Setting("molecules", default=10000.0, lower=1.0, description="for each cell at the source in a burst: many, for its mean is wanted"),
+    Setting("seed", default=1, kind="integer", lower=0, description="of the normals that all bursts share"),
+)  # fmt: skip
+_POSITION = Column("position", "%", lower=0.0, upper=100.0, description="along the tissue, of its length")
+GRADIENT = Schema(
+    experiment="gradient",
+    description="Intensity of a morphogen along a tissue, at rest.",
+    quantities={"intensity": ""},
+    columns=(_POSITION,),
+    settings=(
+        *_GRID,
+        Setting("from", "%", default=0.0, lower=0.0, upper=100.0, description="positions before are left out"),
+        Setting("to", "%", default=100.0, lower=0.0, upper=100.0, description="positions beyond are left out"),
+    ),
+    example_rows=(
+        {"quantity": "intensity", "position": 15, "value": 130, "sd": 7},
+        {"quantity": "intensity", "position": 30, "value": 76, "sd": 5},
+        {"quantity": "intensity", "position": 60, "value": 26, "sd": 2},
+    ),
+)  # fmt: skip
+GROWTH = Schema(
+    experiment="growth",
+    description="Intensity of a morphogen along a tissue while it builds up, from none when the source begins.",
+    quantities={"intensity": ""},
+    columns=(_POSITION, Column("time", "h", lower=0.0, description="since the source began")),
+    settings=(
+        *_GRID,
+        Setting("leap", default="implicit", kind="text", choices=("implicit", "explicit"), description="stable for any step, or coarse projective integration"),
+        Setting("steps", default=16, kind="integer", lower=1, upper=100000, description="leaps to the last time"),
+    ),
+    example_rows=(
+        {"quantity": "intensity", "position": 10, "time": 0.5, "value": 60, "sd": 3},
+        {"quantity": "intensity", "position": 30, "time": 0.5, "value": 9, "sd": 2},
+        {"quantity": "intensity", "position": 10, "time": 3, "value": 100, "sd": 4},
+        {"quantity": "intensity", "position": 30, "time": 3, "value": 35, "sd": 3},
+    ),
+)  # fmt: skip
+
+
+def _kernel(s: Mapping[str, Any], position: Any, time: Any = None, seed: int | None = None) -> Kernel:
+    """Kernel of intensities at positions (%), at rest or at times (h)."""
+    if len(np.atleast_1d(position)) == 0:
+        raise HmmInferError("The profile is empty; give at least one position.")
+    cell, cells, molecules = s["cell_size"], int(s["patch"]), s["molecules"]
+    law = burst(cell, cells, 1, HEAL, MEASURE, BURST_STEP, 256, s["seed"] if seed is None else seed)
+    front = closure(tissue, [[molecules]], 7, TISSUE.vector(KNOWN))
+    theta = front(front.example)
+    common = (
+        law,
+        theta[:4],
+        theta[4],
+        s["length"],
+        int(s["nodes"]),
+        cell * cells,
+        0.01 * s["length"] * np.asarray(position, float),
+    )
+    macro = (
+        steady_profile(*common, molecules)
+        if time is None
+        else profile_history(
+            *common, 3600.0 * np.asarray(time, float), int(s["steps"]), molecules, 0.0, s["leap"] == "implicit"
+        )
+    )
+    return couple(front, macro, range(6), [], [], front.example)
+
+
+def _model(table: Table, time: Any) -> Model:
+    s, position = table.settings, table.columns["position"]
+    kernel = _kernel(s, position, time)
+    if not np.all(np.isfinite(kernel(kernel.example))):
+        raise HmmInferError(
+            f"A leap of this history is too large for {s['nodes']} nodes at the prior's medians; give more steps than {s['steps']}."
+        )
+    theta = pilot(kernel, TISSUE, KNOWN, table)
+    others = [_kernel(s, position, time, int(s["seed"]) + 1000 + i) for i in range(SEEDS)]
+    table, share = widened(table, others, theta, f"raise molecules above {s['molecules']:g}")
+    about = {k: s[k] for k in ("length", "cell_size", "nodes", "patch", "molecules")}
+    about["monte_carlo_over_noise"] = round(share, 3)
+    observables = by_quantity(table, {"position": "%"} | ({} if time is None else {"time": "h"}))
+    panels: tuple[Any, ...] = (_over_position, "against" if len(table) > 24 else "ratios", "scores")
+    return Model(
+        "morphogen_tissue", table.experiment, TISSUE, kernel, observables, KNOWN, table, about, {"settings": s}, panels
+    )
+
+
+def gradient(table: Table) -> Model:
+    """Profile at rest: row i of y is row i of the (selected) table; see :data:`GRADIENT`."""
+    c, s = table.columns["position"], table.settings
+    keep = (c >= s["from"]) & (c <= s["to"])
+    if not keep.any():
+        raise HmmInferError(
+            f"No position lies from {s['from']:g} to {s['to']:g} %: the profile is empty; widen from and to."
+        )
+    return _model(table.take(np.flatnonzero(keep)), None)
+
+
+def growth(table: Table) -> Model:
+    """Profile while it builds up: row i of y is row i of the table; see :data:`GROWTH`."""
+    return _model(table, table.columns["time"])
+
+
+def _predicted(schema: Schema, settings: Mapping[str, Any], position: np.ndarray, time: Any) -> Model:
+    s = schema.blank(settings, lambda _: ([], {})).settings
+    kernel = _kernel(s, position, time)
+    coords = {"position": (position, "%")} | ({} if time is None else {"time": (time, "h")})
+    name = "profile" if time is None else "history"
+    observable = Observable(
+        "intensity", "", np.arange(len(position)), "row" if time is not None else "position", coords
+    )
+    return Model("morphogen_tissue", name, TISSUE, kernel, (observable,), KNOWN, None, {"length": s["length"]})
+
+
+def profile(position: Any = None, **settings: Any) -> Model:
+    """Prediction model: the profile at rest over positions (%, default 0 to 100); settings as in the experiment."""
+    place = np.linspace(0.0, 100.0, 51) if position is None else np.atleast_1d(np.asarray(position, float))
+    return _predicted(GRADIENT, settings, place, None)
+
+
+def history(position: Any = (10.0, 30.0, 60.0), time: Any = None, **settings: Any) -> Model:
+    """Prediction model: intensities at positions (%) over times (h, default up to 4)."""
+    place = np.atleast_1d(np.asarray(position, float))
+    t = np.linspace(0.0, 4.0, 17) if time is None else np.atleast_1d(np.asarray(time, float))
+    x, when = (v.ravel() for v in np.meshgrid(place, t, indexing="ij"))
+    return _predicted(GROWTH, {"steps": 32, **settings}, x, when)
+
+
+def _over_position(ax: Any, tree: Any, model: Model) -> None:
+    """Data and posterior bands over the tissue, one colour for each time."""
+    table = model.table
+    assert table is not None
+    position, y = table.columns["position"], tree["predictions"]["intensity"].values.reshape(-1, len(table))
+    time = table.columns.get("time", np.zeros(len(table)))
+    for i, t in enumerate(np.unique(time)):
+        rows = np.flatnonzero(time == t)
+        rows = rows[np.argsort(position[rows])]
+        low, middle, high = np.quantile(y[:, rows], [0.055, 0.5, 0.945], axis=0)
+        ax.fill_between(position[rows], low, high, color=f"C{i}", alpha=0.2, lw=0)
+        ax.plot(position[rows], middle, color=f"C{i}")
+        label = f"{t:g} h" if "time" in table.columns else None
+        ax.errorbar(position[rows], table.value[rows], table.sd[rows], fmt="o", ms=3, lw=1, color=f"C{i}", label=label)
+    ax.set(xlabel="position (% of the length)", ylabel="intensity", title="profile along the tissue")
+    if "time" in table.columns:
+        ax.legend()
+
+
+PREDICTIONS = {"profile": profile, "history": history}
+EXPERIMENTS = {
+    "gradient": Experiment(
+        GRADIENT, gradient, "bicoid_profile", "profile of a morphogen at rest", {"profile": profile}
+    ),
+    "growth": Experiment(
+        GROWTH, growth, "morphogen_growth", "profile of a morphogen building up", {"history": history}
+    ),
+}
