@@ -1,0 +1,347 @@
+"""Columns through which a solute flows: advection, dispersion, storage, a slow kinetic store, slow decay; nonlinear, implicit, order two.
+
+    d/dt [ T(c) + R_k s ] + decay c = a_L v c_xx - v c_x,      ds/dt = alpha (c - s)              0 < x < L
+    v c - a_L v c_x = v c_in(t) at x = 0,    c_x = 0 at x = L,    c = s = 0 at t = 0              (Danckwerts 1953)
+
+c is what is dissolved. What a place stores with it, T(c) = f R(c) c, is the law's answer: R (a retardation factor) at the Chebyshev points of
+0 < c <= c_max, one number where it is constant. R is the polynomial through them, so the micro problem is asked a dozen times for each
+theta and not at each point of each step of each iteration. f is a column's own factor on both stores, one for each column.
+
+Linear elements with consistent mass (group finite elements for T), SDIRK2 of :mod:`.parabolic`; s is eliminated at each stage, Newton's method
+on a tridiagonal matrix. The steps are data: they end at every jump of c_in and at every time of measurement.
+
+Vector in:  R at the points, f of column 0, 1, ..., R_k, alpha, a_L, decay.
+Vector out: row i is c / c_in of a column at a place and a time.
+Gradient:   discrete adjoint, backward through the stages; c and s of all stages are kept (2 x 2 x steps x nodes x 8 bytes).
+Error:      second order in the step and the mesh; a jump of c_in is a flux that jumps, and the L-stable method keeps the order away from it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from ..errors import HmmInferError
+from ..kernel import Code, Kernel
+from ..linalg import tridiagonal_solve
+from .parabolic import GAMMA, KAPPA
+
+ITERATIONS = 40
+
+
+def concentration_points(c_max: float, count: int) -> np.ndarray:
+    """The concentrations at which a column asks for R: Chebyshev points of the first kind in (0, c_max)."""
+    return 0.5 * c_max * (1.0 - np.cos(np.pi * (np.arange(count) + 0.5) / count))
+
+
+def _to_series(count: int) -> np.ndarray:
+    """Matrix from values at the points to coefficients of Chebyshev polynomials."""
+    z = -np.cos(np.pi * (np.arange(count) + 0.5) / count)
+    return np.linalg.inv(np.polynomial.chebyshev.chebvander(z, count - 1))
+
+
+@njit(cache=True, error_model="numpy")
+def _retardation(series, z):
+    """R and dR/dz of a Chebyshev series at z in [-1, 1] (recurrences of the polynomials and of their derivatives)."""
+    value, slope = series[0], 0.0
+    t0, t1, d0, d1 = 1.0, z, 0.0, 1.0
+    for k in range(1, series.size):
+        value += series[k] * t1
+        slope += series[k] * d1
+        t0, t1, d0, d1 = t1, 2.0 * z * t1 - t0, d1, 2.0 * t1 + 2.0 * z * d1 - d0
+    return value, slope
+
+
+@njit(cache=True, error_model="numpy")
+def _mass_times(u, h, out):
+    """out = M u for linear elements of length h."""
+    n = u.size - 1
+    for i in range(1, n):
+        out[i] = h / 6.0 * (u[i - 1] + 4.0 * u[i] + u[i + 1])
+    out[0] = h / 6.0 * (2.0 * u[0] + u[1])
+    out[n] = h / 6.0 * (2.0 * u[n] + u[n - 1])
+
+
+@njit(cache=True, error_model="numpy")
+def _matrix(density, h, flow, spread, low, diagonal, up):
+    """M diag(density) + transport: flow = gamma dt v, spread = gamma dt a_L v / h; overwrites its last three arguments."""
+    n = density.size - 1
+    for i in range(n + 1):
+        diagonal[i] = (4.0 if 0 < i < n else 2.0) * h / 6.0 * density[i] + (2.0 if 0 < i < n else 1.0) * spread
+        low[i] = h / 6.0 * density[i - 1] - spread - 0.5 * flow if i > 0 else 0.0
+        up[i] = h / 6.0 * density[i + 1] - spread + 0.5 * flow if i < n else 0.0
+    diagonal[0] += 0.5 * flow
+    diagonal[n] += 0.5 * flow
+
+
+@njit(cache=True, error_model="numpy")
+def _stored(c, series, c_max, factor, store, slope):
+    """Overwrite ``store`` with T(c) and ``slope`` with dT/dc."""
+    for i in range(c.size):
+        r, d = _retardation(series, 2.0 * c[i] / c_max - 1.0)
+        store[i] = factor * r * c[i]
+        slope[i] = factor * (r + 2.0 * d * c[i] / c_max)
+
+
+@njit(cache=True, error_model="numpy")
+def _stage(c, stored, slow, series, c_max, factor, slow_store, alpha, a_l, decay, h, v, inlet, dt, work):
+    """Overwrite the guess ``c`` with the solution of one stage of length dt (gamma included) from ``stored`` and ``slow``; whether it was found."""
+    n = c.size
+    exchange = alpha * dt / (1.0 + alpha * dt)
+    linear = series.size == 1
+    store, slope, low, diagonal, up, residual, density = work
+    last = linear
+    for _ in range(ITERATIONS):
+        _stored(c, series, c_max, factor, store, slope)
+        for i in range(n):
+            density[i] = store[i] - stored[i] + factor * slow_store * exchange * (c[i] - slow[i]) + dt * decay * c[i]
+        _mass_times(density, h, residual)
+        spread = dt * a_l * v / h
+        flow = dt * v
+        for e in range(n - 1):
+            advected = 0.5 * flow * (c[e] + c[e + 1]) - spread * (c[e + 1] - c[e])
+            residual[e] += advected
+            residual[e + 1] -= advected
+        residual[0] -= flow * inlet
+        residual[n - 1] += flow * c[n - 1]
+        for i in range(n):
+            density[i] = slope[i] + factor * slow_store * exchange + dt * decay
+        _matrix(density, h, flow, spread, low, diagonal, up)
+        tridiagonal_solve(low, diagonal, up, residual)
+        size = 0.0
+        for i in range(n):
+            c[i] -= residual[i]
+            size = max(size, abs(residual[i]))
+        if last or not np.isfinite(size):
+            return np.isfinite(size)
+        last = size <= 1e-8 * c_max  # quadratic convergence: one more step ends at rounding
+    return False
+
+
+@njit(cache=True, error_model="numpy")
+def _forward(x, facts, first, dt, inlet, column, step, node, share, to_series, c_max, sizes):
+    """``facts`` (columns, 3): L, v, c_in of the pulse; ``first`` (columns + 1,): a column's steps; ``inlet`` (steps,): c at x < 0.
+
+    ``sizes`` = [elements]. State: c and s (steps, 2, nodes) at both stages.
+    """
+    columns, n = facts.shape[0], sizes[0] + 1
+    r, factors, (slow_store, alpha, a_l, decay) = _split(x, to_series.shape[0], columns)
+    c, s = np.zeros((dt.size, 2, n)), np.zeros((dt.size, 2, n))
+    y = np.full(step.size, np.nan)
+    series = _times(to_series, r)
+    solved = r.min() > 0.0 and factors.min() > 0.0 and slow_store >= 0.0 and alpha >= 0.0 and a_l > 0.0 and decay >= 0.0
+    solved = solved and np.isfinite(x.sum())
+    work = np.empty((7, n))
+    unused = np.empty(n)
+    for m in range(columns):
+        h = facts[m, 0] / sizes[0]
+        now, stored, slow = np.zeros(n), np.zeros(n), np.zeros(n)
+        for k in range(first[m], first[m + 1]):
+            if not solved:
+                break
+            rate = alpha * GAMMA * dt[k]
+            base, slow_base = stored.copy(), slow.copy()
+            for g in range(2):
+                solved = solved and _stage(
+                    now, base, slow_base, series, c_max[0], factors[m], slow_store, alpha, a_l, decay, h, facts[m, 1], inlet[k], GAMMA * dt[k], work
+                )  # fmt: skip
+                if g == 0:
+                    _stored(now, series, c_max[0], factors[m], base, unused)
+                for i in range(n):
+                    c[k, g, i] = now[i]
+                    s[k, g, i] = (slow_base[i] + rate * now[i]) / (1.0 + rate)
+                    if g == 0:
+                        base[i] = stored[i] + KAPPA * (base[i] - stored[i])
+                        slow_base[i] = slow[i] + KAPPA * (s[k, 0, i] - slow[i])
+                    else:
+                        slow[i] = s[k, 1, i]
+            _stored(now, series, c_max[0], factors[m], stored, unused)
+    if solved:
+        for i in range(step.size):
+            at, j = c[step[i], 1], node[i]
+            y[i] = ((1.0 - share[i]) * at[j] + share[i] * at[j + 1]) / facts[column[i], 2]
+    else:
+        c[:] = np.nan
+    return y, c, s
+
+
+@njit(cache=True, error_model="numpy")
+def _times(matrix, x):
+    """matrix @ x, without BLAS: quicker to compile, and as quick for a dozen numbers."""
+    out = np.zeros(matrix.shape[0])
+    for i in range(matrix.shape[0]):
+        for j in range(x.size):
+            out[i] += matrix[i, j] * x[j]
+    return out
+
+
+@njit(cache=True, error_model="numpy")
+def _split(x, n_points, n_columns):
+    rest = x[n_points + n_columns :]
+    return x[:n_points].copy(), x[n_points : n_points + n_columns].copy(), (rest[0], rest[1], rest[2], rest[3])
+
+
+@njit(cache=True, error_model="numpy")
+def _stage_pullback(
+    c, slow, stored_bar, slow_bar, c_bar, series, c_max, factor, slow_store, alpha, a_l, decay, h, v, dt, out, series_bar, work
+):  # fmt: skip
+    """Cotangents of a stage's starting values, overwriting those of its answers; adds those of (f, R_k, alpha, a_L, decay) to ``out``.
+
+    ``slow``: s at the start; ``c_bar``: of the concentrations themselves, as observed.
+    """
+    n = c.size
+    exchange = alpha * dt / (1.0 + alpha * dt)
+    store, slope, low, diagonal, up, mu, density = work
+    _stored(c, series, c_max, factor, store, slope)
+    for i in range(n):
+        density[i] = slope[i] + factor * slow_store * exchange + dt * decay
+        mu[i] = c_bar[i] + stored_bar[i] * slope[i] + slow_bar[i] * exchange
+    flow, spread = dt * v, dt * a_l * v / h
+    _matrix(density, h, flow, spread, low, diagonal, up)
+    down = np.empty(n)
+    for i in range(1, n):
+        down[i] = up[i - 1]
+    for i in range(n - 1):
+        density[i] = low[i + 1]
+    tridiagonal_solve(down, diagonal, density, mu)
+    _mass_times(mu, h, up)
+    of_exchange, of_factor = 0.0, 0.0
+    for i in range(n):
+        change = c[i] - slow[i]
+        weight = stored_bar[i] - up[i]  # cotangent of T(c_i) with c held
+        of_factor += weight * store[i] / factor - up[i] * slow_store * exchange * change
+        out[1] -= up[i] * factor * exchange * change
+        of_exchange += change * (slow_bar[i] - up[i] * factor * slow_store)
+        out[4] -= dt * up[i] * c[i]
+        z = 2.0 * c[i] / c_max - 1.0
+        t0, t1 = 1.0, z
+        series_bar[0] += weight * factor * c[i]
+        for k in range(1, series.size):
+            series_bar[k] += weight * factor * c[i] * t1
+            t0, t1 = t1, 2.0 * z * t1 - t0
+        if i < n - 1:
+            out[3] -= dt * v / h * (c[i + 1] - c[i]) * (mu[i + 1] - mu[i])
+        stored_bar[i] = up[i]
+        slow_bar[i] = slow_bar[i] * (1.0 - exchange) + up[i] * factor * slow_store * exchange
+    out[0] += of_factor
+    out[2] += of_exchange * dt / (1.0 + alpha * dt) ** 2
+
+
+@njit(cache=True, error_model="numpy")
+def _pullback(x, facts, first, dt, inlet, column, step, node, share, to_series, c_max, sizes, c, s, y_bar):
+    columns, n = facts.shape[0], sizes[0] + 1
+    r, factors, (slow_store, alpha, a_l, decay) = _split(x, to_series.shape[0], columns)
+    x_bar = np.zeros(x.size)
+    if np.isnan(c[0, 0, 0]):
+        x_bar[:] = np.nan
+        return x_bar
+    seen = np.zeros((dt.size, n))
+    for i in range(step.size):
+        weight = y_bar[i] / facts[column[i], 2]
+        seen[step[i], node[i]] += (1.0 - share[i]) * weight
+        seen[step[i], node[i] + 1] += share[i] * weight
+    series = _times(to_series, r)
+    series_bar, nothing, work = np.zeros(r.size), np.zeros(n), np.empty((7, n))
+    for m in range(columns):
+        h = facts[m, 0] / sizes[0]
+        out = np.zeros(5)
+        stored_bar, slow_bar = np.zeros(n), np.zeros(n)
+        for k in range(first[m + 1] - 1, first[m] - 1, -1):
+            slow = s[k - 1, 1].copy() if k > first[m] else nothing.copy()
+            between = slow + KAPPA * (s[k, 0] - slow)
+            _stage_pullback(
+                c[k, 1], between, stored_bar, slow_bar, seen[k], series, c_max[0], factors[m], slow_store, alpha, a_l, decay, h, facts[m, 1],
+                GAMMA * dt[k], out, series_bar, work,
+            )  # fmt: skip
+            stored_rest, slow_rest = (1.0 - KAPPA) * stored_bar, (1.0 - KAPPA) * slow_bar
+            stored_bar *= KAPPA
+            slow_bar *= KAPPA
+            _stage_pullback(
+                c[k, 0], slow, stored_bar, slow_bar, nothing, series, c_max[0], factors[m], slow_store, alpha, a_l, decay, h, facts[m, 1],
+                GAMMA * dt[k], out, series_bar, work,
+            )  # fmt: skip
+            stored_bar += stored_rest
+            slow_bar += slow_rest
+        x_bar[r.size + m] = out[0]
+        for i in range(4):
+            x_bar[r.size + columns + i] += out[1 + i]
+    for i in range(r.size):
+        for j in range(r.size):
+            x_bar[j] += series_bar[i] * to_series[i, j]
+    return x_bar
+
+
+CODE = Code(
+    (__name__, "CODE"), _forward, _pullback, data="f2 i1 f1 f1 i1 i1 i1 f1 f2 f1 i1", state="f3 f3"
+)  # fmt: skip
+
+
+def steps_between(events: Any, jumps: Any, step: float, growth: float) -> np.ndarray:
+    """Times at which steps end, from 0: at every event, with steps of at most ``step`` + ``growth`` x (time since the last jump)."""
+    at = np.unique(np.concatenate([[0.0], np.asarray(events, float), np.asarray(jumps, float)]))
+    jumps = np.asarray(jumps, float)
+    times = [np.zeros(1)]
+    for a, b in zip(at[:-1], at[1:], strict=True):
+        last = jumps[jumps <= a].max(initial=0.0)
+        t = a
+        inside = []
+        while t < b - 1e-9 * b:
+            t += step + growth * (t - last)
+            inside.append(t)
+        stretched = a + (np.array(inside) - a) * (b - a) / (inside[-1] - a)
+        stretched[-1] = b
+        times.append(stretched)
+    return np.concatenate(times)
+
+
+def column_kernel(
+    length: Any,
+    velocity: Any,
+    inlet: Any,
+    pulse: Any,
+    column: Any,
+    times: Any,
+    step: Any,
+    growth: float = 0.05,
+    place: Any = 1.0,
+    points: int = 1,
+    elements: int = 80,
+) -> Kernel:
+    """Kernel of several columns of one material.
+
+    Parameters
+    ----------
+    length, velocity, inlet, pulse : (columns,) length, velocity of water in the pores, concentration of the inflow, and how long it lasts.
+    column, times, place : (rows,) of each row: whose, when, and where as a share of the length.
+    step, growth : (columns,) and number, see :func:`steps_between`; steps grow only after the pulse.
+    points : at how many concentrations R is given, see :func:`concentration_points` with c_max the largest of ``inlet``.
+    """
+    column, times = np.asarray(column, np.int64), np.asarray(times, float)
+    facts = np.stack(np.broadcast_arrays(length, velocity, inlet, pulse, step), axis=1).astype(float)
+    if not np.all(facts > 0.0):
+        raise HmmInferError("Length, velocity, inflow concentration, pulse and step of a column must be positive.")
+    if not np.all(times > 0.0):
+        raise HmmInferError(f"A time of measurement is {times.min():g}; a column is empty at time 0: give positive times.")
+    place = np.broadcast_to(np.asarray(place, float), times.shape)
+    if np.any((place < 0.0) | (place > 1.0)):
+        raise HmmInferError("A place in a column is a share of its length, between 0 and 1; correct it.")
+    ends, on, first, row_step = [], [], [0], np.zeros(len(times), np.int64)
+    for m, (_, _, c_in, end, dt) in enumerate(facts):
+        rows = np.flatnonzero(column == m)
+        last = times[rows].max(initial=dt)
+        events = times[rows]
+        during = steps_between(np.append(events[events < end], min(end, last)), [], dt, 0.0)
+        grid = during if last <= end else np.append(during, end + steps_between(events[events > end] - end, [], dt, growth)[1:])
+        row_step[rows] = first[-1] + np.searchsorted(grid, times[rows] * (1.0 - 1e-12)) - 1
+        ends.append(np.diff(grid))
+        on.append(np.where(grid[1:] <= end * (1.0 + 1e-12), c_in, 0.0))
+        first.append(first[-1] + len(grid) - 1)
+    node = np.minimum((place * elements).astype(np.int64), elements - 1)
+    data = (
+        facts[:, :3], np.array(first, np.int64), np.concatenate(ends), np.concatenate(on), column, row_step, node, place * elements - node,
+        _to_series(points), np.array([facts[:, 2].max()]), np.array([elements], np.int64),
+    )  # fmt: skip
+    example = np.concatenate([np.linspace(5.0, 4.0, points) if points > 1 else [4.0], np.linspace(0.9, 1.1, len(facts)), [2.0, 0.3, 0.05 * facts[0, 0], 0.02]])  # fmt: skip
+    return Kernel(CODE, tuple(np.ascontiguousarray(d) for d in data), example)
