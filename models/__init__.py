@@ -12,6 +12,7 @@ CATALOGUE = {
     "heat_composite": "conductivities of phases, their contact and their content from heat flow",
     "proton_conductor": "interface layers, conductivities and contacts of an ionomer from its films and membranes",
     "thermoelastic_composite": "expansion, conductivity and content of the phases from expanding, bending and cooling laminae",
+    "reactive_transport": "sorption, dispersion and slow kinetics from what leaves packed columns, of reactions at 1e9 per second",
 }
 
 

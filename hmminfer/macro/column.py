@@ -5,12 +5,12 @@
 
 c is what is dissolved. What a place stores with it, T(c) = f R(c) c, is the law's answer: R (a retardation factor) at the Chebyshev points of
 0 < c <= c_max, one number where it is constant. R is the polynomial through them, so the micro problem is asked a dozen times for each
-theta and not at each point of each step of each iteration. f is a column's own factor on both stores, one for each column.
+theta and not at each point of each step of each iteration. f is a column's own factor on both stores.
 
 Linear elements with consistent mass (group finite elements for T), SDIRK2 of :mod:`.parabolic`; s is eliminated at each stage, Newton's method
 on a tridiagonal matrix. The steps are data: they end at every jump of c_in and at every time of measurement.
 
-Vector in:  R at the points, f of column 0, 1, ..., R_k, alpha, a_L, decay.
+Vector in:  R at the points, f of column 0, 1, ... (or none: all 1), R_k, alpha, a_L, decay.
 Vector out: row i is c / c_in of a column at a place and a time.
 Gradient:   discrete adjoint, backward through the stages; c and s of all stages are kept (2 x 2 x steps x nodes x 8 bytes).
 Error:      second order in the step and the mesh; a jump of c_in is a flux that jumps, and the L-stable method keeps the order away from it.
@@ -179,8 +179,11 @@ def _times(matrix, x):
 
 @njit(cache=True, error_model="numpy")
 def _split(x, n_points, n_columns):
-    rest = x[n_points + n_columns :]
-    return x[:n_points].copy(), x[n_points : n_points + n_columns].copy(), (rest[0], rest[1], rest[2], rest[3])
+    """R, f (ones where x holds none), and (R_k, alpha, a_L, decay)."""
+    factors = np.ones(n_columns)
+    if x.size > n_points + 4:
+        factors[:] = x[n_points : n_points + n_columns]
+    return x[:n_points].copy(), factors, (x[-4], x[-3], x[-2], x[-1])
 
 
 @njit(cache=True, error_model="numpy")
@@ -264,9 +267,10 @@ def _pullback(x, facts, first, dt, inlet, column, step, node, share, to_series, 
             )  # fmt: skip
             stored_bar += stored_rest
             slow_bar += slow_rest
-        x_bar[r.size + m] = out[0]
+        if x.size > r.size + 4:
+            x_bar[r.size + m] = out[0]
         for i in range(4):
-            x_bar[r.size + columns + i] += out[1 + i]
+            x_bar[x.size - 4 + i] += out[1 + i]
     for i in range(r.size):
         for j in range(r.size):
             x_bar[j] += series_bar[i] * to_series[i, j]
@@ -307,7 +311,8 @@ def column_kernel(
     growth: float = 0.05,
     place: Any = 1.0,
     points: int = 1,
-    elements: int = 80,
+    elements: int = 50,
+    factors: bool = True,
 ) -> Kernel:
     """Kernel of several columns of one material.
 
@@ -317,6 +322,7 @@ def column_kernel(
     column, times, place : (rows,) of each row: whose, when, and where as a share of the length.
     step, growth : (columns,) and number, see :func:`steps_between`; steps grow only after the pulse.
     points : at how many concentrations R is given, see :func:`concentration_points` with c_max the largest of ``inlet``.
+    factors : whether the vector holds f.
     """
     column, times = np.asarray(column, np.int64), np.asarray(times, float)
     facts = np.stack(np.broadcast_arrays(length, velocity, inlet, pulse, step), axis=1).astype(float)
@@ -343,5 +349,6 @@ def column_kernel(
         facts[:, :3], np.array(first, np.int64), np.concatenate(ends), np.concatenate(on), column, row_step, node, place * elements - node,
         _to_series(points), np.array([facts[:, 2].max()]), np.array([elements], np.int64),
     )  # fmt: skip
-    example = np.concatenate([np.linspace(5.0, 4.0, points) if points > 1 else [4.0], np.linspace(0.9, 1.1, len(facts)), [2.0, 0.3, 0.05 * facts[0, 0], 0.02]])  # fmt: skip
+    f = np.linspace(0.9, 1.1, len(facts) if factors else 0)
+    example = np.concatenate([np.linspace(4.0, 3.6, points), f, [2.0, 0.3, 0.05 * facts[0, 0], 0.02]])
     return Kernel(CODE, tuple(np.ascontiguousarray(d) for d in data), example)
