@@ -206,19 +206,20 @@ def dense_solve(a, b):
 
 @njit(cache=True, error_model="numpy")
 def tridiagonal_solve(low, diagonal, up, b):
-    """Overwrite ``b`` (n,) with the solution of a tridiagonal system and ``diagonal`` with its pivots; no pivoting.
+    """Overwrite ``b`` (n,) with the solution of a tridiagonal system and ``diagonal`` with its inverse pivots; no pivoting.
 
     ``low[i]``, ``up[i]``: entries left and right of the diagonal in row i (``low[0]`` and the last of ``up`` are not read). For matrices of
     transport resolved by their mesh, whose diagonal leads; the transposed system takes ``up`` shifted by one for ``low`` and the reverse.
     """
     n = b.size
+    diagonal[0] = 1.0 / diagonal[0]
     for i in range(1, n):
-        f = low[i] / diagonal[i - 1]
-        diagonal[i] -= f * up[i - 1]
+        f = low[i] * diagonal[i - 1]
+        diagonal[i] = 1.0 / (diagonal[i] - f * up[i - 1])
         b[i] -= f * b[i - 1]
-    b[n - 1] /= diagonal[n - 1]
+    b[n - 1] *= diagonal[n - 1]
     for i in range(n - 2, -1, -1):
-        b[i] = (b[i] - up[i] * b[i + 1]) / diagonal[i]
+        b[i] = (b[i] - up[i] * b[i + 1]) * diagonal[i]
 
 
 def band_to_sparse(ab: np.ndarray) -> Any:

@@ -44,6 +44,7 @@ from hmminfer.parameters import HalfNormal, LogNormal, Normal, Parameter, Parame
 LN10 = float(np.log(10.0))
 GROWTH = 0.05  # of steps with the time since the pulse: five per cent of it
 ISOTHERMS = ("linear", "saturable")
+DIFFER = ("hierarchical", "none")
 
 COLUMNS = Schema(
     experiment="columns",
@@ -62,7 +63,8 @@ COLUMNS = Schema(
         Setting("area", "mm^2", default=176.6, lower=1e-6, description="of its cross-section"),
         Setting("porosity", default=0.33, lower=0.01, upper=1.0, description="share of the bed that water flows through"),
         Setting("isotherm", default="linear", kind="text", choices=ISOTHERMS, description="of the fast sorption"),
-        Setting("points", default=8, kind="integer", lower=2, upper=64, description="concentrations at which a saturable law is asked"),
+        Setting("differences", default="hierarchical", kind="text", choices=DIFFER, description="between several columns, of what they store"),
+        Setting("points", default=8, kind="integer", lower=2, upper=16, description="concentrations at which a saturable law is asked"),
         Setting("elements", default=50, kind="integer", lower=2, upper=5000, description="along the column"),
         Setting("step", "h", default=0.0, lower=0.0, description="of time while the pulse lasts; 0: a quarter of the water's passage or of the pulse"),
         Setting("accuracy", default=0.01, lower=1e-6, description="largest error of mesh and steps, at the prior medians"),
@@ -197,11 +199,12 @@ def columns(table: Table) -> Model:
     depth = np.where(np.isfinite(c["depth"]), c["depth"], s["length"])
     if np.any(depth > s["length"]):
         raise HmmInferError(f"A depth of {depth.max():g} mm lies outside the column of {s['length']:g} mm; correct it.")
-    kernel, parameters, error = _checked(facts, s, column, c["time"], depth / s["length"], len(names) > 1)
+    several = len(names) > 1 and s["differences"] == "hierarchical"
+    kernel, parameters, error = _checked(facts, s, column, c["time"], depth / s["length"], several)
     observables = by_quantity(table, {"time": "h", "flow": "mL/h"})
     about = {k: s[k] for k in ("isotherm", "length", "area", "porosity", "elements")}
     about |= {"specimens": ", ".join(names), "error_of_mesh_and_steps": f"{error:.2g}"}
-    scene = {"settings": s, "facts": facts, "names": names, "column": column}
+    scene = {"settings": s, "facts": facts, "names": names, "column": column, "several": several}
     panels: tuple[Any, ...] = (_curves, "ratios" if len(table) <= 24 else "against", "scores")
     return Model(
         "reactive_transport", "columns", parameters, kernel, observables, DECAY_KNOWN, table, about, scene, panels
@@ -235,7 +238,7 @@ def _curves(ax: Any, tree: Any, model: Model) -> None:
     assert table is not None
     n, column, end = len(scene["names"]), scene["column"], table.columns["time"].max()
     grid = np.unique(np.concatenate([np.linspace(0.0, min(end, 3.0 * scene["facts"]["pulse"].max()), 41)[1:], np.linspace(0.0, end, 21)[1:]]))  # fmt: skip
-    kernel, parameters = _columns_kernel(scene["facts"], scene["settings"], np.repeat(np.arange(n), grid.size), np.tile(grid, n), 1.0, n > 1)  # fmt: skip
+    kernel, parameters = _columns_kernel(scene["facts"], scene["settings"], np.repeat(np.arange(n), grid.size), np.tile(grid, n), 1.0, scene["several"])  # fmt: skip
     seen = Observable("curve", "", np.arange(n * grid.size), "row")
     dense = Model(model.name, model.experiment, parameters, kernel, (seen,), model.fixed)
     y = dense.predict(tree, draws=60, progress=False)["curve"].values.reshape(-1, n, grid.size)

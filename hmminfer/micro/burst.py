@@ -168,9 +168,10 @@ def _storage_forward(x, powers, change, steps, dissolved):
     y, states = np.full(dissolved.size, np.nan), np.full((dissolved.size, n), np.nan)
     first = np.zeros(n)
     first[0] = 1.0
+    ratio = 1.0
     for a in range(dissolved.size):
         c = dissolved[a]
-        lifted[0] = c
+        lifted[0] = c * ratio  # the first guess of a total is the last point's
         last = False
         for _ in range(60):  # Newton's method for the total: healed(total)_0 = c
             healed = heal(lifted, equilibrium, rate, powers, change, steps)
@@ -181,7 +182,8 @@ def _storage_forward(x, powers, change, steps, dissolved):
             lifted[0] += step
             last = abs(step) <= 1e-9 * lifted[0]
         if last:
-            y[a] = lifted[0] / c
+            ratio = lifted[0] / c
+            y[a] = ratio
             for i in range(n):
                 states[a, i] = healed[i]
     if np.isnan(y).any():
