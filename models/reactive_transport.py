@@ -36,7 +36,7 @@ from hmminfer.coupling import beside, couple
 from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError
 from hmminfer.kernel import Kernel
-from hmminfer.macro.column import column_kernel, concentration_points
+from hmminfer.macro.column import column_kernel, concentration_points, scales_of
 from hmminfer.micro.burst import BINDING, EXCHANGE, storage_kernel
 from hmminfer.model import Experiment, Model, Observable, by_quantity
 from hmminfer.parameters import HalfNormal, LogNormal, Normal, Parameter, ParameterSet, Uniform
@@ -64,7 +64,7 @@ COLUMNS = Schema(
         Setting("porosity", default=0.33, lower=0.01, upper=1.0, description="share of the bed that water flows through"),
         Setting("isotherm", default="linear", kind="text", choices=ISOTHERMS, description="of the fast sorption"),
         Setting("differences", default="hierarchical", kind="text", choices=DIFFER, description="between several columns, of what they store"),
-        Setting("points", default=8, kind="integer", lower=2, upper=16, description="concentrations at which a saturable law is asked"),
+        Setting("points", default=12, kind="integer", lower=2, upper=16, description="concentrations at which a saturable law is asked"),
         Setting("elements", default=50, kind="integer", lower=2, upper=5000, description="along the column"),
         Setting("step", "h", default=0.0, lower=0.0, description="of time while the pulse lasts; 0: a quarter of the water's passage or of the pulse"),
         Setting("accuracy", default=0.01, lower=1e-6, description="largest error of mesh and steps, at the prior medians"),
@@ -123,6 +123,11 @@ def retardation(isotherm: str, dissolved: np.ndarray) -> tuple[Kernel, tuple[Par
     return couple(lift, law, range(len(at)), [], [], at), parameters
 
 
+def points_of(s: Any, refine: int = 1) -> int:
+    """At how many concentrations the law is asked."""
+    return 1 if s["isotherm"] == "linear" else refine * int(s["points"])
+
+
 def _columns_kernel(c: Any, s: Any, column: Any, time: Any, place: Any, several: bool, refine: int = 1) -> Any:
     """Kernel and parameters of columns with flow, pulse and inlet ``c``, seen at rows (column, time, place)."""
     length = s["length"]
@@ -134,8 +139,8 @@ def _columns_kernel(c: Any, s: Any, column: Any, time: Any, place: Any, several:
             f"{c['pulse'].min():.3g} h; give at most {2.0 * auto.min():.3g} h, or 0 for half of that."
         )
     step = (np.full(auto.shape, s["step"]) if s["step"] else auto) / refine
-    points = 1 if s["isotherm"] == "linear" else int(s["points"])
-    law, parameters = retardation(s["isotherm"], concentration_points(float(c["inlet"].max()), points))
+    points = points_of(s, refine)
+    law, parameters = retardation(s["isotherm"], concentration_points(*scales_of(c["inlet"]), points))
     slow = _slow_parameters(length)
     least = slow[2].prior._frozen().ppf(0.05)
     if length / s["elements"] > 2.0 * least:
@@ -162,7 +167,7 @@ def _columns_kernel(c: Any, s: Any, column: Any, time: Any, place: Any, several:
 
 
 def _checked(c: Any, s: Any, column: Any, time: Any, place: Any, several: bool) -> tuple[Any, ParameterSet, float]:
-    """As :func:`_columns_kernel`, and the error of mesh and steps at the prior medians, from a solve twice finer in both."""
+    """As :func:`_columns_kernel`, and its error at the prior medians, from a solve twice finer in mesh, steps and points of the law."""
     kernel, parameters = _columns_kernel(c, s, column, time, place, several)
     finer, _ = _columns_kernel(c, s, column, time, place, several, refine=2)
     at = parameters.vector(DECAY_KNOWN)
@@ -170,7 +175,7 @@ def _checked(c: Any, s: Any, column: Any, time: Any, place: Any, several: bool) 
     if not error <= s["accuracy"]:
         raise HmmInferError(
             f"Mesh and steps are wrong by {error:.2g} of the inflow at the prior medians, more than accuracy = {s['accuracy']:g}; give a smaller "
-            f"step, more elements than {s['elements']}, or a larger accuracy."
+            f"step, more elements than {s['elements']}, more points than {points_of(s)} of the law, or a larger accuracy."
         )
     return kernel, parameters, error
 

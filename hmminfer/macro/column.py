@@ -3,9 +3,10 @@
     d/dt [ T(c) + R_k s ] + decay c = a_L v c_xx - v c_x,      ds/dt = alpha (c - s)              0 < x < L
     v c - a_L v c_x = v c_in(t) at x = 0,    c_x = 0 at x = L,    c = s = 0 at t = 0              (Danckwerts 1953)
 
-c is what is dissolved. What a place stores with it, T(c) = f R(c) c, is the law's answer: R (a retardation factor) at the Chebyshev points of
-0 < c <= c_max, one number where it is constant. R is the polynomial through them, so the micro problem is asked a dozen times for each
-theta and not at each point of each step of each iteration. f is a column's own factor on both stores.
+c is what is dissolved. What a place stores with it, T(c) = f R(c) c, is the law's answer: R (a retardation factor) at a few concentrations,
+one where it is constant. R is the polynomial through them in u = c / (c + c_s), at the Chebyshev points of 0 < u < c_max / (c_max + c_s): a law
+that saturates anywhere near c_s is smooth in u. So the micro problem is asked a dozen times for each theta, and not at each point of each
+step of each iteration. f is a column's own factor on both stores.
 
 Linear elements with consistent mass (group finite elements for T), SDIRK2 of :mod:`.parabolic`; s is eliminated at each stage, Newton's method
 on a tridiagonal matrix. The steps are data: they end at every jump of c_in and at every time of measurement.
@@ -31,13 +32,19 @@ from .parabolic import GAMMA, KAPPA
 ITERATIONS = 40
 
 
-def concentration_points(c_max: float, count: int) -> np.ndarray:
-    """The concentrations at which a column asks for R: Chebyshev points of the first kind in (0, c_max)."""
-    return 0.5 * c_max * (1.0 - np.cos(np.pi * (np.arange(count) + 0.5) / count))
+def concentration_points(c_max: float, c_scale: float, count: int) -> np.ndarray:
+    """The concentrations at which a column asks for R, increasing."""
+    u = 0.5 * c_max / (c_max + c_scale) * (1.0 - np.cos(np.pi * (np.arange(count) + 0.5) / count))
+    return c_scale * u / (1.0 - u)
+
+
+def scales_of(inlet: Any) -> tuple[float, float]:
+    """(c_max, c_s) of columns with these inflow concentrations."""
+    return float(np.max(inlet)), float(np.sqrt(np.max(inlet) * np.min(inlet)))
 
 
 def _to_series(count: int) -> np.ndarray:
-    """Matrix from values at the points to coefficients of powers of z = 2 c / c_max - 1 (stable for the few points allowed)."""
+    """Matrix from values at the points to coefficients of powers of z = 2 u / u_max - 1 (stable for the few points allowed)."""
     from numpy.polynomial import chebyshev
 
     z = -np.cos(np.pi * (np.arange(count) + 0.5) / count)
@@ -72,29 +79,36 @@ def _matrix(density, h, flow, spread, low, diagonal, up):
 
 
 @njit(cache=True, error_model="numpy")
-def _stored(c, series, c_max, factor, store, slope):
-    """Overwrite ``store`` with T(c) and ``slope`` with dT/dc: Horner's rule, all places at once."""
+def _place_in_series(c, scales):
+    """z of the polynomial at a concentration; ``scales`` = c_max, c_s."""
+    return 2.0 * c / (c + scales[1]) * (scales[0] + scales[1]) / scales[0] - 1.0
+
+
+@njit(cache=True, error_model="numpy")
+def _stored(c, series, scales, factor, store, slope, z):
+    """Overwrite ``store`` with T(c) and ``slope`` with dT/dc: Horner's rule, all places at once; ``z`` is work space."""
     n = c.size
-    store[:], slope[:] = series[-1], 0.0
+    for i in range(n):
+        store[i], slope[i] = series[-1], 0.0
+        z[i] = _place_in_series(c[i], scales)
     for k in range(series.size - 2, -1, -1):
         for i in range(n):
-            z = 2.0 * c[i] / c_max - 1.0
-            slope[i] = slope[i] * z + store[i]
-            store[i] = store[i] * z + series[k]
+            slope[i] = slope[i] * z[i] + store[i]
+            store[i] = store[i] * z[i] + series[k]
     for i in range(n):
-        slope[i] = factor * (store[i] + 2.0 * slope[i] * c[i] / c_max)
+        slope[i] = factor * (store[i] + slope[i] * (1.0 + z[i]) * scales[1] / (c[i] + scales[1]))  # (1 + z) .. = c dz/dc
         store[i] *= factor * c[i]
 
 
 @njit(cache=True, error_model="numpy")
-def _stage(c, stored, slow, series, c_max, factor, slow_store, alpha, a_l, decay, h, v, inlet, dt, work):
+def _stage(c, stored, slow, series, scales, factor, slow_store, alpha, a_l, decay, h, v, inlet, dt, work):
     """Overwrite the guess ``c`` with the solution of one stage of length dt (gamma included) from ``stored`` and ``slow``; whether it was found."""
     n = c.size
     exchange = alpha * dt / (1.0 + alpha * dt)
     linear = series.size == 1
     store, slope, low, diagonal, up, residual, density = work
     for _ in range(ITERATIONS):
-        _stored(c, series, c_max, factor, store, slope)
+        _stored(c, series, scales, factor, store, slope, density)
         for i in range(n):
             density[i] = store[i] - stored[i] + factor * slow_store * exchange * (c[i] - slow[i]) + dt * decay * c[i]
         _mass_times(density, h, residual)
@@ -111,13 +125,13 @@ def _stage(c, stored, slow, series, c_max, factor, slow_store, alpha, a_l, decay
         for i in range(n):
             c[i] -= residual[i]
             size = max(size, abs(residual[i]))
-        if linear or not size > 3e-8 * c_max:  # convergence is quadratic: what is left is the square of this
+        if linear or not size > 3e-8 * scales[0]:  # convergence is quadratic: what is left is the square of this
             return np.isfinite(size)
     return False
 
 
 @njit(cache=True, error_model="numpy")
-def _forward(x, facts, first, dt, inlet, column, step, node, share, to_series, c_max, sizes):
+def _forward(x, facts, first, dt, inlet, column, step, node, share, to_series, scales, sizes):
     """``facts`` (columns, 3): L, v, c_in of the pulse; ``first`` (columns + 1,): a column's steps; ``inlet`` (steps,): c at x < 0.
 
     ``sizes`` = [elements]. State: c and s (steps, 2, nodes) at both stages.
@@ -130,7 +144,6 @@ def _forward(x, facts, first, dt, inlet, column, step, node, share, to_series, c
     solved = r.min() > 0.0 and factors.min() > 0.0 and slow_store >= 0.0 and alpha >= 0.0 and a_l > 0.0 and decay >= 0.0
     solved = solved and np.isfinite(x.sum())
     work = np.empty((7, n))
-    unused = np.empty(n)
     for m in range(columns):
         h = facts[m, 0] / sizes[0]
         now, stored, slow = np.zeros(n), np.zeros(n), np.zeros(n)
@@ -141,10 +154,10 @@ def _forward(x, facts, first, dt, inlet, column, step, node, share, to_series, c
             base, slow_base = stored.copy(), slow.copy()
             for g in range(2):
                 solved = solved and _stage(
-                    now, base, slow_base, series, c_max[0], factors[m], slow_store, alpha, a_l, decay, h, facts[m, 1], inlet[k], GAMMA * dt[k], work
+                    now, base, slow_base, series, scales, factors[m], slow_store, alpha, a_l, decay, h, facts[m, 1], inlet[k], GAMMA * dt[k], work
                 )  # fmt: skip
                 if g == 0:
-                    _stored(now, series, c_max[0], factors[m], base, unused)
+                    _stored(now, series, scales, factors[m], base, work[0], work[1])
                 for i in range(n):
                     c[k, g, i] = now[i]
                     s[k, g, i] = (slow_base[i] + rate * now[i]) / (1.0 + rate)
@@ -153,7 +166,7 @@ def _forward(x, facts, first, dt, inlet, column, step, node, share, to_series, c
                         slow_base[i] = slow[i] + KAPPA * (s[k, 0, i] - slow[i])
                     else:
                         slow[i] = s[k, 1, i]
-            _stored(now, series, c_max[0], factors[m], stored, unused)
+            _stored(now, series, scales, factors[m], stored, work[0], work[1])
     if solved:
         for i in range(step.size):
             at, j = c[step[i], 1], node[i]
@@ -184,7 +197,7 @@ def _split(x, n_points, n_columns):
 
 @njit(cache=True, error_model="numpy")
 def _stage_pullback(
-    c, slow, stored_bar, slow_bar, c_bar, series, c_max, factor, slow_store, alpha, a_l, decay, h, v, dt, out, series_bar, work
+    c, slow, stored_bar, slow_bar, c_bar, series, scales, factor, slow_store, alpha, a_l, decay, h, v, dt, out, series_bar, work
 ):  # fmt: skip
     """Cotangents of a stage's starting values, overwriting those of its answers; adds those of (f, R_k, alpha, a_L, decay) to ``out``.
 
@@ -193,7 +206,7 @@ def _stage_pullback(
     n = c.size
     exchange = alpha * dt / (1.0 + alpha * dt)
     store, slope, low, diagonal, up, mu, density = work
-    _stored(c, series, c_max, factor, store, slope)
+    _stored(c, series, scales, factor, store, slope, density)
     for i in range(n):
         density[i] = slope[i] + factor * slow_store * exchange + dt * decay
         mu[i] = c_bar[i] + stored_bar[i] * slope[i] + slow_bar[i] * exchange
@@ -214,7 +227,7 @@ def _stage_pullback(
         out[1] -= up[i] * factor * exchange * change
         of_exchange += change * (slow_bar[i] - up[i] * factor * slow_store)
         out[4] -= dt * up[i] * c[i]
-        power, z = weight * factor * c[i], 2.0 * c[i] / c_max - 1.0
+        power, z = weight * factor * c[i], _place_in_series(c[i], scales)
         for k in range(series.size):
             series_bar[k] += power
             power *= z
@@ -227,7 +240,7 @@ def _stage_pullback(
 
 
 @njit(cache=True, error_model="numpy")
-def _pullback(x, facts, first, dt, inlet, column, step, node, share, to_series, c_max, sizes, c, s, y_bar):
+def _pullback(x, facts, first, dt, inlet, column, step, node, share, to_series, scales, sizes, c, s, y_bar):
     columns, n = facts.shape[0], sizes[0] + 1
     r, factors, (slow_store, alpha, a_l, decay) = _split(x, to_series.shape[0], columns)
     x_bar = np.zeros(x.size)
@@ -249,14 +262,14 @@ def _pullback(x, facts, first, dt, inlet, column, step, node, share, to_series, 
             slow = s[k - 1, 1].copy() if k > first[m] else nothing.copy()
             between = slow + KAPPA * (s[k, 0] - slow)
             _stage_pullback(
-                c[k, 1], between, stored_bar, slow_bar, seen[k], series, c_max[0], factors[m], slow_store, alpha, a_l, decay, h, facts[m, 1],
+                c[k, 1], between, stored_bar, slow_bar, seen[k], series, scales, factors[m], slow_store, alpha, a_l, decay, h, facts[m, 1],
                 GAMMA * dt[k], out, series_bar, work,
             )  # fmt: skip
             stored_rest, slow_rest = (1.0 - KAPPA) * stored_bar, (1.0 - KAPPA) * slow_bar
             stored_bar *= KAPPA
             slow_bar *= KAPPA
             _stage_pullback(
-                c[k, 0], slow, stored_bar, slow_bar, nothing, series, c_max[0], factors[m], slow_store, alpha, a_l, decay, h, facts[m, 1],
+                c[k, 0], slow, stored_bar, slow_bar, nothing, series, scales, factors[m], slow_store, alpha, a_l, decay, h, facts[m, 1],
                 GAMMA * dt[k], out, series_bar, work,
             )  # fmt: skip
             stored_bar += stored_rest
@@ -315,7 +328,8 @@ def column_kernel(
     length, velocity, inlet, pulse : (columns,) length, velocity of water in the pores, concentration of the inflow, and how long it lasts.
     column, times, place : (rows,) of each row: whose, when, and where as a share of the length.
     step, growth : (columns,) and number, see :func:`steps_between`; steps grow only after the pulse.
-    points : at how many concentrations R is given (at most 16), see :func:`concentration_points` with c_max the largest of ``inlet``.
+    points : at how many concentrations R is given (16 are plenty), see :func:`concentration_points`; c_max is the largest of ``inlet``, c_s the
+        geometric mean of the largest and the smallest.
     factors : whether the vector holds f.
     """
     column, times = np.asarray(column, np.int64), np.asarray(times, float)
@@ -341,7 +355,7 @@ def column_kernel(
     node = np.minimum((place * elements).astype(np.int64), elements - 1)
     data = (
         facts[:, :3], np.array(first, np.int64), np.concatenate(ends), np.concatenate(on), column, row_step, node, place * elements - node,
-        _to_series(points), np.array([facts[:, 2].max()]), np.array([elements], np.int64),
+        _to_series(points), np.array(scales_of(facts[:, 2])), np.array([elements], np.int64),
     )  # fmt: skip
     f = np.linspace(0.9, 1.1, len(facts) if factors else 0)
     example = np.concatenate([np.linspace(4.0, 3.6, points), f, [2.0, 0.3, 0.05 * facts[0, 0], 0.02]])
