@@ -415,7 +415,7 @@ def stiff_column(cells: int = 400, rtol: float = 1e-6) -> tuple[RawTable, str]:
     header = ("quantity", "specimen", "time [h]", "flow [mL/h]", "pulse [h]", "inlet [g/m^3]", "value", "unit", "sd")
     settings = {
         "experiment": "columns", "length": "70 mm", "area": "176.6 mm^2", "porosity": 0.33, "isotherm": "saturable", "differences": "none",
-        "decay_rate": "LogNormal(0.03 1/h, 1)",
+        "step": "0.03 h", "accuracy": 0.003, "decay_rate": "LogNormal(0.03 1/h, 1)",
     }  # fmt: skip
     raw = RawTable("stiff_column", "", settings, header, rows, list(range(2, 2 + len(rows))), {})
     truth = ", ".join(f"{k} {v:g}" for k, v in t.items())

@@ -65,17 +65,36 @@ def _imbalance(y, equilibrium, powers, change, of_extent):
     m, n = equilibrium.size, y.size
     of_species = np.empty((2 * m, n))
     k = np.ones(2 * m)
-    k[:m] = equilibrium
+    for j in range(m):
+        k[j] = equilibrium[j]
     r = speeds(y, k, powers, of_species)
     g, size = np.empty(m), np.empty(m)
     for j in range(m):
         g[j], size[j] = r[j] - r[m + j], abs(r[j]) + abs(r[m + j])
-        of_species[j] -= of_species[m + j]
+        for i in range(n):
+            of_species[j, i] -= of_species[m + j, i]
         for a in range(m):
             of_extent[j, a] = 0.0
             for i in range(n):
                 of_extent[j, a] += of_species[j, i] * change[a, i]
     return g, size, of_species
+
+
+@njit(cache=True, error_model="numpy")
+def _keep_totals(y, lifted, change):
+    """Overwrite ``y`` with the nearest lifted + N^T xi: steps of 1e9 rates leave totals wrong by the rounding of their large matrices."""
+    m, n = change.shape[0] // 2, y.size
+    matrix, extent = np.zeros((m, m)), np.zeros(m)
+    for a in range(m):
+        for i in range(n):
+            extent[a] += change[a, i] * (y[i] - lifted[i])
+            for b in range(m):
+                matrix[a, b] += change[a, i] * change[b, i]
+    dense_solve(matrix, extent)
+    for i in range(n):
+        y[i] = lifted[i]
+        for a in range(m):
+            y[i] += change[a, i] * extent[a]
 
 
 @njit(cache=True, error_model="numpy")
@@ -85,7 +104,11 @@ def heal(lifted, equilibrium, rate, powers, change, steps):
     y = lifted.copy()
     good = np.isfinite(lifted.sum()) and lifted.min() >= 0.0 and equilibrium.min() > 0.0 and rate.min() > 0.0
     if good:
-        advance(y, np.concatenate((rate, rate / equilibrium)), powers, change, steps)
+        k = np.empty(2 * m)
+        for j in range(m):
+            k[j], k[m + j] = rate[j], rate[j] / equilibrium[j]
+        advance(y, k, powers, change, steps)
+        _keep_totals(y, lifted, change)
         of_extent = np.empty((m, m))
         last = False
         for _ in range(20):

@@ -81,11 +81,13 @@ def advance(y, k, powers, change, steps):
     """Overwrite ``y`` with the state after all ``steps`` (durations); NaN where a step cannot be solved."""
     first, base = y.copy(), y.copy()
     for h in steps:
-        base[:] = y
         found = stage(first, base, k, powers, change, GAMMA * h)
-        base += KAPPA * (first - base)
-        y[:] = first
-        if not (found and stage(y, base, k, powers, change, GAMMA * h)):
-            y[:] = np.nan
+        for i in range(y.size):
+            base[i] += KAPPA * (first[i] - base[i])
+            y[i] = first[i]
+        found = found and stage(y, base, k, powers, change, GAMMA * h)
+        for i in range(y.size):
+            y[i] = y[i] if found else np.nan
+            first[i] = base[i] = y[i]
+        if not found:
             return
-        first[:] = y
