@@ -389,7 +389,12 @@ seed = {case["seed"]}
 STIFF_TRUTH = {
     "distribution": 4.0, "half_saturation": 1.0, "log10_fast_rate": 8.0, "slow_capacity": 3.0, "exchange_rate": 0.3, "dispersivity": 2.5, "decay_rate": 0.03,
 }  # fmt: skip
-STIFF = (("dilute", 12.0, 2.7, 0.05), ("middle", 12.0, 2.7, 1.0), ("strong", 12.0, 2.7, 10.0), ("quick", 24.0, 1.35, 1.0))  # name, flow, pulse, inflow
+STIFF = (  # name, flow, pulse, inflow
+    ("dilute", 12.0, 2.7, 0.05),
+    ("middle", 12.0, 2.7, 1.0),
+    ("strong", 12.0, 2.7, 10.0),
+    ("quick", 24.0, 1.35, 1.0),
+)
 STIFF_TIMES = (0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2, 3.6, 4.0, 4.5, 5.0, 6.0, 8.0, 12.0, 20.0)
 STIFF_SD, STIFF_LEAST = 0.005, 0.02
 STIFF_SEED = 20261129
@@ -400,7 +405,9 @@ def stiff_column(cells: int = 400, rtol: float = 1e-6) -> tuple[RawTable, str]:
     t = STIFF_TRUTH
     rows = []
     fast = 3600.0 * 10.0 ** t["log10_fast_rate"]  # 1/h
-    par = (fast, fast / t["distribution"], t["distribution"] * t["half_saturation"], t["slow_capacity"], t["exchange_rate"], t["dispersivity"], t["decay_rate"])  # fmt: skip
+    sites = t["distribution"] * t["half_saturation"]
+    slow = [t[name] for name in ("slow_capacity", "exchange_rate", "dispersivity", "decay_rate")]
+    par = (fast, fast / t["distribution"], sites, *slow)
     for name, flow, pulse, inlet in STIFF:
         y, _ = resolved_column(70.0, 1000.0 * flow / (176.6 * 0.33), inlet, pulse, STIFF_TIMES, par, cells, rtol)
         rows += [

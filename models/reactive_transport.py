@@ -79,7 +79,7 @@ COLUMNS = Schema(
 )  # fmt: skip
 DISTRIBUTION = Parameter("distribution", "", LogNormal(5.0, 1.0), "K: sorbed over dissolved at equilibrium, dilute; k_f / k_b", 1e-6, 1e6, "K")  # fmt: skip
 HALF = Parameter("half_saturation", "g/m^3", LogNormal(1.0, 1.5), "concentration at which half the sites are taken", 1e-9, 1e9, "c_h")  # fmt: skip
-FAST = Parameter("log10_fast_rate", "", Uniform(6.0, 9.0), "fast rate k_f, decimal logarithm of 1/s; unseen by data of hours", 5.0, 10.0, "\\log_{10} k_f")  # fmt: skip
+FAST = Parameter("log10_fast_rate", "", Uniform(6.0, 9.0), "of the fast rate k_f in 1/s; unseen by data of hours", 5.0, 10.0, "\\log_{10} k_f")  # fmt: skip
 SPREAD = Parameter("column_spread", "", HalfNormal(0.2), "standard deviation of ln storage between columns", 0.0, 10.0, "\\tau")  # fmt: skip
 DECAY_KNOWN = {"decay_rate": 0.0}
 
@@ -242,8 +242,10 @@ def _curves(ax: Any, tree: Any, model: Model) -> None:
     table, scene = model.table, model.scene
     assert table is not None
     n, column, end = len(scene["names"]), scene["column"], table.columns["time"].max()
-    grid = np.unique(np.concatenate([np.linspace(0.0, min(end, 3.0 * scene["facts"]["pulse"].max()), 41)[1:], np.linspace(0.0, end, 21)[1:]]))  # fmt: skip
-    kernel, parameters = _columns_kernel(scene["facts"], scene["settings"], np.repeat(np.arange(n), grid.size), np.tile(grid, n), 1.0, scene["several"])  # fmt: skip
+    early = np.linspace(0.0, min(end, 3.0 * scene["facts"]["pulse"].max()), 41)[1:]
+    grid = np.unique(np.append(early, np.linspace(0.0, end, 21)[1:]))
+    who, when = np.repeat(np.arange(n), grid.size), np.tile(grid, n)
+    kernel, parameters = _columns_kernel(scene["facts"], scene["settings"], who, when, 1.0, scene["several"])
     seen = Observable("curve", "", np.arange(n * grid.size), "row")
     dense = Model(model.name, model.experiment, parameters, kernel, (seen,), model.fixed)
     y = dense.predict(tree, draws=60, progress=False)["curve"].values.reshape(-1, n, grid.size)

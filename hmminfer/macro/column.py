@@ -19,6 +19,7 @@ Error:      second order in the step and the mesh; a jump of c_in is a flux that
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,8 @@ def _stored(c, series, scales, factor, store, slope, z):
             slope[i] = slope[i] * z[i] + store[i]
             store[i] = store[i] * z[i] + series[k]
     for i in range(n):
-        slope[i] = factor * (store[i] + slope[i] * (1.0 + z[i]) * scales[1] / (c[i] + scales[1]))  # (1 + z) .. = c dz/dc
+        by_c = (1.0 + z[i]) * scales[1] / (c[i] + scales[1])  # c dz/dc
+        slope[i] = factor * (store[i] + slope[i] * by_c)
         store[i] *= factor * c[i]
 
 
@@ -294,7 +296,7 @@ def steps_between(events: Any, jumps: Any, step: float, growth: float) -> np.nda
     at = np.unique(np.concatenate([[0.0], np.asarray(events, float), np.asarray(jumps, float)]))
     jumps = np.asarray(jumps, float)
     times = [np.zeros(1)]
-    for a, b in zip(at[:-1], at[1:], strict=True):
+    for a, b in pairwise(at):
         last = jumps[jumps <= a].max(initial=0.0)
         t = a
         inside = []
@@ -337,7 +339,9 @@ def column_kernel(
     if not np.all(facts > 0.0):
         raise HmmInferError("Length, velocity, inflow concentration, pulse and step of a column must be positive.")
     if not np.all(times > 0.0):
-        raise HmmInferError(f"A time of measurement is {times.min():g}; a column is empty at time 0: give positive times.")
+        raise HmmInferError(
+            f"A time of measurement is {times.min():g}; a column is empty at time 0: give positive times."
+        )
     place = np.broadcast_to(np.asarray(place, float), times.shape)
     if np.any((place < 0.0) | (place > 1.0)):
         raise HmmInferError("A place in a column is a share of its length, between 0 and 1; correct it.")
@@ -346,8 +350,9 @@ def column_kernel(
         rows = np.flatnonzero(column == m)
         last = times[rows].max(initial=dt)
         events = times[rows]
-        during = steps_between(np.append(events[events < end], min(end, last)), [], dt, 0.0)
-        grid = during if last <= end else np.append(during, end + steps_between(events[events > end] - end, [], dt, growth)[1:])
+        grid = steps_between(np.append(events[events < end], min(end, last)), [], dt, 0.0)
+        if last > end:
+            grid = np.append(grid, end + steps_between(events[events > end] - end, [], dt, growth)[1:])
         row_step[rows] = first[-1] + np.searchsorted(grid, times[rows] * (1.0 - 1e-12)) - 1
         ends.append(np.diff(grid))
         on.append(np.where(grid[1:] <= end * (1.0 + 1e-12), c_in, 0.0))

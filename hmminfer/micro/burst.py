@@ -16,6 +16,7 @@ Method: W. E and B. Engquist 2003, Commun. Math. Sci. 1:87 (the micro problem of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -25,7 +26,7 @@ from ..kernel import Code, Kernel
 from ..linalg import dense_solve
 from .reactions import advance, speeds
 
-CLOSE = 1e-6  # of Newton's method at the equilibrium: after an update this small (relative) the next one ends at rounding
+CLOSE = 1e-6  # relative update of Newton's method at the equilibrium after which the next one ends at rounding
 BALANCE = 1e-11  # largest imbalance of a healed state, over the sum of both terms of g
 FASTEST, SLOWEST = 1e11, 1e4  # relaxation rates (1/s) that the default steps resolve
 
@@ -45,7 +46,9 @@ class Network:
     def __post_init__(self) -> None:
         for side in (self.left, self.right):
             if np.asarray(side).ndim != 2 or np.any(np.asarray(side) < 0) or np.any(np.asarray(side) % 1):
-                raise HmmInferError("Both sides of a network are tables (reactions, species) of whole numbers, none negative.")
+                raise HmmInferError(
+                    "Both sides of a network are tables (reactions, species) of whole numbers, none negative."
+                )
 
     @property
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
@@ -174,7 +177,7 @@ def _burst_pullback(x, powers, change, steps, y_bar):
 BURST = Code((__name__, "BURST"), _burst_forward, _burst_pullback, data="i2 f2 f1")
 
 
-def burst_kernel(network: Network, example: np.ndarray, steps: np.ndarray | None = None) -> Kernel:
+def burst_kernel(network: Network, example: Any, steps: np.ndarray | None = None) -> Kernel:
     """Kernel of a burst: lifted amounts of all species, equilibrium constants, forward rates -> amounts on the slow manifold."""
     given = burst_steps() if steps is None else np.ascontiguousarray(steps, dtype=float)
     return Kernel(BURST, (*network.arrays, given), np.array(example, dtype=float))
@@ -235,9 +238,7 @@ def _storage_pullback(x, powers, change, steps, dissolved, states, y_bar):
 STORAGE = Code((__name__, "STORAGE"), _storage_forward, _storage_pullback, data="i2 f2 f1 f1", state="f2")
 
 
-def storage_kernel(
-    network: Network, dissolved: np.ndarray, example: np.ndarray, steps: np.ndarray | None = None
-) -> Kernel:
+def storage_kernel(network: Network, dissolved: Any, example: Any, steps: np.ndarray | None = None) -> Kernel:
     """Kernel of what a place stores: total over dissolved concentration of the first species, at each of ``dissolved`` (positive).
 
     Vector in:  lifted amounts of the other species, equilibrium constants, forward rates.
