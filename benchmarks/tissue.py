@@ -9,8 +9,8 @@ import numpy as np
 from scipy.linalg import expm
 
 from hmminfer.macro.patches import profile_history
-from hmminfer.micro.burst import burst
 from hmminfer.micro.cells import gillespie, langevin, line
+from hmminfer.micro.langevin_burst import burst
 
 CELLS, MOLECULES, LIFETIMES = 1000, 100.0, 2.0  # molecules: for each cell at the source in the end
 DECAY, RATIO, UNBIND = (

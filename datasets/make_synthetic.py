@@ -16,7 +16,7 @@ import numpy as np
 
 from hmminfer import models
 from hmminfer.data import RawTable, write_table
-from hmminfer.datasets import synthetic_gel, synthetic_tissue
+from hmminfer.datasets import synthetic_gel, synthetic_reaction, synthetic_tissue
 from hmminfer.macro.resolved import resolved
 
 MATERIAL = {
@@ -400,6 +400,7 @@ WRITERS: dict[str, Callable[[], tuple[RawTable, str]]] = {
     "aristoff_bangerth": aristoff_bangerth,
     **{name: partial(strips, name) for name in STRIPS},
     **synthetic_gel.WRITERS,
+    **synthetic_reaction.WRITERS,
     **synthetic_tissue.WRITERS,
 }
 

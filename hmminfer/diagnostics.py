@@ -289,12 +289,11 @@ def _pushed(tree: xr.DataTree) -> list[Check]:
 
 def _piled(x: np.ndarray, before: np.ndarray) -> str:
     """Which end of its range the density is highest at, within a factor of two, where the prior's is not; "" for
-    neither.
+    neither. The prior's gets two standard errors of its count: a parameter that the data do not see has the prior's shape.
     """
-    shapes = [np.histogram(v, bins=30)[0] for v in (x, before)]
+    now, then = (np.histogram(v, bins=30)[0] for v in (x, before))
     for name, i in (("lower", 0), ("upper", -1)):
-        now, then = (c[i] > 0.5 * c.max() for c in shapes)
-        if now and not then:
+        if now[i] > 0.5 * now.max() and not then[i] + 2.0 * np.sqrt(then[i]) > 0.5 * then.max():
             return name
     return ""
 

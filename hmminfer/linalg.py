@@ -177,6 +177,51 @@ def spd_inverse(a):
     return inverse
 
 
+@njit(cache=True, error_model="numpy")
+def dense_solve(a, b):
+    """Overwrite ``b`` (n,) with the solution of A x = b, and ``a`` with its elimination (partial pivoting); for a few unknowns.
+
+    A singular matrix leaves infinities or NaN. LAPACK would take longer to call than to run here.
+    """
+    n = b.size
+    for j in range(n):
+        p = j
+        for i in range(j + 1, n):
+            if abs(a[i, j]) > abs(a[p, j]):
+                p = i
+        if p != j:
+            for k in range(j, n):
+                a[j, k], a[p, k] = a[p, k], a[j, k]
+            b[j], b[p] = b[p], b[j]
+        for i in range(j + 1, n):
+            f = a[i, j] / a[j, j]
+            for k in range(j + 1, n):
+                a[i, k] -= f * a[j, k]
+            b[i] -= f * b[j]
+    for j in range(n - 1, -1, -1):
+        for k in range(j + 1, n):
+            b[j] -= a[j, k] * b[k]
+        b[j] /= a[j, j]
+
+
+@njit(cache=True, error_model="numpy")
+def tridiagonal_solve(low, diagonal, up, b):
+    """Overwrite ``b`` (n,) with the solution of a tridiagonal system and ``diagonal`` with its inverse pivots; no pivoting.
+
+    ``low[i]``, ``up[i]``: entries left and right of the diagonal in row i (``low[0]`` and the last of ``up`` are not read). For matrices of
+    transport resolved by their mesh, whose diagonal leads; the transposed system takes ``up`` shifted by one for ``low`` and the reverse.
+    """
+    n = b.size
+    diagonal[0] = 1.0 / diagonal[0]
+    for i in range(1, n):
+        f = low[i] * diagonal[i - 1]
+        diagonal[i] = 1.0 / (diagonal[i] - f * up[i - 1])
+        b[i] -= f * b[i - 1]
+    b[n - 1] *= diagonal[n - 1]
+    for i in range(n - 2, -1, -1):
+        b[i] = (b[i] - up[i] * b[i + 1]) * diagonal[i]
+
+
 def band_to_sparse(ab: np.ndarray) -> Any:
     """The symmetric matrix of a band as scipy CSR, for work that happens once."""
     from scipy.sparse import csr_array

@@ -14,6 +14,7 @@ CATALOGUE = {
     "thermoelastic_composite": "expansion, conductivity and content of the phases from expanding, bending and cooling laminae",
     "swelling_gel": "fixed charge, stiffness and permeability of a charged network from how it swells and creeps in salt water",
     "morphogen_tissue": "diffusion and degradation of a morphogen in a tissue of stochastic cells from the gradient it forms",
+    "reactive_transport": "sorption, dispersion and slow kinetics from what leaves packed columns, of reactions at 1e9 per second",
 }
 
 

@@ -7,7 +7,7 @@ r"""Morphogen in a tissue: infer how fast molecules diffuse and are degraded fro
       x  x  x  x   bound are degraded at rate k      |      `---.___     closed at x = L
 
 Lift a patch of a few cells to the macro state, let a Langevin burst heal and run, restrict it to flux and loss
-(:mod:`hmminfer.micro.burst`), balance them between the nodes of a coarse grid: at rest by Newton's method, or in time by coarse projective
+(:mod:`hmminfer.micro.langevin_burst`), balance them between the nodes of a coarse grid: at rest by Newton's method, or in time by coarse projective
 integration (:mod:`hmminfer.macro.patches`). Fixed normals and antithetic pairs make y(theta) smooth with an exact gradient; what another
 seed would give is measured and joins the noise (:mod:`hmminfer.montecarlo`).
 
@@ -39,7 +39,7 @@ from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError
 from hmminfer.kernel import Kernel
 from hmminfer.macro.patches import profile_history, steady_profile
-from hmminfer.micro.burst import burst
+from hmminfer.micro.langevin_burst import burst
 from hmminfer.model import Experiment, Model, Observable, by_quantity
 from hmminfer.montecarlo import pilot, widened
 from hmminfer.parameters import HalfNormal, LogNormal, Parameter, ParameterSet

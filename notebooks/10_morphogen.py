@@ -46,7 +46,7 @@ posterior_figure(bicoid, gradient)
 # limit of fast binding.
 
 # %%
-from hmminfer.micro.burst import burst
+from hmminfer.micro.langevin_burst import burst
 
 law = burst(cell_size=2.45, heal=2, measure=3, step=2.0)
 at = {"c": 5000.0, "slope": -43.0, "curvature": 0.37, "D": 4.0, "k": 3e-4, "kappa": 1.0, "k_off": 0.5}

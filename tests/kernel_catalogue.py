@@ -13,6 +13,7 @@ from scipy.sparse import csr_array, eye_array
 from hmminfer import models
 from hmminfer.coupling import Joint, affine, beside, couple, each
 from hmminfer.data import RawTable, write_template
+from hmminfer.macro.column import column_kernel
 from hmminfer.macro.coupons import KINDS, long_coupons
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.elliptic import elliptic_kernel
@@ -22,14 +23,15 @@ from hmminfer.macro.patches import profile_history
 from hmminfer.macro.plane_stress import plane_stress_kernel
 from hmminfer.macro.plate_mesh import rectangle
 from hmminfer.macro.thermoelastic import thermoelastic_kernel
-from hmminfer.micro.burst import burst
 from hmminfer.micro.conductive_cell import conductive_cell
 from hmminfer.micro.conductive_table import conductive_table
 from hmminfer.micro.elastic_cell import EXAMPLE, elastic_cell
 from hmminfer.micro.laminate import conductive_laminate, laminate
+from hmminfer.micro.langevin_burst import burst
 from hmminfer.micro.particles import particle_conductivity
 from hmminfer.micro.pattern_cell import pattern_cell
 from hmminfer.micro.poisson_boltzmann import rod_in_cell
+from hmminfer.micro.reaction_burst import BINDING, burst_kernel, storage_kernel
 from hmminfer.micro.reduced_cell import reduced_cell
 from hmminfer.micro.thermoelastic_cell import thermoelastic_cell
 from hmminfer.micro.two_phase import thermal_identities
@@ -137,7 +139,12 @@ SMALL = {
     ("morphogen_tissue", "profile"): {"position": [5.0, 15.0, 30.0], "nodes": 9},
     ("morphogen_tissue", "history"): {"position": [5.0, 20.0], "time": [0.5, 4.0], "nodes": 7, "steps": 3},
 }  # fmt: skip
+SMALL |= {
+    ("reactive_transport", "columns"): {"settings": {"elements": 48, "accuracy": 0.05, "points": 4}},
+    ("reactive_transport", "breakthrough"): {"points_in_time": 3, "duration": 6.0, "elements": 48, "accuracy": 0.05},
+}
 VARIANTS = {
+    ("reactive_transport", "columns"): [{}, {"isotherm": "saturable", "differences": "none"}],
     ("fibre_composite", "plate"): [
         {},
         {"orientation": "zones", "zones": 2},
@@ -250,7 +257,19 @@ def patches():
     return profile_history(law, [0.9, 0.2, 1.3, 0.8], 30.0, 80.0, 5, 8.0, places, times, 5, 100.0, 50.0, True)
 
 
+@functools.cache
+def two_columns():
+    """Two columns of a weakly nonlinear law, seen inside and at the outlet, before and after the end of their pulses."""
+    return column_kernel(
+        [70.0, 70.0], [206.0, 412.0], [0.2, 0.4], [2.67, 1.3], [0, 0, 0, 1, 1], [1.0, 3.0, 30.0, 0.5, 2.0], [0.1, 0.05],
+        place=[1.0, 0.63, 1.0, 1.0, 0.3], points=2, elements=20,
+    )  # fmt: skip
+
+
 LEAVES = {
+    "columns": two_columns,
+    "burst": lambda: burst_kernel(BINDING, [2.0, 3.0, 0.2, 1.4, 1e8]),
+    "storage": lambda: storage_kernel(BINDING, [0.5, 2.0, 10.0], [20.0, 0.1, 0.2, 1e7]),
     "cell, square, 1": lambda: elastic_cell("square", 1),
     "cell, hexagonal, 2": lambda: elastic_cell("hexagonal", 2),
     "reduced cell": lambda: reduced_cell(*small_box(), "hexagonal", 1, snapshots=32).kernel,

@@ -118,6 +118,21 @@ CASES = {
         ("predict", "proton_conductor", "--what", "film_conductivities", "--set", "humidity=120"), "'humidity' is 120 %", "between 0 and 100 %",
     ),
     "no films that wet": (("fit", "proton_conductor", "--set", "lowest_humidity=99 %"), "No row is left", "lower lowest_humidity"),
+    "a reaction rate that is negative": (
+        ("fit", "reactive_transport", "--fix", "exchange_rate=-1 1/h"), "'exchange_rate' = -1", "give a value inside",
+    ),
+    "a step too large for the stated accuracy": (
+        ("fit", "reactive_transport", "--set", "accuracy=1e-4"), "more than accuracy = 0.0001", "give a smaller step",
+    ),
+    "a step longer than the water's passage": (
+        ("fit", "reactive_transport", "--set", "step=0.5 h"), "step 0.5 h is too large", "give at most",
+    ),
+    "a mesh that cannot resolve dispersion": (
+        ("fit", "reactive_transport", "--set", "elements=10"), "10 elements of 7 mm cannot resolve", "give at least",
+    ),
+    "a flow that is negative": (
+        ("predict", "reactive_transport", "--what", "breakthrough", "--set", "flow=-3"), "flow is -3", "give a positive number",
+    ),
     "output of no known kind": ((*PREDICT, "--output", "p.xlsx"), "'p.xlsx'", ".nc or .csv"),
     "no such run": (("report", "no_run"), "no run 'no_run'", "hmminfer fit"),
     "no such run to extend": (("extend", "no_run"), "no run 'no_run'", "hmminfer fit"),
@@ -211,6 +226,10 @@ BAD_DATA = {
         '# experiment = "films"\nquantity,thickness [nm],humidity [%],temperature [K],value,unit,sd\nconductivity,10,130,303,20,mS/cm,2\n',
         "humidity' is 130 %", "between 0 and 100",
     ),
+    "negative concentration": (
+        '# experiment = "columns"\nquantity,time [h],flow [mL/h],pulse [h],inlet [g/m^3],value,unit,sd\nrelative_concentration,3,12,2.7,0.2,-0.1,,0.05\n',
+        "Line 3: relative_concentration is -0.1", "leave the value empty",
+    ),
     "unknown experiment": (PLATE.replace('"plate"', '"plat"') + "force,,,9,N,1\n", "'plat'", "Did you mean 'plate'?"),
     "known fibre outside support": ("# volume_fraction = 3\n" + GOOD, "'volume_fraction'", "give a value inside"),
 }  # fmt: skip
@@ -221,6 +240,7 @@ def test_bad_data_are_named_with_their_line(case, tmp_path):
     text, thing, remedy = BAD_DATA[case]
     (tmp_path / "my.csv").write_text(text)
     system = "proton_conductor" if "humidity" in case else "fibre_composite"
+    system = "reactive_transport" if "concentration" in case else system
     said = refused("fit", system, "--data", tmp_path / "my.csv", "--output", tmp_path / "out")
     assert thing in said
     assert remedy in said

@@ -6,8 +6,8 @@ from scipy.linalg import expm
 
 from hmminfer.kernel import Kernel
 from hmminfer.macro.patches import amplification, profile_history, project, slope_of, spread, steady_profile
-from hmminfer.micro.burst import burst
 from hmminfer.micro.cells import gillespie, langevin, leap, line, mean_matrix, sheet, steady_mean
+from hmminfer.micro.langevin_burst import burst
 from hmminfer.micro.movement import flux_burst, move
 from hmminfer.testing import assert_order
 

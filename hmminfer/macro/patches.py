@@ -6,7 +6,7 @@ r"""Equation-free profiles: no macro equation is written down; patches of cells 
     int (du/dt) phi_i = int F phi_i' - int R phi_i + J phi_i(0)        quadratic elements of length h, two Gauss points, lumped mass (Simpson)
 
 Lift: a patch at a Gauss point is filled to u, u' and u'' there. Burst and restriction are the law's:
-law(u, u', u'', theta, number of the burst) -> flux F, loss R  (:mod:`hmminfer.micro.burst`). Patches cover a part of the line only; what
+law(u, u', u'', theta, number of the burst) -> flux F, loss R  (:mod:`hmminfer.micro.langevin_burst`). Patches cover a part of the line only; what
 lies between them is never simulated.
 
     steady      du/dt = 0 by Newton's method to rounding; gradient by the implicit function theorem

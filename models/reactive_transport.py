@@ -1,0 +1,268 @@
+r"""Stiff reacting transport: infer sorption, dispersion and slow kinetics from what leaves columns, in hours, of reactions at 1e6 to 1e9 per second.
+
+        micro: binding at a place            macro: a column of length L, flow Q, pulse of concentration c_in
+
+          A + S  <-->  AS                      c_in _|~~|_  -> |::::::::::::::::::::| ->  c(L, t) / c_in
+          k_f  ~ ns .. us                                      0        x          L          hours
+
+Lift: everything dissolved, sites bare. Micro problem: a burst of the fast reaction at frozen totals and the equilibrium it reaches
+(:mod:`hmminfer.micro.reaction_burst`). Restrict: T(c), what a place stores when c is dissolved, asked at a few concentrations for each theta. Macro problem
+(:mod:`hmminfer.macro.column`)
+
+    d/dt [ T(c) + R_k s ] + decay c = a_L v c_xx - v c_x,    ds/dt = alpha (c - s),    v = Q / (area porosity)
+
+    isotherm      fast reaction                  T(c) / c
+    linear        A <-> B                        1 + K
+    saturable     A + S <-> AS (Langmuir)        1 + K / (1 + c / c_h)
+
+Several columns: T and R_k of column i take the factor exp(spread z_i), z_i ~ Normal(0, 1), hierarchical.
+
+What hours say of nanoseconds: the equilibrium K only. The fast rate is a parameter all the same; its gradient is exactly zero and its
+posterior is its prior, which is the test that the scales are separated. R_k and alpha appear early as their product (slow uptake), so
+that only R_k alpha is known where the tail is short or scattered. Retardation and pore volume are the same to a column without a tracer.
+
+Two sites: van Genuchten & Wagenet 1989, Soil Sci. Soc. Am. J. 53:1303. Data: Zheng et al., PFOS in colloidal activated carbon (see the dataset).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from hmminfer.closure import closure
+from hmminfer.coupling import beside, couple
+from hmminfer.data import Column, Schema, Setting, Table
+from hmminfer.errors import HmmInferError
+from hmminfer.kernel import Kernel
+from hmminfer.macro.column import column_kernel, concentration_points, scales_of
+from hmminfer.micro.reaction_burst import BINDING, EXCHANGE, storage_kernel
+from hmminfer.model import Experiment, Model, Observable, by_quantity
+from hmminfer.parameters import HalfNormal, LogNormal, Normal, Parameter, ParameterSet, Uniform
+
+LN10 = float(np.log(10.0))
+GROWTH = 0.05  # of steps with the time since the pulse: five per cent of it
+ISOTHERMS = ("linear", "saturable")
+DIFFER = ("hierarchical", "none")
+
+COLUMNS = Schema(
+    experiment="columns",
+    description="Breakthrough of a pulse through packed columns that hold nothing at first: concentration over that of the inflow.",
+    quantities={"relative_concentration": ""},
+    columns=(
+        Column("specimen", kind="text", required=False, description="name of the column; blank: all rows are of one"),
+        Column("time", "h", lower=1e-9, description="since the inflow began"),
+        Column("flow", "mL/h", lower=1e-9, description="the same in all rows of a specimen, as are pulse and inlet"),
+        Column("pulse", "h", lower=1e-9, description="how long the inflow carries the solute"),
+        Column("inlet", "g/m^3", lower=1e-12, description="concentration of the inflow"),
+        Column("depth", "mm", required=False, lower=0.0, description="where; blank: the outlet"),
+    ),
+    settings=(
+        Setting("length", "mm", default=70.0, lower=1e-3, description="of the packed bed"),
+        Setting("area", "mm^2", default=176.6, lower=1e-6, description="of its cross-section"),
+        Setting("porosity", default=0.33, lower=0.01, upper=1.0, description="share of the bed that water flows through"),
+        Setting("isotherm", default="linear", kind="text", choices=ISOTHERMS, description="of the fast sorption"),
+        Setting("differences", default="hierarchical", kind="text", choices=DIFFER, description="between several columns, of what they store"),
+        Setting("points", default=12, kind="integer", lower=2, upper=16, description="concentrations at which a saturable law is asked"),
+        Setting("elements", default=50, kind="integer", lower=2, upper=5000, description="along the column"),
+        Setting("step", "h", default=0.0, lower=0.0, description="of time while the pulse lasts; 0: a quarter of the water's passage or of the pulse"),
+        Setting("accuracy", default=0.01, lower=1e-6, description="largest error of mesh and steps, at the prior medians"),
+    ),
+    example_rows=(
+        {"quantity": "relative_concentration", "specimen": "A", "time": 1, "flow": 12, "pulse": 2.7, "inlet": 0.2, "value": 0.02, "sd": 0.05},
+        {"quantity": "relative_concentration", "specimen": "A", "time": 3, "flow": 12, "pulse": 2.7, "inlet": 0.2, "value": 0.80, "sd": 0.05},
+        {"quantity": "relative_concentration", "specimen": "A", "time": 6, "flow": 12, "pulse": 2.7, "inlet": 0.2, "value": 0.05, "sd": 0.05},
+        {"quantity": "relative_concentration", "specimen": "B", "time": 1, "flow": 24, "pulse": 1.3, "inlet": 0.2, "value": 0.80, "sd": 0.05},
+        {"quantity": "relative_concentration", "specimen": "B", "time": 2, "flow": 24, "pulse": 1.3, "inlet": 0.2, "value": 0.30, "sd": 0.05},
+    ),
+)  # fmt: skip
+DISTRIBUTION = Parameter("distribution", "", LogNormal(5.0, 1.0), "K: sorbed over dissolved at equilibrium, dilute; k_f / k_b", 1e-6, 1e6, "K")  # fmt: skip
+HALF = Parameter("half_saturation", "g/m^3", LogNormal(1.0, 1.5), "concentration at which half the sites are taken", 1e-9, 1e9, "c_h")  # fmt: skip
+FAST = Parameter("log10_fast_rate", "", Uniform(6.0, 9.0), "of the fast rate k_f in 1/s; unseen by data of hours", 5.0, 10.0, "\\log_{10} k_f")  # fmt: skip
+SPREAD = Parameter("column_spread", "", HalfNormal(0.2), "standard deviation of ln storage between columns", 0.0, 10.0, "\\tau")  # fmt: skip
+DECAY_KNOWN = {"decay_rate": 0.0}
+
+
+def _slow_parameters(length: float) -> tuple[Parameter, ...]:
+    return (
+        Parameter("slow_capacity", "", LogNormal(3.0, 1.0), "R_k: stored in slow sites over dissolved, at equilibrium", 0.0, 1e6, "R_k"),
+        Parameter("exchange_rate", "1/h", LogNormal(0.1, 1.5), "alpha: of the slow sites", 0.0, 1e6, "\\alpha"),
+        Parameter("dispersivity", "mm", LogNormal(0.04 * length, 0.8), "a_L, along the flow", 1e-6 * length, 1e3 * length, "a_L"),
+        Parameter("decay_rate", "1/h", LogNormal(0.01, 1.5), "of what is dissolved", 0.0, 1e6, "\\lambda"),
+    )  # fmt: skip
+
+
+@njit(cache=True, error_model="numpy")
+def exchange(x, facts, out):
+    """x: K, log10 k_f -> lifted B, equilibrium, forward rate of A <-> B."""
+    out[0], out[1], out[2] = 0.0 * x[0], x[0], np.exp(LN10 * x[1])
+
+
+@njit(cache=True, error_model="numpy")
+def binding(x, facts, out):
+    """x: K, c_h, log10 k_f -> lifted S (sites), lifted AS, equilibrium, forward rate of A + S <-> AS (k_f per site)."""
+    out[0], out[1], out[2], out[3] = x[0] * x[1], 0.0 * x[0], 1.0 / x[1], np.exp(LN10 * x[2]) / (x[0] * x[1])
+
+
+@njit(cache=True, error_model="numpy")
+def factor(x, facts, out):
+    """x: z of a column, spread -> its factor."""
+    out[0] = np.exp(x[0] * x[1])
+
+
+def retardation(isotherm: str, dissolved: np.ndarray) -> tuple[Kernel, tuple[Parameter, ...]]:
+    """The law T(c) / c at the ``dissolved`` concentrations, and its parameters."""
+    known = np.zeros((1, 0))
+    parameters = (DISTRIBUTION, FAST) if isotherm == "linear" else (DISTRIBUTION, HALF, FAST)
+    at = ParameterSet(parameters).vector({})
+    if isotherm == "linear":
+        lift, law = closure(exchange, known, 3, at), storage_kernel(EXCHANGE, dissolved, [0.0, 5.0, 1e8])
+    else:
+        lift, law = closure(binding, known, 4, at), storage_kernel(BINDING, dissolved, [5.0, 0.0, 1.0, 1e8])
+    return couple(lift, law, range(len(at)), [], [], at), parameters
+
+
+def points_of(s: Any, refine: int = 1) -> int:
+    """At how many concentrations the law is asked."""
+    return 1 if s["isotherm"] == "linear" else refine * int(s["points"])
+
+
+def _columns_kernel(c: Any, s: Any, column: Any, time: Any, place: Any, several: bool, refine: int = 1) -> Any:
+    """Kernel and parameters of columns with flow, pulse and inlet ``c``, seen at rows (column, time, place)."""
+    length = s["length"]
+    velocity = 1000.0 * c["flow"] / (s["area"] * s["porosity"])
+    auto = np.minimum(length / velocity, c["pulse"]) / 4.0
+    if s["step"] > 2.0 * auto.min() * (1.0 + 1e-9):
+        raise HmmInferError(
+            f"The step {s['step']:g} h is too large: water crosses a column in {np.min(length / velocity):.3g} h and the shortest pulse lasts "
+            f"{c['pulse'].min():.3g} h; give at most {2.0 * auto.min():.3g} h, or 0 for half of that."
+        )
+    step = (np.full(auto.shape, s["step"]) if s["step"] else auto) / refine
+    points = points_of(s, refine)
+    law, parameters = retardation(s["isotherm"], concentration_points(*scales_of(c["inlet"]), points))
+    slow = _slow_parameters(length)
+    least = slow[2].prior._frozen().ppf(0.05)
+    if length / s["elements"] > 2.0 * least:
+        raise HmmInferError(
+            f"{s['elements']} elements of {length / s['elements']:.3g} mm cannot resolve a dispersivity of {least:.3g} mm, the 5 % quantile of its "
+            f"prior: an element must be shorter than two dispersivities; give at least {int(np.ceil(length / (2.0 * least)))}."
+        )
+    macro = column_kernel(
+        np.full(auto.shape, length), velocity, c["inlet"], c["pulse"], column, time, step, GROWTH / refine, place, points,
+        refine * int(s["elements"]), several,
+    )  # fmt: skip
+    n, p = len(auto), len(parameters)
+    parameters += slow
+    if several:
+        deviation = Parameter("column_deviation", "", Normal(0.0, 1.0), "z of each column, in order of appearance", -20.0, 20.0, "z", size=n)  # fmt: skip
+        parameters += (SPREAD, deviation)
+        factors = closure(factor, np.zeros((n, 0)), 1, np.append(np.linspace(-1.0, 1.0, n), 0.1), own=1)
+        index = [*range(p + 5, p + 5 + n), p + 4]
+        example = ParameterSet(parameters).vector({})
+        law = beside(law, factors, range(p), index, example)
+        return couple(law, macro, range(len(example)), range(p, p + 4), [], example), ParameterSet(parameters)
+    example = ParameterSet(parameters).vector({})
+    return couple(law, macro, range(p), range(p, p + 4), [], example), ParameterSet(parameters)
+
+
+def _checked(c: Any, s: Any, column: Any, time: Any, place: Any, several: bool) -> tuple[Any, ParameterSet, float]:
+    """As :func:`_columns_kernel`, and its error at the prior medians, from a solve twice finer in mesh, steps and points of the law."""
+    kernel, parameters = _columns_kernel(c, s, column, time, place, several)
+    finer, _ = _columns_kernel(c, s, column, time, place, several, refine=2)
+    at = parameters.vector(DECAY_KNOWN)
+    error = 4.0 / 3.0 * float(np.max(np.abs(finer(at) - kernel(at)), initial=0.0))  # second order
+    if not error <= s["accuracy"]:
+        raise HmmInferError(
+            f"Mesh and steps are wrong by {error:.2g} of the inflow at the prior medians, more than accuracy = {s['accuracy']:g}; give a smaller "
+            f"step, more elements than {s['elements']}, more points than {points_of(s)} of the law, or a larger accuracy."
+        )
+    return kernel, parameters, error
+
+
+def columns(table: Table) -> Model:
+    """Columns: row i of y is row i of the table; see :data:`COLUMNS`."""
+    s, c = table.settings, table.columns
+    negative = np.flatnonzero(table.value < 0.0)
+    if negative.size:
+        raise HmmInferError(
+            f"Line {table.line[negative[0]]}: relative_concentration is {table.value[negative[0]]:g}; a concentration is not negative. "
+            "Correct it, or leave the value empty where nothing was found."
+        )
+    names = list(dict.fromkeys(c["specimen"].tolist()))
+    column = np.array([names.index(v) for v in c["specimen"]])
+    facts = {}
+    for what in ("flow", "pulse", "inlet"):
+        first = np.array([c[what][column == m][0] for m in range(len(names))])
+        other = np.flatnonzero(np.abs(c[what] - first[column]) > 1e-9 * first[column])
+        if other.size:
+            raise HmmInferError(
+                f"Line {table.line[other[0]]}: {what} is {c[what][other[0]]:g}, but {first[column[other[0]]]:g} in the first row of specimen "
+                f"'{names[column[other[0]]]}'; give each specimen one {what}, or other names to others."
+            )
+        facts[what] = first
+    depth = np.where(np.isfinite(c["depth"]), c["depth"], s["length"])
+    if np.any(depth > s["length"]):
+        raise HmmInferError(f"A depth of {depth.max():g} mm lies outside the column of {s['length']:g} mm; correct it.")
+    several = len(names) > 1 and s["differences"] == "hierarchical"
+    kernel, parameters, error = _checked(facts, s, column, c["time"], depth / s["length"], several)
+    observables = by_quantity(table, {"time": "h", "flow": "mL/h"})
+    about = {k: s[k] for k in ("isotherm", "length", "area", "porosity", "elements")}
+    about |= {"specimens": ", ".join(names), "error_of_mesh_and_steps": f"{error:.2g}"}
+    scene = {"settings": s, "facts": facts, "names": names, "column": column, "several": several}
+    panels: tuple[Any, ...] = (_curves, "ratios" if len(table) <= 24 else "against", "scores")
+    return Model(
+        "reactive_transport", "columns", parameters, kernel, observables, DECAY_KNOWN, table, about, scene, panels
+    )
+
+
+def breakthrough(
+    flow: float = 12.0,
+    pulse: float = 2.7,
+    inlet: float = 0.2,
+    duration: float = 24.0,
+    points_in_time: int = 60,
+    **settings: Any,
+) -> Model:
+    """Prediction model: what leaves a typical column (z = 0) over time (h), for a flow (mL/h), a pulse (h) and an inflow (g/m^3)."""
+    for name, value in (("flow", flow), ("pulse", pulse), ("inlet", inlet), ("duration", duration)):
+        if not value > 0.0:
+            raise HmmInferError(f"{name} is {value:g}; give a positive number.")
+    s = COLUMNS.blank(settings, lambda _: ([], {})).settings
+    t = np.linspace(0.0, duration, points_in_time + 1)[1:]
+    facts = {k: np.array([float(v)]) for k, v in {"flow": flow, "pulse": pulse, "inlet": inlet}.items()}
+    kernel, parameters, error = _checked(facts, s, np.zeros(t.size, int), t, 1.0, False)
+    observable = Observable("relative_concentration", "", np.arange(t.size), "time", {"time": (t, "h")})
+    about = {"flow": flow, "pulse": pulse, "inlet": inlet, "isotherm": s["isotherm"], "error_of_mesh_and_steps": f"{error:.2g}"}  # fmt: skip
+    return Model("reactive_transport", "breakthrough", parameters, kernel, (observable,), DECAY_KNOWN, None, about)
+
+
+def _curves(ax: Any, tree: Any, model: Model) -> None:
+    """Breakthrough curves: posterior bands and data, one colour for each column."""
+    table, scene = model.table, model.scene
+    assert table is not None
+    n, column, end = len(scene["names"]), scene["column"], table.columns["time"].max()
+    early = np.linspace(0.0, min(end, 3.0 * scene["facts"]["pulse"].max()), 41)[1:]
+    grid = np.unique(np.append(early, np.linspace(0.0, end, 21)[1:]))
+    who, when = np.repeat(np.arange(n), grid.size), np.tile(grid, n)
+    kernel, parameters = _columns_kernel(scene["facts"], scene["settings"], who, when, 1.0, scene["several"])
+    seen = Observable("curve", "", np.arange(n * grid.size), "row")
+    dense = Model(model.name, model.experiment, parameters, kernel, (seen,), model.fixed)
+    y = dense.predict(tree, draws=60, progress=False)["curve"].values.reshape(-1, n, grid.size)
+    low, middle, high = np.quantile(y, [0.055, 0.5, 0.945], axis=0)
+    for m, name in enumerate(scene["names"]):
+        at = column == m
+        ax.fill_between(grid, low[m], high[m], color=f"C{m % 10}", alpha=0.2, lw=0)
+        ax.plot(grid, middle[m], color=f"C{m % 10}", lw=1)
+        ax.plot(table.columns["time"][at], table.value[at], "o", ms=3.5, color=f"C{m % 10}", label=name)
+    ax.set(xscale="log", xlabel="time (h)", ylabel="concentration over inflow")
+    ax.set_title("breakthrough")
+    if any(scene["names"]):
+        ax.legend(ncols=2)
+
+
+_OF_COLUMNS = {"breakthrough": breakthrough}
+PREDICTIONS = dict(_OF_COLUMNS)
+EXPERIMENTS = {
+    "columns": Experiment(COLUMNS, columns, "pfos_columns", "breakthrough of a pulse through packed columns", _OF_COLUMNS),
+}  # fmt: skip
