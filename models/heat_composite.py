@@ -416,10 +416,8 @@ def periodic(table: Table) -> Model:
         lambda y1, y2: [oscillation(y1, y2)], n, str(s["boundary"]), (corner, corner), s["cell_periods"], meshes
     )
     slow = np.stack([np.ones(len(places)), places], axis=1)
-    if s["cell"] == "scaled":
-        law = affine(np.kron(slow, cell(np.ones(1))[:, None]))
-    else:
-        law = chain(affine(slow), each(cell, len(places)))
+    scaled = s["cell"] == "scaled"
+    law = affine(np.kron(slow, cell(np.ones(1))[:, None])) if scaled else chain(affine(slow), each(cell, len(places)))
     fixed = domain.boundary
     points = np.stack([table.columns["x"], table.columns["y"]], axis=1)
     observe = domain.interpolation(points)[0]
