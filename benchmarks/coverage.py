@@ -56,10 +56,9 @@ def against_fit(model: Model, answers: ScaledAnswers, errors: Mapping[str, Homog
 
 def homogenisation_coverage(quick: bool) -> dict[str, Any]:
     """Distance from 0.90 of the coverage of 90 % intervals, eps = 1/8, error as fit learns it; the worse one."""
-    small = {"elements": 4, "cell_elements": 8} if quick else {}
-    model = models.get("heat_composite").EXPERIMENTS["periodic"].model("periodic_square", periods=PERIODS, **small)
+    model = models.get("heat_composite").EXPERIMENTS["periodic"].model("periodic_square", periods=PERIODS)
     count, nodes, draws = (20, 17, 8) if quick else (400, 33, 24)
-    truth = ScaledAnswers(model, lambda values: exact(model, values, 16 if quick else 32), nodes)
+    truth = ScaledAnswers(model, lambda values: exact(model, values), nodes)
     answers = ScaledAnswers(model, lambda values: model.evaluate(values), 4 * nodes)
     assert model.resolved is not None
     errors = {"learnt": learn(model, model.resolved, draws, progress=False)}

@@ -89,6 +89,11 @@ def couple(
     )
 
 
+def chain(first: Kernel, second: Kernel) -> Kernel:
+    """second(first(x)): everything goes to the first and nothing past it."""
+    return couple(first, second, range(first.n_in), [], [], first.example)
+
+
 def _beside_forward(theta, *data):
     """Data: two index arrays, the first law's arrays up to ``law_end``, the other's. State: sizes of the answers, then both laws'."""
     first = law_forward(theta[data[0]], *data[2:law_end])

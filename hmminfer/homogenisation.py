@@ -119,7 +119,8 @@ class HomogenisationError:
     def applied_to(self, model: Model) -> Model:
         """The model with this error: an unknown ``homogenisation_error`` (k weights), and a column sd that includes the rest.
 
-        A ``noise`` given to fit replaces that column, the rest with it.
+        With ``fit(model, discrepancy_kind="homogenisation")`` the rest joins whatever noise is given (:meth:`widened`). Applied by hand, as
+        here, it is part of the column, which a ``noise`` given to fit replaces as a whole.
         """
         if model.table is None or not isinstance(model.kernel, Kernel):
             raise HmmInferError("A homogenisation error is applied to the model of one experiment with data.")

@@ -57,7 +57,7 @@ class Problem:
         if both:
             raise HmmInferError(f"{', '.join(sorted(both))} cannot be fixed and have a prior; choose one.")
         model = model.with_priors(priors or {})
-        held = dict(model.fixed)
+        held: dict[str, Any] = dict(model.fixed)
         for name, value in (fixed or {}).items():
             p = model.parameters[name]
             entries = np.asarray(p.from_vector(p.to_vector(value)))

@@ -33,7 +33,7 @@ import skfem
 from numba import njit
 
 from hmminfer.closure import closure
-from hmminfer.coupling import affine, couple, each
+from hmminfer.coupling import affine, chain, couple, each
 from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError
 from hmminfer.macro.bulk import bulk
@@ -221,8 +221,7 @@ def plate(table: Table) -> Model:
         example = parameters.vector({"volume_fraction": 0.3})
         facts = np.hstack([np.full((count, 1), limit), phi])
         spread = closure(graded, facts, 6, example)
-        rest = couple(each(micro, count), macro, range(6 * count), [], [], spread(example))
-        kernel = couple(spread, rest, range(parameters.size), [], [], example)
+        kernel = chain(spread, chain(each(micro, count), macro))
     else:
         parameters = ParameterSet((*PHASES, content))
         law_index = [i for z in range(count) for i in (0, 1, 2, 5 + z, 3, 4)]
@@ -345,7 +344,7 @@ def blocks(table: Table) -> Model:
     median = np.exp(4.0) if s["density"] == "theta" else 1.0
     prior = LogNormal(float(median), 2.0)
     conductivity = Parameter("conductivity", "W/m/K", prior, "of each block", 1e-12, 1e12, "a", size=n * n)
-    kernel = couple(each(isotropic(), n * n), macro, range(n * n), [], [], np.ones(n * n))
+    kernel = chain(each(isotropic(), n * n), macro)
     about = {k: s[k] for k in ("blocks", "elements", "density")}
     scene = {"domain": domain, "settings": s, "macro": macro}
     observables = by_quantity(table, {"x": "m", "y": "m"})
@@ -420,10 +419,8 @@ def periodic(table: Table) -> Model:
         lambda y1, y2: [oscillation(y1, y2)], n, str(s["boundary"]), (corner, corner), s["cell_periods"], meshes
     )
     slow = np.stack([np.ones(len(places)), places], axis=1)
-    if s["cell"] == "scaled":
-        law = affine(np.kron(slow, cell(np.ones(1))[:, None]))
-    else:
-        law = couple(affine(slow), each(cell, len(places)), [0, 1], [], [], np.array([1.0, 0.8]))
+    scaled = s["cell"] == "scaled"
+    law = affine(np.kron(slow, cell(np.ones(1))[:, None])) if scaled else chain(affine(slow), each(cell, len(places)))
     fixed = domain.boundary
     points = np.stack([table.columns["x"], table.columns["y"]], axis=1)
     observe = domain.interpolation(points)[0]
@@ -431,7 +428,7 @@ def periodic(table: Table) -> Model:
         domain, fixed, np.zeros(len(fixed)), domain.load(s["source"]), observe, zone=zone.reshape(x.shape)
     )
     parameters = ParameterSet(SLOW)
-    kernel = couple(law, macro, [0, 1], [], [], np.array([1.0, 0.8]))
+    kernel = chain(law, macro)
 
     def resolved_values(values: Mapping[str, Any]) -> np.ndarray:
         a1, a2, m = values["conductivity"], values["conductivity_slope"], int(s["periods"])

@@ -32,7 +32,7 @@ from numba import njit
 from scipy.sparse import csr_array
 
 from hmminfer.closure import closure
-from hmminfer.coupling import beside, couple
+from hmminfer.coupling import beside, chain, couple
 from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError, unknown
 from hmminfer.kernel import Kernel
@@ -325,8 +325,7 @@ def strip(table: Table) -> Model:
     micro, example = _answer(s)
     facts = np.stack([angles, np.full(len(angles), s["reference"])], axis=1)
     plane = closure(section, facts, NUMBERS, example)
-    whole = couple(plane, macro, range(len(example)), [], [], example)
-    kernel = couple(micro, whole, range(len(PARAMETERS)), AXIAL, [], micro.example)
+    kernel = couple(micro, chain(plane, macro), range(len(PARAMETERS)), AXIAL, [], micro.example)
     known = {**KNOWN, **{k: T300_934[k] for k in ("fibre_axial_expansion", "fibre_transverse_expansion")}}
     about = {k: s[k] for k in ("layup", "load", "packing", "cell", "refine")}
     observables = by_quantity(table, {"x": "mm", "y": "mm", "time": "s"})

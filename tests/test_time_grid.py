@@ -27,8 +27,12 @@ def test_advice_is_accepted_when_followed(rng):
             time_grid(times, duration, steps, ramp)
             with pytest.raises(HmmInferError, match="cannot resolve"):
                 time_grid(times, duration, steps - 1, ramp)
-    for first in (0.1, 0.3, 0.7, 1.1):  # round numbers, where the quotient is off by rounding
-        time_grid([first, 20 * first], 20 * first, 40)
+    for first, steps in (
+        (3.94, 46),
+        (30.77, 92),
+        (30.34, 76),
+    ):  # where two steps of the quotient are longer than the time, by rounding
+        time_grid([first, 0.5 * steps * first], 0.5 * steps * first, steps)
 
 
 def test_what_is_refused(tmp_path):
