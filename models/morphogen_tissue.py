@@ -42,7 +42,7 @@ from hmminfer.macro.patches import profile_history, steady_profile
 from hmminfer.micro.burst import burst
 from hmminfer.model import Experiment, Model, Observable, by_quantity
 from hmminfer.montecarlo import pilot, widened
-from hmminfer.parameters import HalfNormal, LogNormal, Parameter, ParameterSet
+from hmminfer.parameters import LogNormal, Normal, Parameter, ParameterSet
 
 BURST_STEP, HEAL, MEASURE = (
     2.0,
@@ -57,7 +57,7 @@ TISSUE = ParameterSet((
     Parameter("binding_ratio", "", LogNormal(1.0, 0.5), "bound over free molecules in equilibrium", 1e-6, 1e6, "\\kappa"),
     Parameter("unbinding_rate", "1/s", LogNormal(0.5, 0.5), "of bound molecules; fast, so not seen", 1e-3, 1e3, "k_{off}"),
     Parameter("amplitude", "", LogNormal(150.0, 1.0), "intensity at the source in an endless tissue at rest, J lambda / D_eff", 0.0, 1e9, "A"),
-    Parameter("background", "", HalfNormal(10.0), "intensity where there is no morphogen", 0.0, 1e9, "b"),
+    Parameter("background", "", Normal(0.0, 10.0), "reading where there is no morphogen; of either sign, for one may have been subtracted", -1e9, 1e9, "b"),
 ))  # fmt: skip
 KNOWN = {"binding_ratio": 1.0, "unbinding_rate": 0.5}
 
