@@ -192,8 +192,8 @@ def laplace(model):
     return theta[free], np.linalg.inv(j.T @ j + np.diag(1.0 / np.square(width)))
 
 
-def quadrature(model, n=7):
-    """Means and sds of the unknowns by a Gauss-Hermite product rule around the mode; needs no sampler and no compiled posterior."""
+def quadrature(model, n=7, natural=True):
+    """Means and sds of the unknowns, or of their coordinates, by a Gauss-Hermite product rule around the mode: no sampler, no compiled posterior."""
     centre, covariance = laplace(model)
     node, weight = np.polynomial.hermite_e.hermegauss(n)
     d = len(centre)
@@ -205,6 +205,7 @@ def quadrature(model, n=7):
     logp = np.array(logp) + np.log(w).sum(axis=1) + 0.5 * (z**2).sum(axis=1)
     share = np.exp(logp - logp.max())
     share /= share.sum()
+    x = x if natural else np.where(logarithmic, np.log(np.where(logarithmic, x, 1.0)), x)
     mean = share @ x
     return {k: (m, s) for k, m, s in zip(names, mean, np.sqrt(share @ (x - mean) ** 2), strict=True)}
 
@@ -289,6 +290,13 @@ def test_bicoid_gives_the_decay_length_and_only_the_ratio_of_its_rates():
     assert 0.5 < float(percent.std()) < 2.5
     d, k = (np.log(posterior[name].values.ravel()) for name in ("diffusivity", "degradation"))
     assert np.corrcoef(d, k)[0, 1] > 0.95
+    for name, (mean, sd) in quadrature(
+        model, 6, natural=False
+    ).items():  # ESS some 500 of 800 draws: 4 errors are 0.18 sds, 13 % of an sd
+        x = posterior[name].values
+        x = x if name == "background" else np.log(x)
+        assert x.mean() == pytest.approx(mean, abs=0.2 * sd)
+        assert x.std() == pytest.approx(sd, rel=0.15)
     # along the ridge nothing is learnt: the sd is that of both priors joined, 1.5 and 1.0, on ln D - ln k = const
     assert d.std() == pytest.approx(1.0 / np.hypot(1.0 / 1.5, 1.0), rel=0.2)
 
