@@ -387,3 +387,13 @@ def test_monte_carlo_error_is_the_spread_over_seeds_and_joins_the_noise():
     y = np.array([GRADIENT.model("bicoid_profile", **settings, seed=s).kernel(theta) for s in range(50, 74)])
     assert np.sqrt(np.mean(added**2)) == pytest.approx(np.sqrt(np.mean(y.var(axis=0, ddof=1))), rel=0.5)
     assert model.about["monte_carlo_over_noise"] == pytest.approx(np.max(added / given), abs=1e-3)
+
+
+def test_the_fast_rate_is_not_seen():
+    """Sensitivity to the logarithm of the unbinding rate over the noise: 0.02 for a factor e, 700 times below the diffusivity's; order k / k_off."""
+    model = GRADIENT.model("bicoid_profile")
+    theta = pilot(model.kernel, model.parameters, model.fixed, model.table)
+    scaled = model.kernel.jacobian(theta) * theta / model.table.sd[:, None]
+    fast, slow = (np.abs(scaled[:, model.parameters.names.index(n)]).max() for n in ("unbinding_rate", "diffusivity"))
+    assert fast < 3e-3 * slow
+    assert fast < 0.1  # of the noise, for a factor e
