@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import datasets, figures, models, runs
+    from . import datasets, figures, models, runs, stochastic
     from .data import read_table
     from .diagnostics import checks, identifiability, report, sbc, summary
     from .errors import HmmInferError
@@ -46,6 +46,7 @@ __all__ = [
     "report",
     "runs",
     "sbc",
+    "stochastic",
     "summary",
 ]
 
@@ -58,7 +59,7 @@ _HOME = {
     "parameters": ("Axial", "HalfNormal", "LogNormal", "Normal", "Parameter", "Uniform"),
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names}
-_MODULES = ("datasets", "figures", "models", "runs")
+_MODULES = ("datasets", "figures", "models", "runs", "stochastic")
 
 
 def __getattr__(name: str) -> Any:

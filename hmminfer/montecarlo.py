@@ -20,25 +20,30 @@ from .data import Table
 from .errors import HmmInferError
 from .kernel import Kernel
 from .linalg import one_thread
-from .parameters import LogNormal, ParameterSet
+from .parameters import HalfNormal, LogNormal, ParameterSet
 
 LIMIT = 0.5  # of the noise; the correlated part then changes a posterior sd by at most some tenths
 
 
 @one_thread
 def pilot(kernel: Kernel, parameters: ParameterSet, fixed: Mapping[str, Any], table: Table) -> np.ndarray:
-    """The vector near which the posterior lies: least squares of data and priors, in logarithms of the (positive) unknowns."""
+    """The vector near which the posterior lies: least squares of data and priors, in logarithms where a prior is positive."""
     theta = parameters.vector(fixed)
     where = parameters.slices()
     free = [p for p in parameters if p.name not in fixed]
     index = np.concatenate([np.arange(where[p.name].start, where[p.name].stop) for p in free])
-    width = np.concatenate([np.full(p.length, p.prior.sigma if isinstance(p.prior, LogNormal) else 1.0) for p in free])
+    priors = [p.prior for p in free for _ in range(p.length)]
+    logarithmic = np.array([isinstance(q, LogNormal | HalfNormal) for q in priors])
+    width = np.array(
+        [q.sigma if isinstance(q, LogNormal) else 1.0 if isinstance(q, HalfNormal) else q.sd for q in priors]
+    )
     sd = np.where(np.isfinite(table.sd), table.sd, 0.03 * np.sqrt(np.mean(table.value**2)))
-    start = np.log(theta[index])
+    start = theta[index]
+    start[logarithmic] = np.log(start[logarithmic])
 
     def vector(z: np.ndarray) -> np.ndarray:
         out = theta.copy()
-        out[index] = np.exp(z)
+        out[index] = np.where(logarithmic, np.exp(np.where(logarithmic, z, 0.0)), z)
         return out
 
     def residual(z: np.ndarray) -> np.ndarray:
@@ -48,7 +53,7 @@ def pilot(kernel: Kernel, parameters: ParameterSet, fixed: Mapping[str, Any], ta
 
     def jacobian(z: np.ndarray) -> np.ndarray:
         x = vector(z)
-        j = kernel.jacobian(x)[:, index] * x[index]
+        j = kernel.jacobian(x)[:, index] * np.where(logarithmic, x[index], 1.0)
         return np.concatenate([np.nan_to_num(j / sd[:, None]), np.diag(1.0 / width)])
 
     return vector(least_squares(residual, start, jacobian, max_nfev=40, xtol=1e-6).x)

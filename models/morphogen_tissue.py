@@ -42,7 +42,7 @@ from hmminfer.macro.patches import profile_history, steady_profile
 from hmminfer.micro.langevin_burst import burst
 from hmminfer.model import Experiment, Model, Observable, by_quantity
 from hmminfer.montecarlo import pilot, widened
-from hmminfer.parameters import HalfNormal, LogNormal, Parameter, ParameterSet
+from hmminfer.parameters import LogNormal, Normal, Parameter, ParameterSet
 
 BURST_STEP, HEAL, MEASURE = (
     2.0,
@@ -57,7 +57,7 @@ TISSUE = ParameterSet((
     Parameter("binding_ratio", "", LogNormal(1.0, 0.5), "bound over free molecules in equilibrium", 1e-6, 1e6, "\\kappa"),
     Parameter("unbinding_rate", "1/s", LogNormal(0.5, 0.5), "of bound molecules; fast, so not seen", 1e-3, 1e3, "k_{off}"),
     Parameter("amplitude", "", LogNormal(150.0, 1.0), "intensity at the source in an endless tissue at rest, J lambda / D_eff", 0.0, 1e9, "A"),
-    Parameter("background", "", HalfNormal(10.0), "intensity where there is no morphogen", 0.0, 1e9, "b"),
+    Parameter("background", "", Normal(0.0, 10.0), "reading where there is no morphogen; of either sign, for one may have been subtracted", -1e9, 1e9, "b"),
 ))  # fmt: skip
 KNOWN = {"binding_ratio": 1.0, "unbinding_rate": 0.5}
 
@@ -162,7 +162,7 @@ def _model(table: Table, time: Any) -> Model:
     about = {k: s[k] for k in ("length", "cell_size", "nodes", "patch", "molecules")}
     about["monte_carlo_over_noise"] = round(share, 3)
     observables = by_quantity(table, {"position": "%"} | ({} if time is None else {"time": "h"}))
-    panels: tuple[Any, ...] = (_over_position, "against" if len(table) > 24 else "ratios", "scores")
+    panels: tuple[Any, ...] = (_over_position, _ridge, "scores")
     return Model(
         "morphogen_tissue", table.experiment, TISSUE, kernel, observables, KNOWN, table, about, {"settings": s}, panels
     )
@@ -226,6 +226,32 @@ def _over_position(ax: Any, tree: Any, model: Model) -> None:
     ax.set(xlabel="position (% of the length)", ylabel="intensity", title="profile along the tissue")
     if "time" in table.columns:
         ax.legend()
+
+
+def _ridge(ax: Any, tree: Any, model: Model) -> None:
+    """Diffusivity against degradation, prior (grey) and posterior, with a line of one decay length."""
+    names = [n for n in ("degradation", "diffusivity") if n in tree["posterior"]]
+    for group, colour, size in (("prior", "0.7", 6), ("posterior", "C0", 3)):
+        draws = [tree[group][n].values.ravel()[:2000] for n in names]
+        if len(draws) == 2:
+            ax.scatter(*draws, s=size, color=colour, lw=0, alpha=0.6, label=group)
+        elif draws:
+            ax.hist(draws[0], 30, density=True, color=colour, alpha=0.6, label=group)
+    if len(names) == 2:
+        held = float(model.fixed.get("binding_ratio", KNOWN["binding_ratio"]))
+        middle = float(
+            np.median(decay_length({n: tree["posterior"][n].values for n in names} | {"binding_ratio": held}))
+        )
+        k = np.quantile(tree["prior"]["degradation"].values, [0.01, 0.99])  # two points of a straight line
+        ax.plot(k, middle**2 * k / 3600.0 * held, "k--", lw=1, label=f"decay length {middle:.0f} um")
+        ax.set(xscale="log", yscale="log", ylabel="diffusivity (um$^2$/s)")
+    ax.set_title("what the profile tells of the rates")
+    if names:
+        ax.set_xlabel(f"{names[0]} ({TISSUE[names[0]].unit})")
+        ax.legend()
+    else:
+        ax.axis("off")
+        ax.text(0.5, 0.5, "both rates are known", ha="center", transform=ax.transAxes)
 
 
 PREDICTIONS = {"profile": profile, "history": history}

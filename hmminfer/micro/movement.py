@@ -118,15 +118,16 @@ def _flux(rng, motility, adhesion, density, slope, columns, rows, heal, measure,
     per_cell = motility * (2 if rows == 1 else 4)
     left = columns // 2 - 1
     found = np.zeros(replicas)
+    order = np.arange(rows)
     for replica in range(replicas):
         sites = np.zeros((columns, rows), np.int64)
-        for u in range(
-            columns
-        ):  # the number of cells in a column is its mean, rounded at random; their places are random
+        # the number of cells in a column is its mean, rounded at random; their places are random
+        for u in range(columns):
             wanted = min(max(density + slope * (u - 0.5 * (columns - 1)), 0.0), 1.0) * rows
             count = int(wanted + rng.random())
-            order = rng.permutation(rows)
-            for v in range(min(count, rows)):
+            for v in range(min(count, rows)):  # the first of a shuffle of all places
+                other = v + int(rng.random() * (rows - v))
+                order[v], order[other] = order[other], order[v]
                 sites[u, order[v]] = 1
         x, y = _places(sites)
         t, due, seen = 0.0, heal, 0
