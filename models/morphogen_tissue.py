@@ -40,7 +40,7 @@ from hmminfer.errors import HmmInferError
 from hmminfer.kernel import Kernel
 from hmminfer.macro.patches import profile_history, steady_profile
 from hmminfer.micro.langevin_burst import burst
-from hmminfer.model import Experiment, Model, Observable, by_quantity
+from hmminfer.model import Experiment, Model, Observable, by_quantity, prediction
 from hmminfer.montecarlo import pilot, widened
 from hmminfer.parameters import LogNormal, Normal, Parameter, ParameterSet
 
@@ -184,29 +184,35 @@ def growth(table: Table) -> Model:
     return _model(table, table.columns["time"])
 
 
-def _predicted(schema: Schema, settings: Mapping[str, Any], position: np.ndarray, time: Any) -> Model:
-    s = schema.blank(settings, lambda _: ([], {})).settings
+def _predicted(s: Mapping[str, Any], position: np.ndarray, time: Any) -> Model:
     kernel = _kernel(s, position, time)
     coords = {"position": (position, "%")} | ({} if time is None else {"time": (time, "h")})
     name = "profile" if time is None else "history"
     observable = Observable(
         "intensity", "", np.arange(len(position)), "row" if time is not None else "position", coords
     )
-    return Model("morphogen_tissue", name, TISSUE, kernel, (observable,), KNOWN, None, {"length": s["length"]})
+    return Model("morphogen_tissue", name, TISSUE, kernel, (observable,), KNOWN)
 
 
-def profile(position: Any = None, **settings: Any) -> Model:
-    """Prediction model: the profile at rest over positions (%, default 0 to 100); settings as in the experiment."""
-    place = np.linspace(0.0, 100.0, 51) if position is None else np.atleast_1d(np.asarray(position, float))
-    return _predicted(GRADIENT, settings, place, None)
+@prediction(
+    Setting("position", "%", tuple(np.linspace(0.0, 100.0, 51)), "numbers", lower=0.0, upper=100.0, description="of the length"),
+    *_GRID,
+)
+def profile(position: np.ndarray, **settings: Any) -> Model:
+    """Prediction model: the profile at rest over positions."""
+    return _predicted(settings, position, None)
 
 
-def history(position: Any = (10.0, 30.0, 60.0), time: Any = None, **settings: Any) -> Model:
-    """Prediction model: intensities at positions (%) over times (h, default up to 4)."""
-    place = np.atleast_1d(np.asarray(position, float))
-    t = np.linspace(0.0, 4.0, 17) if time is None else np.atleast_1d(np.asarray(time, float))
-    x, when = (v.ravel() for v in np.meshgrid(place, t, indexing="ij"))
-    return _predicted(GROWTH, {"steps": 32, **settings}, x, when)
+@prediction(
+    Setting("position", "%", (10.0, 30.0, 60.0), "numbers", lower=0.0, upper=100.0, description="of the length"),
+    Setting("time", "h", tuple(np.linspace(0.0, 4.0, 17)), "numbers", lower=0.0, description="since the source began"),
+    *GROWTH.settings,
+    steps=32,
+)
+def history(position: np.ndarray, time: np.ndarray, **settings: Any) -> Model:
+    """Prediction model: intensities at positions over times."""
+    x, when = (v.ravel() for v in np.meshgrid(position, time, indexing="ij"))
+    return _predicted(settings, x, when)
 
 
 def _over_position(ax: Any, tree: Any, model: Model) -> None:

@@ -38,7 +38,7 @@ from hmminfer.errors import HmmInferError
 from hmminfer.kernel import Kernel
 from hmminfer.macro.column import column_kernel, concentration_points, scales_of
 from hmminfer.micro.reaction_burst import BINDING, EXCHANGE, storage_kernel
-from hmminfer.model import Experiment, Model, Observable, by_quantity
+from hmminfer.model import Experiment, Model, Observable, by_quantity, prediction
 from hmminfer.parameters import HalfNormal, LogNormal, Normal, Parameter, ParameterSet, Uniform
 
 LN10 = float(np.log(10.0))
@@ -216,19 +216,16 @@ def columns(table: Table) -> Model:
     )
 
 
-def breakthrough(
-    flow: float = 12.0,
-    pulse: float = 2.7,
-    inlet: float = 0.2,
-    duration: float = 24.0,
-    points_in_time: int = 60,
-    **settings: Any,
-) -> Model:
-    """Prediction model: what leaves a typical column (z = 0) over time (h), for a flow (mL/h), a pulse (h) and an inflow (g/m^3)."""
-    for name, value in (("flow", flow), ("pulse", pulse), ("inlet", inlet), ("duration", duration)):
-        if not value > 0.0:
-            raise HmmInferError(f"{name} is {value:g}; give a positive number.")
-    s = COLUMNS.blank(settings, lambda _: ([], {})).settings
+@prediction(
+    Setting("flow", "mL/h", default=12.0, lower=1e-6, description="through the column"),
+    Setting("pulse", "h", default=2.7, lower=1e-6, description="how long the solute flows in"),
+    Setting("inlet", "g/m^3", default=0.2, lower=1e-12, description="concentration of the inflow"),
+    Setting("duration", "h", default=24.0, lower=1e-6, description="of the prediction"),
+    Setting("points_in_time", default=60, kind="integer", lower=1, upper=10000, description="up to the end"),
+    *COLUMNS.settings,
+)
+def breakthrough(flow: float, pulse: float, inlet: float, duration: float, points_in_time: int, **s: Any) -> Model:
+    """Prediction model: what leaves a typical column (z = 0) over time."""
     t = np.linspace(0.0, duration, points_in_time + 1)[1:]
     facts = {k: np.array([float(v)]) for k, v in {"flow": flow, "pulse": pulse, "inlet": inlet}.items()}
     kernel, parameters, error = _checked(facts, s, np.zeros(t.size, int), t, 1.0, False)

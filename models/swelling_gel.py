@@ -42,7 +42,7 @@ from hmminfer.macro.confined import BY_LOAD, BY_STRAIN, COMPRESSION, DISPLACEMEN
 from hmminfer.macro.swelling import GEL, TISSUE, equilibrium_kernel
 from hmminfer.micro.osmotic import donnan_pressures, rod_pressures
 from hmminfer.micro.poisson_boltzmann import thermal
-from hmminfer.model import Experiment, Model, Observable, by_quantity
+from hmminfer.model import Experiment, Model, Observable, by_quantity, prediction
 from hmminfer.parameters import HalfNormal, LogNormal, Normal, Parameter, ParameterSet
 
 CHARGE = Parameter(
@@ -217,13 +217,17 @@ def equilibrium(table: Table) -> Model:
     )
 
 
-def salt_curve(
-    lowest: float = 1.0, highest: float = 2000.0, points: int = 25, load: float = 0.0, **settings: Any
-) -> Model:
-    """Prediction model: equilibrium over the salt of the bath (mmol/L): swelling pressure, modulus or swelling degree, volume."""
-    s = EQUILIBRIUM.blank(settings, lambda _: ([], {})).settings
-    if not 0.0 < lowest < highest:
-        raise HmmInferError(f"The baths go from {lowest:g} to {highest:g} mmol/L; give 0 < lowest < highest.")
+@prediction(
+    Setting("lowest", "mmol/L", default=1.0, lower=1e-3, upper=5000.0, description="salt of the first bath"),
+    Setting("highest", "mmol/L", default=2000.0, lower=1e-3, upper=5000.0, description="salt of the last bath"),
+    Setting("points", default=25, kind="integer", lower=2, upper=1000, description="baths, equally far apart in ln c"),
+    Setting("load", "MPa", default=0.0, lower=0.0, description="compression, for volume = free"),
+    *(x for x in EQUILIBRIUM.settings if x.name != "specimen"),
+)
+def salt_curve(lowest: float, highest: float, points: int, load: float, **s: Any) -> Model:
+    """Prediction model: equilibrium over the salt of the bath: swelling pressure, modulus or swelling degree, volume."""
+    if not lowest < highest:
+        raise HmmInferError(f"The baths go from {lowest:g} to {highest:g} mmol/L; give lowest < highest.")
     bath = np.geomspace(lowest, highest, points)
     names = ["swelling_pressure", "aggregate_modulus" if s["network"] == "tissue" else "swelling_degree"]
     if s["network"] == "gel" or s["volume"] == "free":
@@ -234,8 +238,7 @@ def salt_curve(
     observables = tuple(
         Observable(name, UNITS[name], np.arange(i * points, (i + 1) * points), "bath", {"bath": (bath, "mmol/L")}) for i, name in enumerate(names)
     )  # fmt: skip
-    about = {"micro": s["micro"], "network": s["network"]}
-    return Model("swelling_gel", "salt_curve", parameters, kernel, observables, _known(parameters), None, about)
+    return Model("swelling_gel", "salt_curve", parameters, kernel, observables, _known(parameters))
 
 
 def _over_salt(ax: Any, tree: Any, model: Model) -> None:
@@ -365,8 +368,13 @@ def confined(table: Table) -> Model:
     )
 
 
-def course(points: int = 41, end: float = 10000.0, **settings: Any) -> Model:
-    """Prediction model: displacement and compression of the top over time (to ``end``, s); ``settings`` are those of :data:`CONFINED`."""
+@prediction(
+    Setting("points", default=41, kind="integer", lower=2, upper=10000, description="times, equally far apart in ln t"),
+    Setting("end", "s", default=10000.0, lower=1e-3, description="the last time; the first is a hundredth of it"),
+    *CONFINED.settings,
+)
+def course(points: int, end: float, **settings: Any) -> Model:
+    """Prediction model: displacement and compression of the top over time."""
     time = np.geomspace(1e-2 * end, end, points)
 
     def rows(_: dict[str, Any]) -> tuple[list[str], dict[str, np.ndarray]]:
@@ -377,7 +385,7 @@ def course(points: int = 41, end: float = 10000.0, **settings: Any) -> Model:
         Observable(name, unit, np.arange(i * points, (i + 1) * points), "time", {"time": (time, "s")})
         for i, (name, unit) in enumerate(CONFINED.quantities.items())
     )
-    return Model("swelling_gel", "course", model.parameters, model.kernel, observables, model.fixed, None, model.about)
+    return Model("swelling_gel", "course", model.parameters, model.kernel, observables, model.fixed)
 
 
 def _over_time(ax: Any, tree: Any, model: Model) -> None:

@@ -150,18 +150,18 @@ def test_columns_that_cannot_be_solved_are_nan():
 
 def test_the_script_repeats_the_stiff_columns():
     """Half the cells and a looser tolerance give the file's numbers to a tenth of their noise: same truth, seed and code."""
-    raw, text = make_synthetic.stiff_column(200, 1e-5)
+    raw, text = synthetic_reaction.stiff_column(200, 1e-5)
     kept = datasets.load("stiff_column")
     assert kept.settings == raw.settings
     a, b = (np.array([float(r["value"]) for r in t.rows]) for t in (raw, kept))
-    assert np.max(np.abs(a - b)) < 0.1 * make_synthetic.STIFF_SD
-    assert str(make_synthetic.STIFF_SEED) in text
+    assert np.max(np.abs(a - b)) < 0.1 * synthetic_reaction.STIFF_SD
+    assert str(synthetic_reaction.STIFF_SEED) in text
 
 
 def test_columns_of_all_species_give_back_what_made_them():
     """Linearised at the truth, in logarithms: each unknown within 3 sd, the misfit what the noise is, K and c_h apart from each other."""
     model = reactive.EXPERIMENTS["columns"].model("stiff_column")
-    truth = model.vector(make_synthetic.STIFF_TRUTH)
+    truth = model.vector(synthetic_reaction.STIFF_TRUTH)
     table = model.table
     seen = np.array([p != "log10_fast_rate" for p in model.parameters.names])
     jacobian = model.kernel.jacobian(truth)
