@@ -25,7 +25,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from . import conduction, coverage, operator, posterior, sampling, whole
+from . import conduction, coverage, operator, posterior, reaction, sampling, whole
 
 OUTPUT = Path("build") / "bench.json"
 CASES = {  # name: (function, relation to reach, target)
@@ -45,6 +45,9 @@ CASES = {  # name: (function, relation to reach, target)
     "ab_min_ess_per_s": (conduction.ab_min_ess_per_s, ">=", 50.0),
     "ab_gradients_per_ess": (conduction.ab_gradients_per_ess, "", None),
     "homogenisation_coverage": (coverage.homogenisation_coverage, "<=", 0.06),
+    "stiff_speedup": (reaction.stiff_speedup, ">=", 10.0),
+    "burst_cost_flat": (reaction.burst_cost_flat, "<=", 1.1),
+    "splitting_over_multiscale": (reaction.splitting_over_multiscale, "", None),
     "cold_start_s": (whole.cold_start_s, "", None),
     "warm_start_s": (whole.warm_start_s, "", None),
     "memory_mb": (whole.memory_mb, "", None),

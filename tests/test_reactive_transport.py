@@ -129,6 +129,9 @@ def test_steps_end_at_every_event():
     for event in (0.0, 0.3, 1.0, 2.0, 50.0):
         assert np.min(np.abs(t - event)) == 0.0
     assert np.all(np.diff(t) > 0.0)
+    assert steps_between([1.3, 1.3 + 1e-12], [], 0.5, 0.0)[-2:] == pytest.approx(
+        [1.3, 1.3], abs=2e-12
+    )  # as good as one
     late = t[1:] > 1.0
     assert np.all(np.diff(t)[late] <= 0.1 + 0.05 * (t[1:][late] - 1.0) + 1e-12)
 
