@@ -17,7 +17,7 @@ DRAWS = {
     "06_heat_in_a_composite": 120,
     "07_proton_conductor": 120,
     "08_thermoelastic_strip": 60,
-    "09_stiff_reactor": 50,
+    "09_stiff_reactor": 30,
 }
 
 

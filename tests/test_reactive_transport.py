@@ -275,6 +275,15 @@ def test_real_columns_differ_and_share():
     assert model.kernel(theta) == pytest.approx(model.kernel(typical), abs=1e-10)
 
 
+def test_what_data_do_not_see_is_not_said_to_pile_up(rng):
+    """Draws of a uniform prior as posterior: neither bound is named; draws heaped on a bound still are."""
+    from hmminfer.diagnostics import _piled
+
+    flat = [_piled(rng.uniform(6, 9, 800), rng.uniform(6, 9, 500)) for _ in range(50)]
+    assert flat.count("") == 50
+    assert _piled(6.0 + rng.exponential(0.1, 800), rng.normal(7.5, 0.5, 500)) == "lower"
+
+
 def test_predictions_follow_a_posterior():
     import xarray as xr
 
