@@ -25,7 +25,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from . import conduction, coverage, gel, operator, posterior, sampling, tissue, whole
+from . import conduction, coverage, gel, operator, posterior, reaction, sampling, tissue, whole
 
 OUTPUT = Path("build") / "bench.json"
 CASES = {  # name: (function, relation to reach, target)
@@ -49,6 +49,9 @@ CASES = {  # name: (function, relation to reach, target)
     "gel_gradient_cost": (gel.gel_gradient_cost, "<=", 2.0),
     "posteriors_per_minute": (gel.posteriors_per_minute, "", None),
     "tissue_speedup": (tissue.tissue_speedup, ">=", 5.0),
+    "stiff_speedup": (reaction.stiff_speedup, ">=", 10.0),
+    "burst_cost_flat": (reaction.burst_cost_flat, "<=", 1.1),
+    "splitting_over_multiscale": (reaction.splitting_over_multiscale, "", None),
     "cold_start_s": (whole.cold_start_s, "", None),
     "warm_start_s": (whole.warm_start_s, "", None),
     "memory_mb": (whole.memory_mb, "", None),

@@ -17,7 +17,7 @@ from .operator import interleaved
 POSTERIORS = {  # system: (experiment, dataset)
     "swelling_gel": ("equilibrium", "cartilage_salt"),
     "swelling_gel, creep": ("confined", "confined_creep"),
-    "reactive_transport": ("column", "pfos_columns"),
+    "reactive_transport": ("columns", "pfos_columns"),
     "morphogen_tissue": ("gradient", "bicoid_profile"),
 }
 

@@ -84,7 +84,9 @@ def modes_text(problem: Any, tree: Any) -> list[str]:
     for m, v in zip(modes, values, strict=True):
         at = ", ".join(f"{n} = {float(v[n]):.4g} {unit[n]}".rstrip() for n in names[:6])
         lines.append(f"  {100 * m['weight']:3.0f} %  {at}")
-    return [*lines, "Another angle, a rosette or a displacement field would tell them apart.", ""]
+    axial = any(p.axial for p in problem.free)
+    what = "Another angle, a rosette or a displacement field" if axial else "A measurement of another kind"
+    return [*lines, f"{what} would tell them apart.", ""]
 
 
 def prior_table(problem: Any, seed: int) -> Group:

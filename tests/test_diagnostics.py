@@ -246,6 +246,9 @@ class FormulaProblem:
     def sigma_of(self, draws):
         return self.sd
 
+    def why_unsolved(self, draw):
+        return ""
+
 
 @dataclass
 class Data:

@@ -17,8 +17,9 @@ DRAWS = {
     "06_heat_in_a_composite": 120,
     "07_proton_conductor": 120,
     "08_thermoelastic_strip": 60,
-    "11_swelling_gel": 60,
+    "09_stiff_reactor": 30,
     "10_morphogen": 60,
+    "11_swelling_gel": 60,
 }
 
 

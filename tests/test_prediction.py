@@ -169,9 +169,9 @@ def test_text_with_units_is_what_numbers_are(case):
 
 
 def test_a_minute_of_a_strip():
-    settings = {"points": "3", "elements_x": "2", "steps": "8", "layer_thickness": "1 cm", **SMALL}
+    settings = {"points": "3", "elements_x": "2", "steps": "8", "ramp": "10 s", "layer_thickness": "1 cm", **SMALL}
     minute = predict("thermoelastic_composite", "strip_history", {**settings, "duration": "1 min"}, progress=False)
-    model = thermo.strip_history(3, 60.0, 8, elements_x=2, layer_thickness=10.0, cell="full", refine=1)
+    model = thermo.strip_history(3, 60.0, 8, elements_x=2, ramp=10.0, layer_thickness=10.0, cell="full", refine=1)
     np.testing.assert_allclose(minute["deflection"], model.predict(progress=False)["deflection"], rtol=1e-12)
     assert minute["time"].values.tolist() == [30.0, 60.0]
 

@@ -10,7 +10,7 @@ from scipy.special import erfc, erfcx
 from scipy.stats import kstest
 
 from hmminfer import datasets, models
-from hmminfer.datasets import make_synthetic
+from hmminfer.datasets import synthetic_reaction
 from hmminfer.errors import HmmInferError
 from hmminfer.macro.column import _stored, _to_series, column_kernel, concentration_points, scales_of, steps_between
 from hmminfer.macro.resolved_column import resolved_column
@@ -129,6 +129,9 @@ def test_steps_end_at_every_event():
     for event in (0.0, 0.3, 1.0, 2.0, 50.0):
         assert np.min(np.abs(t - event)) == 0.0
     assert np.all(np.diff(t) > 0.0)
+    assert steps_between([1.3, 1.3 + 1e-12], [], 0.5, 0.0)[-2:] == pytest.approx(
+        [1.3, 1.3], abs=2e-12
+    )  # as good as one
     late = t[1:] > 1.0
     assert np.all(np.diff(t)[late] <= 0.1 + 0.05 * (t[1:][late] - 1.0) + 1e-12)
 
@@ -270,6 +273,15 @@ def test_real_columns_differ_and_share():
         }
     )
     assert model.kernel(theta) == pytest.approx(model.kernel(typical), abs=1e-10)
+
+
+def test_what_data_do_not_see_is_not_said_to_pile_up(rng):
+    """Draws of a uniform prior as posterior: neither bound is named; draws heaped on a bound still are."""
+    from hmminfer.diagnostics import _piled
+
+    flat = [_piled(rng.uniform(6, 9, 800), rng.uniform(6, 9, 500)) for _ in range(50)]
+    assert flat.count("") == 50
+    assert _piled(6.0 + rng.exponential(0.1, 800), rng.normal(7.5, 0.5, 500)) == "lower"
 
 
 def test_predictions_follow_a_posterior():

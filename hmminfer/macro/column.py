@@ -298,11 +298,9 @@ def steps_between(events: Any, jumps: Any, step: float, growth: float) -> np.nda
     times = [np.zeros(1)]
     for a, b in pairwise(at):
         last = jumps[jumps <= a].max(initial=0.0)
-        t = a
-        inside = []
-        while t < b - 1e-9 * b:
-            t += step + growth * (t - last)
-            inside.append(t)
+        inside = [a + step + growth * (a - last)]
+        while inside[-1] < b - 1e-9 * b:
+            inside.append(inside[-1] + step + growth * (inside[-1] - last))
         stretched = a + (np.array(inside) - a) * (b - a) / (inside[-1] - a)
         stretched[-1] = b
         times.append(stretched)
