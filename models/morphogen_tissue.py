@@ -195,7 +195,15 @@ def _predicted(s: Mapping[str, Any], position: np.ndarray, time: Any) -> Model:
 
 
 @prediction(
-    Setting("position", "%", tuple(np.linspace(0.0, 100.0, 51)), "numbers", lower=0.0, upper=100.0, description="of the length"),
+    Setting(
+        "position",
+        "%",
+        tuple(np.linspace(0.0, 100.0, 51)),
+        "numbers",
+        lower=0.0,
+        upper=100.0,
+        description="of the length",
+    ),
     *_GRID,
 )
 def profile(position: np.ndarray, **settings: Any) -> Model:
