@@ -3,6 +3,7 @@
 import os
 import zlib
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 # before anything reads them: results of offline work are kept beside the build, for all workers and the next run
@@ -16,6 +17,19 @@ import pytest
 
 from hmminfer.micro.reduced_cell import ReducedCell, reduced_cell
 from hmminfer.model import Model
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of one kernel one after another: the worker that compiled it runs them, and the other does not compile it too."""
+    from kernel_catalogue import JOINT, KERNELS
+
+    order = {name: i for i, name in enumerate([*KERNELS, *JOINT])}
+
+    def place(item: Any) -> int:
+        return order.get(item.callspec.params.get("name"), -1) if hasattr(item, "callspec") else -1
+
+    ordered = iter(sorted((item for item in items if place(item) >= 0), key=place))
+    items[:] = [next(ordered) if place(item) >= 0 else item for item in items]
 
 
 @pytest.fixture(autouse=True)

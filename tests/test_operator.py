@@ -14,7 +14,17 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
-from kernel_catalogue import JOINT, KERNELS, LEAVES, also_joint, coupled, coupon_rows, every_kernel, plate, points_near
+from kernel_catalogue import (
+    JOINT,
+    KERNELS,
+    LEAVES,
+    coupled,
+    coupon_rows,
+    every_code,
+    every_kernel,
+    plate,
+    points_near,
+)
 from pytensor.compile.mode import get_mode
 from pytensor.gradient import NullTypeGradError
 from pytensor.graph.fg import FunctionGraph
@@ -27,7 +37,7 @@ from hmminfer.micro.elastic_cell import elastic_cell
 from hmminfer.operator import Forward, Vjp, apply_vector, data_variable
 
 
-@also_joint
+@every_code
 def test_compiled_operator_equals_plain_call(name, rng):
     """NUMBA and the pure Python linker against the kernel itself, value and gradient; falling back to object mode is an error."""
     kernel = (KERNELS | JOINT)[name]()
