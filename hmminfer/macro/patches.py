@@ -45,16 +45,6 @@ ask: Any = None
 stage: Any = None
 
 
-def project(slope: Any, u: Any, leap: float) -> Any:
-    """u one leap on, along the slope that a burst showed: the projective step of Gear and Kevrekidis (2003)."""
-    return u + leap * slope
-
-
-def amplification(rho: Any, inner: int, leap: float) -> Any:
-    """Factor of a mode over ``inner`` + 1 steps that multiply it by ``rho``, and a leap over ``leap`` more along the last of them."""
-    return ((leap + 1.0) * rho - leap) * rho**inner
-
-
 def slope_of(times: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Least-squares slopes of ``values`` (times, ...): what a burst is restricted to when all it shows are counts."""
     centred = times - times.mean()
@@ -73,7 +63,7 @@ def spread(flux: Any, density: np.ndarray, spacing: float, leap: float, steps: i
         u = out[k]
         middle, fall = 0.5 * (u[1:] + u[:-1]), np.diff(u) / spacing
         through = np.array([0.0, *(flux(float(c), float(s)) for c, s in zip(middle, fall, strict=True)), 0.0])
-        out[k + 1] = project(-np.diff(through) / spacing, u, leap)
+        out[k + 1] = u - leap * np.diff(through) / spacing
     return out
 
 
