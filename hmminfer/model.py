@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -381,9 +382,15 @@ class Prediction:
         return {k: v for k, v in {**dict(zip(names, values, strict=False)), **given}.items() if v is not None}
 
     def taken_from(self, posterior: xr.DataTree | xr.Dataset) -> dict[str, Any]:
-        """Those settings of the run that this prediction takes too."""
-        known = run_of(posterior)[2]
-        return {s.name: known[s.name] for s in self.settings if s.name in known}
+        """Those settings of the run that this prediction takes too: by their names where it is one of the experiment's own, and of
+        another experiment what both declare alike (a cell), for a load of one test need not be that of the other.
+        """
+        _, name, known = run_of(posterior)
+        experiment = getattr(sys.modules[self.build.__module__], "EXPERIMENTS", {}).get(name)
+        theirs = {}
+        if experiment is not None and self not in experiment.predictions.values():
+            theirs = {s.name: s for s in experiment.schema.settings}
+        return {s.name: known[s.name] for s in self.settings if s.name in known and theirs.get(s.name, s) == s}
 
 
 def prediction(*settings: Setting, **defaults: Any) -> Callable[[Callable[..., Model]], Prediction]:

@@ -131,7 +131,7 @@ CASES = {
         ("fit", "reactive_transport", "--set", "elements=10"), "10 elements of 7 mm cannot resolve", "give at least",
     ),
     "a flow that is negative": (
-        ("predict", "reactive_transport", "--what", "breakthrough", "--set", "flow=-3"), "flow is -3", "give a positive number",
+        ("predict", "reactive_transport", "--what", "breakthrough", "--set", "flow=-3"), "'flow' is -3", "must be at least",
     ),
     "output of no known kind": ((*PREDICT, "--output", "p.xlsx"), "'p.xlsx'", ".nc or .csv"),
     "no such run": (("report", "no_run"), "no run 'no_run'", "hmminfer fit"),

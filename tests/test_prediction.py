@@ -59,7 +59,7 @@ def test_every_prediction_declares_its_settings(system, what):
         assert s.default is not None, f"{s.name} has no default"
         assert np.all(s.read(s.default) == s.read(s.written(s.read(s.default))))
         for theirs in (t for e in owners for t in e.schema.settings if t.name == s.name):
-            assert (s.unit, s.kind) == (theirs.unit, theirs.kind), f"{s.name} is carried over from a run by its name"
+            assert (s.unit, s.kind) == (theirs.unit, theirs.kind), f"{s.name} is taken from a run by its name"
 
 
 def test_every_experiment_has_a_prediction_of_its_own():
@@ -276,6 +276,17 @@ def test_a_setting_of_the_run_that_cannot_be_used_is_said():
     made = posterior("heat_composite", "plate", settings='{"state": "transient"}', matrix_conductivity=[0.3])
     with pytest.raises(HmmInferError, match="steady state only; set state = steady"):
         heat.temperatures.of(made)
+
+
+def test_settings_of_another_experiment_count_where_they_are_declared_alike():
+    """Cells are those of the material; elements of one square are not those of the other."""
+    lamina = posterior(
+        "thermoelastic_composite", "laminae", '{"reference": "250.0 K", "refine": 2}', matrix_expansion=[50.0]
+    )
+    assert thermo.strip_history.taken_from(lamina) == {"reference": "250.0 K", "refine": 2}
+    square = posterior("heat_composite", "periodic", '{"elements": 16, "source": "2.0 W/m^3"}', conductivity=[1.0])
+    assert heat.periodic_temperatures.taken_from(square) == {"elements": 16, "source": "2.0 W/m^3"}
+    assert heat.block_temperatures.taken_from(square) == {}
 
 
 def test_joint_runs_share_what_they_have_in_common(tmp_path):

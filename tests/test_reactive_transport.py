@@ -316,7 +316,7 @@ def test_what_it_refuses(tmp_path):
         with pytest.raises(HmmInferError, match=words):
             reactive.EXPERIMENTS["columns"].model(str(bad))
     for call, words in (
-        (lambda: reactive.breakthrough(flow=-1.0), "flow is -1"),
+        (lambda: reactive.breakthrough(flow=-1.0), "'flow' is -1 mL/h; it must be"),
         (lambda: column_kernel([70.0], [1.0], [1.0], [1.0], [0], [0.0], [0.1]), "empty at time 0"),
         (lambda: column_kernel([70.0], [1.0], [1.0], [1.0], [0], [1.0], [0.1], place=1.2), "share of its length"),
         (lambda: column_kernel([70.0], [-1.0], [1.0], [1.0], [0], [1.0], [0.1]), "must be positive"),
