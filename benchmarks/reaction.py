@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from hmminfer import models
-from hmminfer.datasets.make_synthetic import STIFF, STIFF_TRUTH
+from hmminfer.datasets.synthetic_reaction import STIFF, STIFF_TRUTH
 from hmminfer.macro.projective import multiscale, projective
 from hmminfer.macro.resolved_column import resolved_column
 

@@ -136,7 +136,7 @@ def against(ax: Any, tree: xr.DataTree, model: Any = None) -> None:
     low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
     ends = [min(low), max(high)]
     ax.plot(ends, ends, color="black", lw=0.8, zorder=0)
-    unit = f" ({units.pop()})" if len(units) == 1 else ""
+    unit = f" ({name})" if len(units) == 1 and (name := units.pop()) else ""
     ax.set(xlabel=f"predicted{unit}", ylabel=f"measured{unit}")
     ax.set_title("data against predictions")
     ax.legend(loc="upper left")

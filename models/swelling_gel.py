@@ -370,12 +370,15 @@ def confined(table: Table) -> Model:
 
 @prediction(
     Setting("points", default=41, kind="integer", lower=2, upper=10000, description="times, equally far apart in ln t"),
-    Setting("end", "s", default=10000.0, lower=1e-3, description="the last time; the first is a hundredth of it"),
+    Setting("start", "s", default=0.0, lower=0.0, description="the first time; 0: a hundredth of the last"),
+    Setting("end", "s", default=10000.0, lower=1e-3, description="the last time"),
     *CONFINED.settings,
 )
-def course(points: int, end: float, **settings: Any) -> Model:
+def course(points: int, start: float, end: float, **settings: Any) -> Model:
     """Prediction model: displacement and compression of the top over time."""
-    time = np.geomspace(1e-2 * end, end, points)
+    if not start < end:
+        raise HmmInferError(f"The course goes from {start:g} to {end:g} s; give start < end.")
+    time = np.geomspace(start or 1e-2 * end, end, points)
 
     def rows(_: dict[str, Any]) -> tuple[list[str], dict[str, np.ndarray]]:
         return ["displacement"] * points + ["compression"] * points, {"time": np.tile(time, 2)}
@@ -395,7 +398,7 @@ def _over_time(ax: Any, tree: Any, model: Model) -> None:
     name = str(table.quantity[0])
     rows = table.quantity == name
     t = table.columns["time"]
-    curve = course(41, float(t.max()), **s)
+    curve = course(41, float(t[t > 0.0].min()), float(t.max()), **s)
     y = curve.predict(tree, draws=100, progress=False)[name]
     low, middle, high = np.quantile(y.values, [0.055, 0.5, 0.945], axis=0)
     ax.fill_between(y["time"], low, high, color="C0", alpha=0.25, lw=0)

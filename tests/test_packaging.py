@@ -72,3 +72,10 @@ def test_every_package_is_listed():
     ]
     found = {".".join(file.relative_to(ROOT).parent.parts) for file in inits}
     assert {name if name.startswith("hmminfer") else f"hmminfer.{name}" for name in found} == set(listed)
+
+
+def test_the_benchmarks_can_be_asked():
+    """They are run by hand and take long: that they can be imported and know their cases is seen here."""
+    said = run(sys.executable, "-m", "benchmarks", "--help", cwd=ROOT)
+    for name in ("ess_vs_jax", "many_cells", "gel_gradient_cost", "stiff_speedup", "tissue_speedup"):
+        assert name in said
