@@ -313,8 +313,6 @@ def confined(table: Table) -> Model:
     """Confined compression: row i of y is row i of the table; see :data:`CONFINED`."""
     s = table.settings
     end, ramp, test, steps = float(table.columns["time"].max()), float(s["ramp"]), str(s["test"]), int(s["steps"])
-    if not end > 0.0:
-        raise HmmInferError("All rows are at time 0, before anything moves; give later times.")
     if test == "bath" and ramp > 0.0:
         raise HmmInferError("A bath is changed at once; leave out the setting 'ramp'.")
     if test == "relaxation" and ramp == 0.0:
@@ -327,11 +325,6 @@ def confined(table: Table) -> Model:
         else ramp + max(end - ramp, ramp) * graded(rest, 1000.0 ** (1.0 / rest))
     )
     edges = early if not rising else np.concatenate([np.linspace(0.0, ramp, rising + 1)[:-1], early])
-    first = table.columns["time"][table.columns["time"] > 0.0].min()
-    if first < edges[2]:
-        raise HmmInferError(
-            f"The time steps cannot resolve data at {first:g} s: the second ends at {edges[2]:g} s; raise 'steps', or leave such rows out."
-        )
     tare = 1e-3 * s["tare"]
     baths, which = _baths([s["bath"], s["bath_after"] if test == "bath" else s["bath"]])
     law, micro = _law(s, baths, "tissue")

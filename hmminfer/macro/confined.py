@@ -27,15 +27,14 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ..errors import HmmInferError
 from ..kernel import Code, Kernel
 from ..linalg import band_lu, band_lu_solve
 from ..line import POINT, WEIGHT, shape
 from .swelling import N_PARAMETERS, add_to_coefficients, equilibrium, interpolation, network_facts, stress
+from .time_grid import GAMMA, graded_grid
 
 DISPLACEMENT, COMPRESSION = 0, 1
 BY_LOAD, BY_STRAIN = 0, 1
-GAMMA = 1.0 - np.sqrt(0.5)
 KAPPA = (1.0 - GAMMA) / GAMMA
 ITERATIONS = 40
 
@@ -343,21 +342,12 @@ def confined_kernel(
     example : Pi at the nodes in each bath, the five parameters of the equilibrium, k_0 and M.
     scale : of both outputs; 1000 gives um and kPa.
     """
-    edges, times = np.asarray(edges, float), np.asarray(times, float)
-    dt = np.diff(edges)
-    late = (times < edges[0]) | (times > edges[-1] * (1 + 1e-12)) | ~np.isfinite(times)
-    if late.any():
-        raise HmmInferError(
-            f"{int(late.sum())} rows are measured outside the test, the first at {times[late][0]:g} s of 0 to {edges[-1]:g} s; "
-            "lengthen the test or remove them."
-        )
-    step = np.clip(np.searchsorted(edges, times * (1 - 1e-12), side="right") - 1, 0, dt.size - 1)
-    stages = edges[:-1, None] + dt[:, None] * np.array([GAMMA, 1.0])
-    given = np.stack([target(stages[:, k], np.arange(dt.size)) for k in range(2)], axis=1)
+    grid = graded_grid(times, edges)
+    given = np.stack([target(grid.stages[:, k], np.arange(len(grid.stages))) for k in range(2)], axis=1)
     side = 1.0 - graded(elements, 1.12)[::-1]
     data = (
-        interpolation(*charges), network_facts(charges[0], charges[1], rt, network), side, dt, np.asarray(bath, np.int64),
+        interpolation(*charges), network_facts(charges[0], charges[1], rt, network), side, grid.dt, np.asarray(bath, np.int64),
         np.asarray(control, np.int64), given.astype(float), np.array([first_bath], dtype=np.int64), np.array([thickness, tare, scale]),
-        step.astype(np.int64), (times - edges[step]) / dt[step], np.asarray(what, np.int64),
+        grid.step, grid.share, np.asarray(what, np.int64),
     )  # fmt: skip
     return Kernel(CODE, tuple(np.ascontiguousarray(d) for d in data), np.asarray(example, float))

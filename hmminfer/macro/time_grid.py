@@ -1,4 +1,4 @@
-"""Equal time steps for data at given times: what every transient asks of them, said in one place.
+"""Time steps for data at given times: what every transient asks of them, said in one place.
 
 A step is taken by a two-stage implicit method (see :mod:`.parabolic`); values between two steps are interpolated linearly. The grid is fixed by
 the data and the number of steps, never by a parameter.
@@ -18,9 +18,12 @@ ROUNDING = 1e-12  # relative: the advice of a message is no less than what the n
 
 @dataclass(frozen=True, eq=False)
 class TimeGrid:
-    """Steps of length ``dt``; ``stages`` (steps, 2) times of both stages; row i lies ``share[i]`` of a step after step ``step[i]``."""
+    """Steps of length ``dt``, one number or one for each; ``stages`` (steps, 2) times of both stages.
 
-    dt: float
+    Row i lies ``share[i]`` of a step after step ``step[i]``.
+    """
+
+    dt: float | np.ndarray
     stages: np.ndarray
     step: np.ndarray
     share: np.ndarray
@@ -29,14 +32,7 @@ class TimeGrid:
 def time_grid(times: np.ndarray, duration: float, steps: int, rise: float = 0.0) -> TimeGrid:
     """Grid of ``steps`` equal steps over [0, ``duration``], for rows at ``times``; ``rise``: in which time the load rises, 0 at once."""
     times = np.asarray(times, float)
-    late = (times < 0) | (times > duration * (1 + ROUNDING)) | ~np.isfinite(times)
-    if late.any():
-        raise HmmInferError(
-            f"{int(late.sum())} rows are measured outside the computed time, the first at {times[late][0]:g} of 0 to {duration:g}; "
-            "lengthen the duration or remove them."
-        )
-    if not duration > 0.0:
-        raise HmmInferError("Every row is at time 0, before anything has changed; add rows at later times.")
+    _inside(times, duration)
     dt = duration / steps
     first = np.unique(times[times > 0])
     if first.size and first[0] < 2.0 * dt * (1 - ROUNDING):
@@ -52,3 +48,30 @@ def time_grid(times: np.ndarray, duration: float, steps: int, rise: float = 0.0)
     step = np.minimum((times / dt * (1 + ROUNDING)).astype(np.int64), steps - 1)
     stages = dt * (np.arange(steps)[:, None] + np.array([GAMMA, 1.0]))
     return TimeGrid(dt, stages, step, times / dt - step)
+
+
+def graded_grid(times: np.ndarray, edges: np.ndarray) -> TimeGrid:
+    """Grid of the unequal steps between ``edges`` (steps + 1,), the first at 0, for rows at ``times``."""
+    times, edges = np.asarray(times, float), np.asarray(edges, float)
+    _inside(times, float(edges[-1]))
+    first = np.unique(times[times > 0])
+    if first.size and first[0] < edges[2] * (1 - ROUNDING):
+        raise HmmInferError(
+            f"The time steps cannot resolve data at time {first[0]:g}: at least two steps must come before, and the second ends at "
+            f"{edges[2]:g}; raise 'steps', or leave such rows out."
+        )
+    dt = np.diff(edges)
+    step = np.clip(np.searchsorted(edges, times * (1 - ROUNDING), side="right") - 1, 0, dt.size - 1)
+    stages = edges[:-1, None] + dt[:, None] * np.array([GAMMA, 1.0])
+    return TimeGrid(dt, stages, step.astype(np.int64), (times - edges[step]) / dt[step])
+
+
+def _inside(times: np.ndarray, duration: float) -> None:
+    late = (times < 0) | (times > duration * (1 + ROUNDING)) | ~np.isfinite(times)
+    if late.any():
+        raise HmmInferError(
+            f"{int(late.sum())} rows are measured outside the computed time, the first at {times[late][0]:g} of 0 to {duration:g}; "
+            "lengthen the duration or remove them."
+        )
+    if not duration > 0.0:
+        raise HmmInferError("Every row is at time 0, before anything has changed; add rows at later times.")
