@@ -9,12 +9,6 @@ Ratios of CPU times suffer from busy neighbours: run on an idle machine.
 
 from __future__ import annotations
 
-import os
-
-from .common import ONE_THREAD
-
-os.environ.update(ONE_THREAD)  # before any library starts its threads
-
 import argparse
 import json
 import sys

@@ -16,16 +16,9 @@ from arviz_stats.base import array_stats
 from hmminfer import models
 from hmminfer.model import Model
 
+from . import ONE_THREAD
+
 TRUTH = {"fibre_angle": 27.0, "matrix_modulus": 3.8, "volume_fraction": 0.58}  # of plate_dic, see its provenance
-ONE_THREAD = {
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "NUMBA_NUM_THREADS": "1",
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
-    "JAX_PLATFORMS": "cpu",
-    "JAX_ENABLE_X64": "1",
-}
 
 
 def plate_model(dataset: str, cell: str = "reduced") -> Model:
