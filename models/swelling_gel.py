@@ -142,6 +142,7 @@ EQUILIBRIUM = Schema(
     experiment="equilibrium",
     description="A charged network, or a solution of its polymer, in equilibrium with baths of different salt.",
     quantities=UNITS,
+    positive=tuple(UNITS),
     columns=(
         Column("specimen", kind="text", required=False, description="name; the setting 'specimen' fits one of several"),
         Column("bath", "mmol/L", lower=1e-3, upper=5000.0, description="monovalent salt of the bath"),

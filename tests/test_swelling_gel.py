@@ -336,11 +336,12 @@ def test_gel_series_gives_charge_and_chains():
 BAD = {
     "no salt": ({"bath": 0.0}, "bath"),
     "a bath saltier than the model's range": ({"bath": 6000.0}, "bath"),
+    "a modulus below zero": ({"value": -0.5}, "cannot be zero or negative"),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_baths_out_of_range(case):
+def test_data_out_of_range(case):
     given, message = BAD[case]
     with pytest.raises(HmmInferError, match=message):
         gel.EXPERIMENTS["equilibrium"].model(equilibrium_table(**given))
