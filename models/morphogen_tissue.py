@@ -111,7 +111,7 @@ GROWTH = Schema(
     settings=(
         *_GRID,
         Setting("leap", default="implicit", kind="text", choices=("implicit", "explicit"), description="stable for any step, or coarse projective integration"),
-        Setting("steps", default=16, kind="integer", lower=1, upper=100000, description="leaps to the last time"),
+        Setting("steps", default=32, kind="integer", lower=1, upper=100000, description="leaps to the last time"),
     ),
     example_rows=(
         {"quantity": "intensity", "position": 10, "time": 0.5, "value": 60, "sd": 3},
