@@ -22,7 +22,8 @@ without a contrast between bound and free and are fixed unless given a prior.
 
     gradient    the profile at rest. Data: Bicoid in the fly embryo (FlyEx)
     growth      the profile while it builds up
-    counts      molecules counted in single cells: the exact product-Poisson law, see :mod:`hmminfer.stochastic`
+
+Molecules counted in single cells have the exact product-Poisson law, from Python: :mod:`hmminfer.stochastic`.
 """
 
 from __future__ import annotations

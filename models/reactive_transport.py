@@ -19,7 +19,7 @@ Several columns: T and R_k of column i take the factor exp(spread z_i), z_i ~ No
 
 What hours say of nanoseconds: the equilibrium K only. The fast rate is a parameter all the same; its gradient is exactly zero and its
 posterior is its prior, which is the test that the scales are separated. R_k and alpha appear early as their product (slow uptake), so
-that only R_k alpha is known where the tail is short or scattered. Retardation and pore volume are the same to a column without a tracer.
+that R_k alpha is known best where the tail is short or scattered. Retardation and pore volume are the same to a column without a tracer.
 
 Two sites: van Genuchten & Wagenet 1989, Soil Sci. Soc. Am. J. 53:1303. Data: Zheng et al., PFOS in colloidal activated carbon (see the dataset).
 """
