@@ -149,7 +149,14 @@ class Check:
 
 def checks(tree: xr.DataTree) -> list[Check]:
     """All checks of a result of :func:`hmminfer.fit` or :func:`hmminfer.preview`: sampler, data, priors, modes."""
-    return [*_sampling(tree), *_predictive(tree), *_pushed(tree), _sensitivity_check(tree), _modes_check(tree)]
+    return [
+        *_sampling(tree),
+        *_predictive(tree),
+        *_steps(tree),
+        *_pushed(tree),
+        _sensitivity_check(tree),
+        _modes_check(tree),
+    ]
 
 
 def _sampling(tree: xr.DataTree) -> list[Check]:
@@ -259,6 +266,16 @@ def _predictive(tree: xr.DataTree) -> list[Check]:
         else f"The priors did not expect {shown}: check units and labels, or widen the priors."
     )
     return [*out, Check("data within prior predictive 95 %", f"{len(y) - len(outside)} of {len(y)} rows", ok, advice)]
+
+
+def _steps(tree: xr.DataTree) -> list[Check]:
+    """Error of steps and elements at the posterior mean, over the noise of the row where it is largest; where the model states it."""
+    worst = float(tree.attrs.get("discretisation_over_noise", math.nan))
+    if math.isnan(worst):
+        return []
+    ok = worst < 0.5
+    advice = "They are fine enough." if ok else "They are too coarse for such data: take more of them, and fit again."
+    return [Check("steps and elements < 0.5 of the noise", f"{worst:.2g}", ok, advice)]
 
 
 def _pushed(tree: xr.DataTree) -> list[Check]:

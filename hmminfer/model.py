@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from .accuracy import Accuracy, check
 from .coupling import Joint
 from .data import RawTable, Schema, Setting, Table, read_settings, read_table
 from .errors import HmmInferError, unknown
@@ -67,6 +68,8 @@ class Model:
     resolved : named values -> y of the problem with every scale resolved, where it is known: what homogenisation errors are learnt from.
     panels : of the figure of a result: names of :data:`hmminfer.figures.PANELS` or functions (ax, tree, model).
     again : of a prediction: the same with the settings of the run behind a posterior in place of defaults.
+    accuracy : what tells the error of its steps and elements, where that is stated.
+    advice : which settings to change where there is no solution: "a smaller strain than 60 %".
     """
 
     name: str
@@ -81,6 +84,8 @@ class Model:
     panels: tuple[Any, ...] = ()
     resolved: Callable[[Mapping[str, Any]], np.ndarray] | None = None
     again: Callable[[Any], Model] | None = None
+    accuracy: Accuracy | None = None
+    advice: str = ""
 
     def __post_init__(self) -> None:
         for name in self.fixed:
@@ -123,7 +128,12 @@ class Model:
                 value = self.parameters.values(np.asarray(theta))[p.name]
                 culprits.append(f"{p.name} = {np.round(value, 4)} {p.unit}".rstrip())
         at = ", ".join(culprits) or "the combination of values"
-        return f"Model '{self.name}' ({self.experiment}) has no solution because of {at}; give a value nearer to its prior."
+        settings = f", or {self.advice}" if self.advice else ""
+        return f"Model '{self.name}' ({self.experiment}) has no solution because of {at}; give a value nearer to its prior{settings}."
+
+    def check_accuracy(self, theta: np.ndarray, where: str) -> None:
+        """Refuse steps or elements too large for the stated accuracy at ``theta``, which is named ``where``."""
+        check(self, theta, where)
 
     def predict(self, values: Any = None, progress: bool = True, draws: int | None = None, **named: Any) -> xr.Dataset:
         """Observables for named values or a whole posterior.
@@ -146,6 +156,7 @@ class Model:
         theta = self.vector(given)
         lead = theta.shape[:-1]
         flat = theta.reshape(-1, theta.shape[-1])
+        self.check_accuracy(flat[len(flat) // 2], "these values" if len(flat) == 1 else "a draw in the middle")
         y = self.batch(flat, progress=progress, what="predicting").reshape(*lead, -1)
         dims = list(sizes) if sizes else [f"draw_{i}" if len(lead) > 1 else "draw" for i in range(len(lead))]
         out = self.to_dataset(y, dims, sizes)

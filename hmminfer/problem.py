@@ -67,6 +67,7 @@ class Problem:
         table = model.table
         assert table is not None
         sd, scales = _noise(table, noise)
+        model.check_accuracy(model.vector(), "the prior medians")
         if discrepancy_kind == "homogenisation":
             error = known_error(model)
             model, sd = error.applied_to(model), error.widened(sd, table)
@@ -126,7 +127,8 @@ class Problem:
                     causes.append(f"the fixed {name}" if name in model.fixed else name)
         because = f" because of {' or '.join(causes)}" if causes else ""
         shown = ", ".join(f"{k} = {np.array2string(np.asarray(v), precision=4)}" for k, v in values.items())
-        return f"{because}, for example at {shown}"
+        needs = f" (it may need {model.advice})" if model.advice else ""
+        return f"{because}, for example at {shown}{needs}"
 
     # --- between unconstrained vectors x and named draws
 

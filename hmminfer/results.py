@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from . import __version__
+from .accuracy import over_noise
 from .modes import Mode
 from .parameters import Field
 
@@ -30,6 +31,9 @@ def assemble(
     observed = model.to_dataset(table.value)
     residual = (table.value - y) / sigma
     loglik = -0.5 * residual**2 - np.log(sigma * np.sqrt(2 * np.pi)) + np.zeros_like(y)
+    middle = model.vector(
+        {k: v[0] for k, v in problem.constrain(x.mean(axis=(0, 1))[None]).items() if k in model.parameters.names}
+    )
     groups = {
         "posterior": _dataset(problem, draws, dims),
         "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in stats.items()}, coords=dims),
@@ -58,6 +62,7 @@ def assemble(
         "modes": json.dumps([m.to_dict() for m in found]),
         "choices": json.dumps({k: _jsonable(v) for k, v in problem.choices.items()}),
         "about": json.dumps({k: _jsonable(v) for k, v in model.about.items()}),
+        **over_noise(model, middle, np.median(sigma.reshape(-1, sigma.shape[-1]), axis=0)),
     }
     return tree
 

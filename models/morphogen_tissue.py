@@ -34,13 +34,14 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from hmminfer.accuracy import Accuracy
 from hmminfer.closure import closure
 from hmminfer.coupling import couple
 from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError
 from hmminfer.kernel import Kernel
 from hmminfer.macro.patches import profile_history, steady_profile
-from hmminfer.micro.langevin_burst import burst
+from hmminfer.micro.langevin_burst import burst, quiet
 from hmminfer.model import Experiment, Model, Observable, by_quantity, prediction
 from hmminfer.montecarlo import pilot, widened
 from hmminfer.parameters import LogNormal, Normal, Parameter, ParameterSet
@@ -112,7 +113,8 @@ GROWTH = Schema(
     settings=(
         *_GRID,
         Setting("leap", default="implicit", kind="text", choices=("implicit", "explicit"), description="stable for any step, or coarse projective integration"),
-        Setting("steps", default=32, kind="integer", lower=1, upper=100000, description="leaps to the last time"),
+        Setting("steps", default=32, kind="integer", lower=2, upper=100000, description="leaps to the last time"),
+        Setting("accuracy", default=0.005, lower=1e-6, description="largest error of the leaps, over the largest intensity"),
     ),
     example_rows=(
         {"quantity": "intensity", "position": 10, "time": 0.5, "value": 60, "sd": 3},
@@ -123,12 +125,15 @@ GROWTH = Schema(
 )  # fmt: skip
 
 
-def _kernel(s: Mapping[str, Any], position: Any, time: Any = None, seed: int | None = None) -> Kernel:
-    """Kernel of intensities at positions (%), at rest or at times (h)."""
+def _kernel(
+    s: Mapping[str, Any], position: Any, time: Any = None, seed: int | None = None, still: bool = False
+) -> Kernel:
+    """Kernel of intensities at positions (%), at rest or at times (h); ``still``: of bursts without noise."""
     if len(np.atleast_1d(position)) == 0:
         raise HmmInferError("The profile is empty; give at least one position.")
     cell, cells, molecules = s["cell_size"], int(s["patch"]), s["molecules"]
     law = burst(cell, cells, 1, HEAL, MEASURE, BURST_STEP, 256, s["seed"] if seed is None else seed)
+    law = quiet(law) if still else law
     front = closure(tissue, [[molecules]], 7, TISSUE.vector(KNOWN))
     theta = front(front.example)
     common = (
@@ -150,13 +155,30 @@ def _kernel(s: Mapping[str, Any], position: Any, time: Any = None, seed: int | N
     return couple(front, macro, range(6), [], [], front.example)
 
 
+def _leaps(s: Mapping[str, Any], position: Any, time: Any) -> dict[str, Any]:
+    """What tells the error of the leaps of a history, for a model; of a profile at rest, which has none, nothing."""
+    if time is None:
+        return {}
+    coarse, finer = (_kernel({**s, "steps": n * int(s["steps"])}, position, time, still=True) for n in (1, 2))
+    remedy = f"more steps than {s['steps']}"
+    return {
+        "accuracy": Accuracy(coarse, finer, s["accuracy"], f"give {remedy}"),
+        "advice": f"{remedy}, or implicit leaps" if s["leap"] == "explicit" else remedy,
+    }
+
+
+def _stable(kernel: Kernel, s: Mapping[str, Any]) -> None:
+    """Refuse leaps that are too large for the grid."""
+    if not np.all(np.isfinite(kernel(kernel.example))):
+        raise HmmInferError(
+            f"A leap of this history is too large for {s['nodes']} nodes at the prior's medians; give more steps than {s['steps']}, or implicit leaps."
+        )
+
+
 def _model(table: Table, time: Any) -> Model:
     s, position = table.settings, table.columns["position"]
     kernel = _kernel(s, position, time)
-    if not np.all(np.isfinite(kernel(kernel.example))):
-        raise HmmInferError(
-            f"A leap of this history is too large for {s['nodes']} nodes at the prior's medians; give more steps than {s['steps']}."
-        )
+    _stable(kernel, s)
     theta = pilot(kernel, TISSUE, KNOWN, table)
     others = [_kernel(s, position, time, int(s["seed"]) + 1000 + i) for i in range(SEEDS)]
     table, share = widened(table, others, theta, f"raise molecules above {s['molecules']:g}")
@@ -165,8 +187,9 @@ def _model(table: Table, time: Any) -> Model:
     observables = by_quantity(table, {"position": "%"} | ({} if time is None else {"time": "h"}))
     panels: tuple[Any, ...] = (_over_position, _ridge, "scores")
     return Model(
-        "morphogen_tissue", table.experiment, TISSUE, kernel, observables, KNOWN, table, about, {"settings": s}, panels
-    )
+        "morphogen_tissue", table.experiment, TISSUE, kernel, observables, KNOWN, table, about, {"settings": s}, panels,
+        **_leaps(s, position, time),
+    )  # fmt: skip
 
 
 def gradient(table: Table) -> Model:
@@ -187,12 +210,13 @@ def growth(table: Table) -> Model:
 
 def _predicted(s: Mapping[str, Any], position: np.ndarray, time: Any) -> Model:
     kernel = _kernel(s, position, time)
+    _stable(kernel, s)
     coords = {"position": (position, "%")} | ({} if time is None else {"time": (time, "h")})
     name = "profile" if time is None else "history"
     observable = Observable(
         "intensity", "", np.arange(len(position)), "row" if time is not None else "position", coords
     )
-    return Model("morphogen_tissue", name, TISSUE, kernel, (observable,), KNOWN)
+    return Model("morphogen_tissue", name, TISSUE, kernel, (observable,), KNOWN, **_leaps(s, position, time))
 
 
 @prediction(
@@ -216,7 +240,6 @@ def profile(position: np.ndarray, **settings: Any) -> Model:
     Setting("position", "%", (10.0, 30.0, 60.0), "numbers", lower=0.0, upper=100.0, description="of the length"),
     Setting("time", "h", tuple(np.linspace(0.0, 4.0, 17)), "numbers", lower=0.0, description="since the source began"),
     *GROWTH.settings,
-    steps=32,
 )
 def history(position: np.ndarray, time: np.ndarray, **settings: Any) -> Model:
     """Prediction model: intensities at positions over times."""

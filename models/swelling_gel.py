@@ -33,6 +33,7 @@ from typing import Any
 
 import numpy as np
 
+from hmminfer.accuracy import Accuracy
 from hmminfer.coupling import couple, each, known
 from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError
@@ -297,6 +298,7 @@ CONFINED = Schema(
         Setting("ramp", "s", default=0.0, lower=0.0, description="time in which load or strain is applied"),
         Setting("steps", default=60, kind="integer", lower=6, upper=5000, description="time steps up to the last datum, short ones first"),
         Setting("elements", default=12, kind="integer", lower=2, upper=200, description="through the thickness"),
+        Setting("accuracy", default=0.005, lower=1e-6, description="largest error of steps and elements, over the largest value of a quantity"),
     ),
     example_rows=(
         {"quantity": "displacement", "time": 100, "value": 20.5, "unit": "um", "sd": 1},
@@ -310,6 +312,19 @@ PERMEABILITY = (
 )  # fmt: skip
 
 
+def _edges(end: float, ramp: float, steps: int) -> np.ndarray:
+    """Times of the steps: a third of them while the load rises, then ever longer ones."""
+    rising = 0 if ramp == 0.0 else max(2, steps // 3)
+    rest = steps - rising
+    later = ramp + (end if not rising else max(end - ramp, ramp)) * graded(rest, 1000.0 ** (1.0 / rest))
+    return np.concatenate([np.linspace(0.0, ramp, rising + 1)[:-1], later]) if rising else later
+
+
+def _halved(edges: np.ndarray) -> np.ndarray:
+    """Each step in two."""
+    return np.insert(edges, np.arange(1, edges.size), 0.5 * (edges[1:] + edges[:-1]))
+
+
 def confined(table: Table) -> Model:
     """Confined compression: row i of y is row i of the table; see :data:`CONFINED`."""
     s = table.settings
@@ -318,15 +333,7 @@ def confined(table: Table) -> Model:
         raise HmmInferError("A bath is changed at once; leave out the setting 'ramp'.")
     if test == "relaxation" and ramp == 0.0:
         raise HmmInferError("A strain applied at once has no finite stress; give the setting 'ramp'.")
-    rising = 0 if ramp == 0.0 else max(2, steps // 3)
-    rest = steps - rising
-    early = (
-        end * graded(rest, 1000.0 ** (1.0 / rest))
-        if not rising
-        else ramp + max(end - ramp, ramp) * graded(rest, 1000.0 ** (1.0 / rest))
-    )
-    edges = early if not rising else np.concatenate([np.linspace(0.0, ramp, rising + 1)[:-1], early])
-    tare = 1e-3 * s["tare"]
+    tare, edges = 1e-3 * s["tare"], _edges(end, ramp, steps)
     baths, which = _baths([s["bath"], s["bath_after"] if test == "bath" else s["bath"]])
     law, micro = _law(s, baths, "tissue")
     parameters = ParameterSet((*micro, CHARGE, WATER, *NETWORKS["tissue"], CHAINS, *PERMEABILITY))
@@ -339,12 +346,25 @@ def confined(table: Table) -> Model:
 
     what = np.where(table.quantity == "displacement", DISPLACEMENT, COMPRESSION)
     example, theta = _example(law, parameters)
-    control = np.full(len(edges) - 1, BY_STRAIN if test == "relaxation" else BY_LOAD)
-    macro = confined_kernel(
-        _range(s, "tissue"), thermal(float(s["temperature"])), float(s["thickness"]), tare, int(which[0]), edges, np.full(control.size, which[1]),
-        control, target, what, table.columns["time"], int(s["elements"]), TISSUE, example, scale=1e3,
-    )  # fmt: skip
-    kernel = _coupled(law, macro, theta)
+
+    def macro(edges: np.ndarray, side: np.ndarray) -> Kernel:
+        control = np.full(len(edges) - 1, BY_STRAIN if test == "relaxation" else BY_LOAD)
+        return confined_kernel(
+            _range(s, "tissue"), thermal(float(s["temperature"])), float(s["thickness"]), tare, int(which[0]), edges, np.full(control.size, which[1]),
+            control, target, what, table.columns["time"], side, TISSUE, example, scale=1e3,
+        )  # fmt: skip
+
+    side = 1.0 - graded(int(s["elements"]), 1.12)[::-1]
+    kernel = _coupled(law, macro(edges, side), theta)
+    finer = _coupled(law, macro(_halved(edges), _halved(side)), theta)
+    accuracy = Accuracy(
+        kernel, finer, s["accuracy"], f"give more steps than {steps} or more elements than {s['elements']}"
+    )
+    change = {
+        "creep": "a smaller load or a longer ramp",
+        "relaxation": "a smaller strain or a longer ramp",
+        "bath": "baths nearer to each other",
+    }
     about = {k: s[k] for k in ("micro", "test", "thickness", "bath", "steps", "elements")}
     observables = by_quantity(table, {"time": "s"})
     panels = (_over_time, "against", "scores")
@@ -359,6 +379,8 @@ def confined(table: Table) -> Model:
         about,
         {"settings": s},
         panels,
+        accuracy=accuracy,
+        advice=change[test],
     )
 
 
@@ -382,7 +404,7 @@ def course(points: int, start: float, end: float, **settings: Any) -> Model:
         Observable(name, unit, np.arange(i * points, (i + 1) * points), "time", {"time": (time, "s")})
         for i, (name, unit) in enumerate(CONFINED.quantities.items())
     )
-    return Model("swelling_gel", "course", model.parameters, model.kernel, observables, model.fixed)
+    return replace(model, experiment="course", observables=observables, table=None, about={}, scene={}, panels=())
 
 
 def _over_time(ax: Any, tree: Any, model: Model) -> None:
@@ -392,7 +414,9 @@ def _over_time(ax: Any, tree: Any, model: Model) -> None:
     name = str(table.quantity[0])
     rows = table.quantity == name
     t = table.columns["time"]
-    curve = course(41, float(t[t > 0.0].min()), float(t.max()), **s)
+    curve = replace(
+        course(41, float(t[t > 0.0].min()), float(t.max()), **s), accuracy=None, again=None
+    )  # a picture, not a result
     y = curve.predict(tree, draws=100, progress=False)[name]
     low, middle, high = np.quantile(y.values, [0.055, 0.5, 0.945], axis=0)
     ax.fill_between(y["time"], low, high, color="C0", alpha=0.25, lw=0)

@@ -124,6 +124,24 @@ CASES = {
     "a step too large for the stated accuracy": (
         ("fit", "reactive_transport", "--set", "accuracy=1e-4"), "more than accuracy = 0.0001", "give a smaller step",
     ),
+    "leaps too large for data that soon": (
+        ("fit", "morphogen_tissue", "--experiment", "growth", "--set", "steps=2"), "cannot resolve data at time 900 s", "at least 32 steps",
+    ),
+    "leaps too large for the stated accuracy": (
+        ("fit", "morphogen_tissue", "--experiment", "growth", "--set", "accuracy=1e-3"), "more than accuracy = 0.001", "give more steps than 32",
+    ),
+    "explicit leaps beyond stability": (
+        ("predict", "morphogen_tissue", "--what", "history", "--set", "leap=explicit", "--set", "nodes=49", "--set", "patch=2"),
+        "A leap of this history is too large", "or implicit leaps",
+    ),
+    "steps of a gel too large for the stated accuracy": (
+        ("fit", "swelling_gel", "--experiment", "confined", "--set", "steps=12", "--set", "elements=2"),
+        "of the largest displacement at the prior medians, more than accuracy = 0.005", "give more steps than 12",
+    ),
+    "a strain that cannot be solved for": (
+        ("predict", "swelling_gel", "--what", "course", "--set", "test=relaxation", "--set", "ramp=100", "--set", "strain=60", "--set", "bath=1"),
+        "no solution", "a smaller strain or a longer ramp",
+    ),
     "a step longer than the water's passage": (
         ("fit", "reactive_transport", "--set", "step=0.5 h"), "step 0.5 h is too large", "give at most",
     ),

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from hmminfer.kernel import Kernel
+from hmminfer.errors import HmmInferError
 from hmminfer.macro.patches import profile_history, slope_of, spread, steady_profile
 from hmminfer.macro.projective import amplification
 from hmminfer.micro.cells import gillespie, langevin, leap, line, mean_matrix, sheet, steady_mean
-from hmminfer.micro.langevin_burst import burst
+from hmminfer.micro.langevin_burst import burst, quiet
 from hmminfer.micro.movement import flux_burst, move
 from hmminfer.testing import assert_order
 
@@ -112,11 +112,6 @@ def test_a_sheet_with_a_source_along_its_edge_is_a_line():
 
 
 # --- bursts
-
-
-def quiet(kernel):
-    """The same kernel without noise."""
-    return Kernel(kernel.code, (0.0 * kernel.data[0], *kernel.data[1:]), kernel.example)
 
 
 def ask(kernel, c=200.0, slope=-2.0, diffusivity=4.0, k=1e-2, kappa=1.0, k_off=1e3, number=0.0, curvature=0.0):
@@ -284,7 +279,7 @@ def test_history_against_every_cell_of_the_tissue():
 
 def test_local_accumulation_time():
     """tau(x) = (1 + x / lambda) / (2 k_eff), as the area between the profile in time and the one at rest (Berezhkovskii et al. 2010)."""
-    times = np.linspace(0.0, 3000.0, 301)
+    times = np.linspace(0.0, 3000.0, 76)
     y = value(history(150, True, 21, times)).reshape(3, -1)
     share = 1.0 - y / y[:, -1:]
     tau = np.sum(0.5 * (share[:, 1:] + share[:, :-1]) * np.diff(times), axis=1)
@@ -295,9 +290,19 @@ def test_explicit_leaps_beyond_the_stability_limit_are_no_answer():
     """The fastest mode of quadratic elements with lumped mass decays at 24 D / h^2 + k, D and k effective."""
     h = LENGTH / 6.0
     limit = 2.0 / (24.0 * 0.5 / h**2 + 0.005)
-    assert np.all(np.isfinite(value(history(int(100.0 / limit) + 1, False))))
-    assert np.all(np.isnan(value(history(int(100.0 / limit), False))))
-    assert np.all(np.isfinite(value(history(2, True))))
+    end = (100.0,)
+    assert np.all(np.isfinite(value(history(int(100.0 / limit) + 1, False, times=end))))
+    assert np.all(np.isnan(value(history(int(100.0 / limit), False, times=end))))
+    assert np.all(np.isfinite(value(history(2, True, times=end))))
+
+
+def test_a_history_wants_two_steps_before_its_first_datum():
+    with pytest.raises(
+        HmmInferError, match=r"time step 25 s cannot resolve data at time 20 s: .* give at least 10 steps"
+    ):
+        history(4, True)
+    with pytest.raises(HmmInferError, match="Every row is at time 0"):
+        history(4, False, times=(0.0,))
 
 
 # --- cells that move

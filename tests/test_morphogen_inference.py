@@ -314,7 +314,7 @@ def test_bicoid_without_the_closed_end_is_the_exponential_fit():
 
 def test_growth_tells_diffusivity_and_degradation_apart():
     """Data of a full Gillespie simulation: the truth within 3 sds of Laplace's approximation, and no ridge."""
-    model = morphogen.EXPERIMENTS["growth"].model("morphogen_growth", steps=16)
+    model = morphogen.EXPERIMENTS["growth"].model("morphogen_growth")
     x, covariance = laplace(model)
     sd = np.sqrt(np.diag(covariance))
     truth = np.array([0.2, 1.8144, 120.0, 6.0])
@@ -336,7 +336,7 @@ def test_predictions():
     length = np.sqrt(0.3 / 3e-4)
     exact = 150.0 * np.cosh((490.0 - np.array([0.0, 49.0, 122.5])) / length) / np.sinh(490.0 / length)
     assert profile == pytest.approx(exact, rel=0.02)  # elements of 1.3 lambda
-    later = morphogen.history([10.0], [0.0, 1.0, 20.0])
+    later = morphogen.history([10.0], [0.0, 1.0, 20.0], steps=64)
     y = later.predict(diffusivity=0.3, degradation=1.08, background=2.0)["intensity"].values
     assert y[0] == 2.0
     assert y[2] == pytest.approx(2.0 + 150.0 * np.exp(-49.0 / length), rel=0.02)
@@ -363,8 +363,18 @@ def test_what_it_refuses(tmp_path):
         fit(GRADIENT.model("bicoid_profile"), fixed={"degradation": -1.0}, progress=False)
     with pytest.raises(HmmInferError, match=r"'position': .* is not a list of numbers"):
         morphogen.profile([])
-    with pytest.raises(HmmInferError, match=r"A leap of this history is too large .* more steps than 4"):
-        morphogen.EXPERIMENTS["growth"].model("morphogen_growth", leap="explicit", steps=4)
+    growth = morphogen.EXPERIMENTS["growth"].model
+    with pytest.raises(HmmInferError, match=r"A leap of this history is too large .* more steps than 32, or implicit"):
+        growth("morphogen_growth", leap="explicit")
+    with pytest.raises(HmmInferError, match=r"cannot resolve data at time 900 s: .* give at least 32 steps"):
+        growth("morphogen_growth", steps=31)
+    with pytest.raises(
+        HmmInferError,
+        match=r"wrong by 0\.\d+ of the largest intensity at the prior medians, more than accuracy = 0\.001; give more",
+    ):
+        fit(growth("morphogen_growth", accuracy=1e-3), progress=False)
+    with pytest.raises(HmmInferError, match=r"at these values, more than accuracy"):
+        morphogen.history([10.0], [1.0, 10.0], steps=20).predict(degradation=30.0, progress=False)
     with pytest.raises(HmmInferError, match="motility is -1"):
         move(np.random.default_rng(0), np.ones((3, 1)), -1.0, 0.0, np.array([1.0]))
     with pytest.raises(HmmInferError, match=r"0 .empty. and 1"):

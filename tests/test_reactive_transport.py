@@ -15,6 +15,7 @@ from hmminfer.errors import HmmInferError
 from hmminfer.macro.column import _stored, _to_series, column_kernel, concentration_points, scales_of, steps_between
 from hmminfer.macro.resolved_column import resolved_column
 from hmminfer.micro.reaction_burst import BINDING, storage_kernel
+from hmminfer.problem import Problem
 from hmminfer.testing import assert_order, posterior_by_quadrature
 
 reactive = models.get("reactive_transport")
@@ -314,7 +315,7 @@ def test_what_it_refuses(tmp_path):
     for text, words in cases.items():
         bad.write_text(text)
         with pytest.raises(HmmInferError, match=words):
-            reactive.EXPERIMENTS["columns"].model(str(bad))
+            Problem.of(reactive.EXPERIMENTS["columns"].model(str(bad)))
     for call, words in (
         (lambda: reactive.breakthrough(flow=-1.0), "'flow' is -1 mL/h; it must be"),
         (lambda: column_kernel([70.0], [1.0], [1.0], [1.0], [0], [0.0], [0.1]), "empty at time 0"),

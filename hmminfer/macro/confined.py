@@ -325,7 +325,7 @@ def confined_kernel(
     target: Any,
     what: Any,
     times: Any,
-    elements: int,
+    side: np.ndarray,
     network: int,
     example: Any,
     scale: float = 1.0,
@@ -338,13 +338,13 @@ def confined_kernel(
     thickness : mm, in equilibrium with bath ``first_bath`` under the compression ``tare`` (MPa).
     edges : (steps + 1,) times of the steps, s. bath, control (BY_LOAD or BY_STRAIN) : (steps,).
     target : t, step -> compression (MPa) or strain from the start's thickness at times (n,) within a step's stage.
+    side : (elements + 1,) ends of the elements over the height, from 0 to 1.
     what, times : (rows,) DISPLACEMENT or COMPRESSION, and when (s).
     example : Pi at the nodes in each bath, the five parameters of the equilibrium, k_0 and M.
     scale : of both outputs; 1000 gives um and kPa.
     """
     grid = graded_grid(times, edges)
     given = np.stack([target(grid.stages[:, k], np.arange(len(grid.stages))) for k in range(2)], axis=1)
-    side = 1.0 - graded(elements, 1.12)[::-1]
     data = (
         interpolation(*charges), network_facts(charges[0], charges[1], rt, network), side, grid.dt, np.asarray(bath, np.int64),
         np.asarray(control, np.int64), given.astype(float), np.array([first_bath], dtype=np.int64), np.array([thickness, tare, scale]),

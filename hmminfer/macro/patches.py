@@ -31,6 +31,7 @@ from ..errors import HmmInferError
 from ..kernel import Code, Kernel
 from ..linalg import band_lu, band_lu_solve
 from ..native import specialise
+from .time_grid import time_grid
 
 POINT = 0.5 * (1.0 + np.array([-1.0, 1.0]) / np.sqrt(3.0))
 ITERATIONS = 40
@@ -368,12 +369,8 @@ def profile_history(
     """
     place, weights = _checked(length, nodes, patch, points)
     times = np.broadcast_to(np.asarray(times, float), len(weights))
-    if np.any(times < 0.0) or not times.max() > 0.0 or steps < 1:
-        raise HmmInferError(
-            "A history has times of at least 0, one of them positive, and at least one step; correct them."
-        )
-    leap = times.max() / steps
-    step = np.minimum((times / leap).astype(np.int64), steps - 1)
+    grid = time_grid(times, float(times.max()), steps, unit="s")
     begin = np.ascontiguousarray(np.broadcast_to(np.asarray(start, float), nodes))
-    data = (begin, weights, np.array([place[2], leap]), step, times / leap - step, np.array([int(implicit)]), *law.data)
+    sizes = np.array([int(implicit)])
+    data = (begin, weights, np.array([place[2], float(grid.dt)]), grid.step, grid.share, sizes, *law.data)
     return Kernel(history_code(law.code), data, np.concatenate([np.asarray(theta, float), [source, 1.0 / scale, 0.1]]))

@@ -29,20 +29,23 @@ class TimeGrid:
     share: np.ndarray
 
 
-def time_grid(times: np.ndarray, duration: float, steps: int, rise: float = 0.0) -> TimeGrid:
-    """Grid of ``steps`` equal steps over [0, ``duration``], for rows at ``times``; ``rise``: in which time the load rises, 0 at once."""
+def time_grid(times: np.ndarray, duration: float, steps: int, rise: float = 0.0, unit: str = "") -> TimeGrid:
+    """Grid of ``steps`` equal steps over [0, ``duration``], for rows at ``times``; ``rise``: in which time the load rises, 0 at once.
+
+    ``unit`` of the times, for messages.
+    """
     times = np.asarray(times, float)
     _inside(times, duration)
-    dt = duration / steps
+    dt, shown = duration / steps, f" {unit}".rstrip()
     first = np.unique(times[times > 0])
     if first.size and first[0] < 2.0 * dt * (1 - ROUNDING):
         raise HmmInferError(
-            f"The time step {dt:g} cannot resolve data at time {first[0]:g}: at least two steps must come before; "
+            f"The time step {dt:g}{shown} cannot resolve data at time {first[0]:g}{shown}: at least two steps must come before; "
             f"give at least {int(np.ceil(2.0 * duration / first[0]))} steps."
         )
     if 0.0 < rise < dt * (1 - ROUNDING):
         raise HmmInferError(
-            f"The time step {dt:g} cannot resolve a load that rises in {rise:g}; give at least {int(np.ceil(duration / rise))} steps, "
+            f"The time step {dt:g}{shown} cannot resolve a load that rises in {rise:g}{shown}; give at least {int(np.ceil(duration / rise))} steps, "
             "a longer ramp, or a ramp of 0 for a load at once."
         )
     step = np.minimum((times / dt * (1 + ROUNDING)).astype(np.int64), steps - 1)

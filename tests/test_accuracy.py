@@ -1,0 +1,64 @@
+"""What models say of the error of their own steps and elements."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hmminfer import models
+from hmminfer.accuracy import Accuracy, over_noise
+from hmminfer.diagnostics import checks
+from hmminfer.errors import HmmInferError
+from hmminfer.inference import preview
+from hmminfer.montecarlo import pilot
+
+CASES = {
+    "leaps of a tissue": ("morphogen_tissue", "growth", "morphogen_growth", {}, {"steps": 512}),
+    "creep of a gel": ("swelling_gel", "confined", "confined_creep", {"micro": "donnan"}, {"steps": 960, "elements": 96}),
+    "columns": ("reactive_transport", "columns", "stiff_column", {}, {"step": "0.005 h", "elements": 400}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_error_that_is_stated_is_the_error(name):
+    """Against a solve eight times finer or more: the largest error of a row is told to a factor of two."""
+    system, experiment, data, common, fine = CASES[name]
+    build = models.get(system).EXPERIMENTS[experiment].model
+    model, reference = build(data, **common), build(data, **common, **fine)
+    theta = model.vector()
+    told = model.accuracy.error(theta)
+    true = reference.accuracy.coarse(theta) - model.accuracy.coarse(theta)
+    assert np.max(np.abs(true)) > 0.0
+    assert np.max(np.abs(told)) == pytest.approx(np.max(np.abs(true)), rel=1.0)
+    assert np.max(np.abs(told)) > 0.5 * np.max(np.abs(true))
+    scale = model.accuracy.scale or np.max(np.abs(reference.accuracy.coarse(theta)))
+    assert np.max(np.abs(true)) < model.accuracy.stated * scale
+
+
+def test_a_result_says_its_error_beside_the_noise():
+    model = models.get("morphogen_tissue").EXPERIMENTS["growth"].model("morphogen_growth")
+    tree = preview(model, seed=1, progress=False)
+    at = pilot(model.kernel, model.parameters, model.fixed, model.table)
+    found = over_noise(model, at, model.table.sd)["discretisation_over_noise"]
+    assert tree.attrs["discretisation_over_noise"] == pytest.approx(found, rel=0.2)
+    assert 0.01 < found < 0.5
+    (row,) = [c for c in checks(tree) if c.name.startswith("steps and elements")]
+    assert row.ok
+    tree.attrs["discretisation_over_noise"] = 0.8
+    (row,) = [c for c in checks(tree) if c.name.startswith("steps and elements")]
+    assert not row.ok
+    assert "too coarse" in row.advice
+    assert over_noise(replace(model, accuracy=None), at, model.table.sd) == {}
+
+
+def test_nothing_is_said_where_there_is_no_solution_and_a_finer_failure_is_an_error():
+    model = models.get("morphogen_tissue").EXPERIMENTS["growth"].model("morphogen_growth")
+    nowhere = np.full(model.vector().shape, np.nan)
+    model.check_accuracy(nowhere, "nowhere")
+    broken = replace(
+        model.accuracy.finer,
+        data=tuple(np.full_like(d, np.nan) if d.dtype == float else d for d in model.accuracy.finer.data),
+    )
+    bad = replace(model, accuracy=Accuracy(model.accuracy.coarse, broken, 0.5, "give more steps"))
+    with pytest.raises(HmmInferError, match="wrong by nan of the largest intensity at the prior medians"):
+        bad.check_accuracy(model.vector(), "the prior medians")
