@@ -116,8 +116,13 @@ class HomogenisationError:
         """The noise ``sd`` (rows,) with what the modes leave."""
         return np.hypot(sd, self.rest * np.abs(table.value) if self.relative else self.rest)
 
-    def applied_to(self, model: Model) -> Model:
-        """The model with this error: an unknown ``homogenisation_error`` (k weights), and a column sd that includes the rest.
+    def applied_to(
+        self,
+        model: Model,
+        name: str = "homogenisation_error",
+        description: str = "weights of the modes of resolved - HMM",
+    ) -> Model:
+        """The model with this error: an unknown ``name`` (k weights), and a column sd that includes the rest.
 
         With ``fit(model, discrepancy_kind="homogenisation")`` the rest joins whatever noise is given (:meth:`widened`). Applied by hand, as
         here, it is part of the column, which a ``noise`` given to fit replaces as a whole.
@@ -129,14 +134,7 @@ class HomogenisationError:
                 f"The error was learnt for {len(self.mean)} rows, the model has {model.n_out}; learn it anew."
             )
         k = self.modes.shape[1]
-        weights = Parameter(
-            "homogenisation_error",
-            "",
-            Normal(0.0, 1.0),
-            "weights of the modes of resolved - HMM",
-            size=k,
-            symbol="\\xi",
-        )
+        weights = Parameter(name, "", Normal(0.0, 1.0), description, size=k, symbol="\\xi", nuisance=True)
         flags = np.array([model.kernel.n_in, int(self.relative)], dtype=np.int64)
         slopes = self.slopes if self.index.size else np.zeros((len(self.mean), 0))
         units, logarithmic = _units(model, self.index)
@@ -145,7 +143,7 @@ class HomogenisationError:
         example = np.concatenate([model.kernel.example, np.full(k, 0.1)])
         kernel = Kernel(shifted_code(model.kernel.code), data, example)
         table = replace(model.table, sd=self.widened(model.table.sd, model.table))
-        about = {**model.about, "homogenisation_error": f"{k} modes, {'relative' if self.relative else 'absolute'}"}
+        about = {**model.about, name: f"{k} modes, {'relative' if self.relative else 'absolute'}"}
         parameters = ParameterSet((*model.parameters, weights))
         return replace(model, parameters=parameters, kernel=kernel, table=table, about=about)
 

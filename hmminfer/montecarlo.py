@@ -1,10 +1,11 @@
-"""What random bursts add to the noise: the spread of a kernel over seeds, measured at a pilot point.
+"""What random bursts add to the likelihood: the covariance of a kernel over seeds, measured at a pilot point.
 
-    y_obs = f_seed(theta) + noise,    S = S_obs + S_num,    S_num = diag of the variance of f over seeds
+    y_obs = f_seed(theta) + noise,    S = S_obs + S_num,    S_num = covariance of f over seeds = V V^T + diag(rest^2)
 
 A kernel that draws on fixed random numbers is a smooth function of theta for each seed, and a little another one for another seed. How
-much so is measured where it matters, at the point that the data and the priors agree on, and joins the sd of each row. The errors of rows
-are correlated and are taken for independent, so they must stay small beside the noise: above half of it a model is refused.
+much so, and which rows go together, is measured where it matters: at the point that the data and the priors agree on. V are the directions in which it
+counts beside the noise; as in :mod:`.homogenisation` their weights are unknowns with a standard normal law, which is the Gaussian
+likelihood with covariance S while every row stays a row of its own. A model whose error is above half the noise of a row is refused.
 """
 
 from __future__ import annotations
@@ -18,11 +19,19 @@ from scipy.optimize import least_squares
 
 from .data import Table
 from .errors import HmmInferError
+from .homogenisation import HomogenisationError
 from .kernel import Kernel
 from .linalg import one_thread
+from .model import Model
 from .parameters import HalfNormal, LogNormal, ParameterSet
 
-LIMIT = 0.5  # of the noise; the correlated part then changes a posterior sd by at most some tenths
+LIMIT = 0.5  # of the noise of a row: beyond, the answer would rest on where the covariance was measured
+MODELLED = 0.1  # of the noise in a direction: below, its variance is 1 % of it
+
+
+def _noise(table: Table) -> np.ndarray:
+    """The sd of each row, 3 % of all values where it is not known."""
+    return np.where(np.isfinite(table.sd), table.sd, 0.03 * np.sqrt(np.mean(table.value**2)))
 
 
 @one_thread
@@ -37,7 +46,7 @@ def pilot(kernel: Kernel, parameters: ParameterSet, fixed: Mapping[str, Any], ta
     width = np.array(
         [q.sigma if isinstance(q, LogNormal) else 1.0 if isinstance(q, HalfNormal) else q.sd for q in priors]
     )
-    sd = np.where(np.isfinite(table.sd), table.sd, 0.03 * np.sqrt(np.mean(table.value**2)))
+    sd = _noise(table)
     start = theta[index]
     start[logarithmic] = np.log(start[logarithmic])
 
@@ -60,19 +69,32 @@ def pilot(kernel: Kernel, parameters: ParameterSet, fixed: Mapping[str, Any], ta
 
 
 @one_thread
-def widened(table: Table, kernels: Sequence[Kernel], theta: np.ndarray, remedy: str) -> tuple[Table, float]:
-    """The table with the spread of ``kernels`` (one for each seed) at ``theta`` in its sd, and its largest share of the noise.
+def with_monte_carlo_error(model: Model, kernels: Sequence[Kernel], theta: np.ndarray, remedy: str) -> Model:
+    """The model with the spread of ``kernels`` (one for each seed) at ``theta`` in its likelihood, as a covariance.
 
-    ``remedy`` ends the sentence that is said when the share is above :data:`LIMIT`: what to raise.
+    In units of the noise: a direction in which the error exceeds :data:`MODELLED` is a mode of its own, whose weight is an unknown of known
+    law; the rest joins the column sd. ``remedy`` ends the sentence that is said when a row's share is above :data:`LIMIT`: what to raise.
     """
+    table = model.table
+    assert table is not None
     y = np.array([k(theta) for k in kernels])
     if not np.all(np.isfinite(y)):
-        return table, 0.0  # no solution at the pilot point: fitting says so with the parameters' names
-    spread = np.std(y, axis=0, ddof=1)
-    share = spread / np.where(np.isfinite(table.sd), table.sd, np.inf)
+        return model  # no solution at the pilot point: fitting says so with the parameters' names
+    sd = _noise(table)
+    away = (y - y.mean(axis=0)) / sd / np.sqrt(len(y) - 1.0)
+    share = np.sqrt(np.sum(away**2, axis=0))
     worst = int(np.argmax(share))
     if share[worst] > LIMIT:
         raise HmmInferError(
             f"The bursts' Monte Carlo error is {share[worst]:.2g} of the noise in line {table.line[worst]}, more than {LIMIT:g}; {remedy}."
         )
-    return replace(table, sd=np.hypot(table.sd, spread)), float(share[worst])
+    _, size, vectors = np.linalg.svd(away, full_matrices=False)
+    k = int(np.sum(size > MODELLED))
+    modes = (sd * vectors[:k] * size[:k, None]).T
+    rest = sd * np.sqrt(np.sum((vectors[k:] * size[k:, None]) ** 2, axis=0))
+    about = {**model.about, "monte_carlo_over_noise": round(float(share[worst]), 3)}
+    model = replace(model, about=about)
+    if k == 0:
+        return replace(model, table=replace(table, sd=np.hypot(table.sd, rest)))
+    error = HomogenisationError(np.zeros(len(sd)), np.ascontiguousarray(modes), rest, relative=False)
+    return error.applied_to(model, "monte_carlo_error", "weights of the modes of the bursts' Monte Carlo error")

@@ -211,6 +211,7 @@ class Parameter:
     axial : the vector holds 2 theta in radians.
     symbol : short mathematical name for figures.
     size : how many independent copies (zones); None for one number.
+    nuisance : weights of an error's modes: what the data see of the others is told with these integrated out.
     """
 
     name: str
@@ -222,6 +223,7 @@ class Parameter:
     symbol: str = ""
     axial: bool = False
     size: int | None = None
+    nuisance: bool = False
 
     @property
     def length(self) -> int:

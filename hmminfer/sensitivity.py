@@ -136,14 +136,15 @@ def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifia
     """Identifiability report of a problem (or of a model with data), from the linearised data at prior draws.
 
     S = diag(1 / sigma) dy/du with u standardised by the prior; the posterior covariance in u is (I + S^T S)^-1. A
-    field's coefficients f act on the other unknowns like correlated noise, S <- (I + S_f S_f^T)^(-1/2) S, which
-    marginalises them. Covariances are averaged over the prior in the logarithm; eigenvalues above 1/2 are flat. Costly
+    field's coefficients f, and the weights of an error's modes, act on the other unknowns like correlated noise,
+    S <- (I + S_f S_f^T)^(-1/2) S, which marginalises them. Covariances are averaged over the prior in the logarithm; eigenvalues above 1/2 are flat. Costly
     models use fewer draws (at least 8).
     """
     std = Standard(problem)
     problem, rng = std.problem, np.random.default_rng(seed)
     fields = [p for p in std.physical if isinstance(p, Field)]
-    plain = [p for p in std.physical if not isinstance(p, Field)]
+    aside = [p for p in std.physical if isinstance(p, Field) or p.nuisance]
+    plain = [p for p in std.physical if not (isinstance(p, Field) or p.nuisance)]
     names = [p.name if p.size is None else f"{p.name}[{i}]" for p in plain for i in range(p.length)]
     scale = np.concatenate([np.repeat(_power(p), p.length) for p in plain]) if plain else np.zeros(0)
     place = {p.name: np.flatnonzero(np.isin(std.iu, np.arange(std.size)[std.u_of[p.name]])) for p in std.physical}
@@ -157,8 +158,8 @@ def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifia
         if not np.all(np.isfinite(S)):
             continue
         counts.append([int(np.sum(np.linalg.svd(S[:, place[p.name]], compute_uv=False) > 1.0)) for p in fields])
-        if fields:
-            f = S[:, np.concatenate([place[p.name] for p in fields])]
+        if aside:
+            f = S[:, np.concatenate([place[p.name] for p in aside])]
             S = np.linalg.solve(np.linalg.cholesky(np.eye(len(s)) + f @ f.T), S)
         S = S[:, index]
         _, value, vt = np.linalg.svd(np.vstack([S, np.zeros((len(index), len(index)))]), full_matrices=False)

@@ -43,7 +43,7 @@ from hmminfer.kernel import Kernel
 from hmminfer.macro.patches import profile_history, steady_profile
 from hmminfer.micro.langevin_burst import burst, quiet
 from hmminfer.model import Experiment, Model, Observable, by_quantity, prediction
-from hmminfer.montecarlo import pilot, widened
+from hmminfer.montecarlo import pilot, with_monte_carlo_error
 from hmminfer.parameters import LogNormal, Normal, Parameter, ParameterSet
 
 BURST_STEP, HEAL, MEASURE = (
@@ -51,7 +51,7 @@ BURST_STEP, HEAL, MEASURE = (
     2,
     3,
 )  # s and steps: 4 s to heal are twice 1 / unbinding_rate, and the lift is near equilibrium
-SEEDS = 8  # of which the Monte Carlo error is told; its relative error is then a quarter
+SEEDS = 32  # of which the Monte Carlo error is told; the relative error of its sd is then an eighth
 
 TISSUE = ParameterSet((
     Parameter("diffusivity", "um^2/s", LogNormal(0.3, 1.5), "of free molecules", 1e-6, 1e4, "D"),
@@ -181,15 +181,14 @@ def _model(table: Table, time: Any) -> Model:
     _stable(kernel, s)
     theta = pilot(kernel, TISSUE, KNOWN, table)
     others = [_kernel(s, position, time, int(s["seed"]) + 1000 + i) for i in range(SEEDS)]
-    table, share = widened(table, others, theta, f"raise molecules above {s['molecules']:g}")
     about = {k: s[k] for k in ("length", "cell_size", "nodes", "patch", "molecules")}
-    about["monte_carlo_over_noise"] = round(share, 3)
     observables = by_quantity(table, {"position": "%"} | ({} if time is None else {"time": "h"}))
     panels: tuple[Any, ...] = (_over_position, _ridge, "scores")
-    return Model(
+    model = Model(
         "morphogen_tissue", table.experiment, TISSUE, kernel, observables, KNOWN, table, about, {"settings": s}, panels,
         **_leaps(s, position, time),
     )  # fmt: skip
+    return with_monte_carlo_error(model, others, theta, f"raise molecules above {s['molecules']:g}")
 
 
 def gradient(table: Table) -> Model:
