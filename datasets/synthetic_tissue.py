@@ -1,11 +1,14 @@
-"""Synthetic data of a morphogen's gradient, every molecule of every cell simulated; written by :mod:`.make_synthetic`."""
+"""Synthetic data of tissues, every molecule of every cell or every moving cell simulated; written by :mod:`.make_synthetic`."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from hmminfer.data import RawTable
 from hmminfer.micro.cells import gillespie, line
+from hmminfer.micro.movement import spreading
 
 MORPHOGEN = {"length": "119.6 um", "cell_size": "2.6 um", "nodes": 13, "patch": 2}
 MORPHOGEN_CELLS, MORPHOGEN_TISSUES = 46, 10
@@ -19,14 +22,28 @@ MORPHOGEN_MOLECULES, MORPHOGEN_GAIN, MORPHOGEN_BACKGROUND, MORPHOGEN_READING = 1
 MORPHOGEN_SEED = 20261129
 
 
-def morphogen_growth() -> tuple[RawTable, str]:
-    """Noisy intensities of a gradient building up, every molecule of every cell simulated, and its provenance."""
+COUNTS_MOLECULES, COUNTS_TISSUES, COUNTS_SEED = 60.0, 5, 20261130
+FRONT: dict[str, Any] = {"columns": 48, "rows": 48, "band": 8, "filled": "50 %"}
+FRONT_TRUTH = {"motility": 1.5, "adhesion": 0.6}
+FRONT_TOLERANCE, FRONT_SEED = {"density": 0.03, "contacts": 0.06}, 20261201
+
+
+def _tissue(molecules: float) -> tuple[np.ndarray, np.ndarray]:
+    """Source (cells,) and rates of a line of cells with this many molecules at the source, in the end."""
     size = float(str(MORPHOGEN["length"]).split()[0]) / MORPHOGEN_CELLS
     d, k, kappa, k_off = MORPHOGEN_TRUTH.values()
     k /= 3600.0
-    source, none = np.zeros(MORPHOGEN_CELLS), np.zeros(MORPHOGEN_CELLS, np.int64)
-    source[0] = MORPHOGEN_MOLECULES * np.sqrt(d * k * kappa) / (1.0 + kappa) / size
-    rates = np.array([d / size**2, kappa * k_off, k_off, k, 0.0])
+    source = np.zeros(MORPHOGEN_CELLS)
+    source[0] = molecules * np.sqrt(d * k * kappa) / (1.0 + kappa) / size
+    return source, np.array([d / size**2, kappa * k_off, k_off, k, 0.0])
+
+
+def morphogen_growth() -> tuple[RawTable, str]:
+    """Noisy intensities of a gradient building up, every molecule of every cell simulated, and its provenance."""
+    d, k, kappa, k_off = MORPHOGEN_TRUTH.values()
+    k /= 3600.0
+    none = np.zeros(MORPHOGEN_CELLS, np.int64)
+    source, rates = _tissue(MORPHOGEN_MOLECULES)
     hours = np.array([0.25, 0.5, 1.0, 2.0, 4.0])
     rng = np.random.default_rng(MORPHOGEN_SEED)
     total = np.zeros((len(hours), MORPHOGEN_CELLS))
@@ -75,4 +92,94 @@ seed = {MORPHOGEN_SEED}
     )
 
 
-WRITERS = {"morphogen_growth": morphogen_growth}
+def _raw(name: str, settings: dict, header: tuple[str, ...], rows: list[dict[str, str]]) -> RawTable:
+    return RawTable(name, "", settings, header, rows, list(range(2, 2 + len(rows))), {})
+
+
+def morphogen_counts() -> tuple[RawTable, str]:
+    """Molecules in single cells of a gradient at rest, counted once in each tissue, and its provenance."""
+    source, rates = _tissue(COUNTS_MOLECULES)
+    none, rng = np.zeros(MORPHOGEN_CELLS, np.int64), np.random.default_rng(COUNTS_SEED)
+    end = 12.0 * 2.0 / rates[3]  # 12 lifetimes: the start is forgotten to 6e-6
+    rows = []
+    for tissue in range(COUNTS_TISSUES):
+        counted = gillespie(rng, line(MORPHOGEN_CELLS), source, rates, none, none, np.array([end]))[0][0].sum(axis=0)
+        for i in range(0, 40, 3):
+            place = f"{100.0 * (i + 0.5) / MORPHOGEN_CELLS:.4f}"
+            rows.append(
+                {
+                    "quantity": "molecules",
+                    "specimen": "ABCDE"[tissue],
+                    "position": place,
+                    "value": f"{counted[i]}",
+                    "unit": "",
+                    "sd": "",
+                }
+            )
+    d, _, kappa, k_off = MORPHOGEN_TRUTH.values()
+    settings = {"experiment": "counts", **MORPHOGEN}
+    return _raw("morphogen_counts", settings, ("quantity", "specimen", "position [%]", "value", "unit", "sd"), rows), f"""title = \
+"Synthetic counts of morphogen molecules in single cells of {COUNTS_TISSUES} tissues at rest"
+source = "synthetic: written by datasets/make_synthetic.py of this repository"
+authors = "The hmminfer authors"
+year = 2026
+transcribed = "not transcribed: computed"
+confidence = "exact: every hop, binding, unbinding and decay of every molecule was simulated (Gillespie's direct method) for 12 lifetimes"
+units = "molecules of a cell, free and bound; position of its middle in % of the length"
+uncertainty = "none: counted. Counts vary from tissue to tissue by Poisson's law"
+licence = "MIT, as the repository"
+truth = "diffusivity {d} um^2/s, degradation {MORPHOGEN_TRUTH["degradation"]} 1/h, binding_ratio {kappa:g}, unbinding_rate {k_off} 1/s, amplitude \
+{COUNTS_MOLECULES:g} molecules, background 0"
+notes = "No patch, no coarse grid and no Langevin noise: the full tissue, molecule by molecule; every third of its cells is counted."
+seed = {COUNTS_SEED}
+"""  # fmt: skip
+
+
+def tissue_front() -> tuple[RawTable, str]:
+    """Density and contacts of a spreading sheet of cells, seen twice, and its provenance."""
+    rng, hours = np.random.default_rng(FRONT_SEED), np.array([10.0, 30.0])
+    columns, n, band = FRONT["columns"], FRONT["rows"], FRONT["band"]
+    density, touching = spreading(
+        rng, columns, n, columns // 2, 1.0, FRONT_TRUTH["motility"], FRONT_TRUTH["adhesion"], hours
+    )
+    seen = density.reshape(len(hours), -1, band).mean(axis=2)
+    rows = []
+    for t, hour in enumerate(hours):
+        for i, value in enumerate(seen[t]):
+            place = f"{100.0 * (i + 0.5) * band / columns:g}"
+            rows.append(
+                {
+                    "quantity": "density",
+                    "position": place,
+                    "value": f"{value:.4f}",
+                    "sd": f"{FRONT_TOLERANCE['density']:g}",
+                }
+            )
+            rows[-1] |= {"time": f"{hour:g}", "unit": ""}
+        rows.append(
+            {
+                "quantity": "contacts",
+                "position": "",
+                "value": f"{touching[t]:.4f}",
+                "sd": f"{FRONT_TOLERANCE['contacts']:g}",
+            }
+        )
+        rows[-1] |= {"time": f"{hour:g}", "unit": ""}
+    settings = {"experiment": "spreading", **FRONT}
+    return _raw("tissue_front", settings, ("quantity", "position [%]", "time [h]", "value", "unit", "sd"), rows), f"""title = \
+"Synthetic tissue that spreads: density of bands and contacts of a cell, one sheet seen twice"
+source = "synthetic: written by datasets/make_synthetic.py of this repository"
+authors = "The hmminfer authors"
+year = 2026
+transcribed = "not transcribed: computed"
+confidence = "exact: every step of every cell was simulated (exclusion with adhesion, continuous time)"
+units = "density in cells per site, contacts in cells touched by a cell; position in % of the sheet, time in h"
+uncertainty = "none was added: cells move at random. The column sd is the tolerance of approximate Bayesian computation"
+licence = "MIT, as the repository"
+truth = "motility {FRONT_TRUTH["motility"]} 1/h, adhesion {FRONT_TRUTH["adhesion"]}"
+notes = "A sheet of {columns} x {n} sites, its first half filled; a band is {band} columns. A fit simulates sheets of the same size with other random numbers."
+seed = {FRONT_SEED}
+"""  # fmt: skip
+
+
+WRITERS = {"morphogen_growth": morphogen_growth, "morphogen_counts": morphogen_counts, "tissue_front": tissue_front}

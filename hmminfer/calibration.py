@@ -14,6 +14,7 @@ from scipy import optimize, special, stats
 
 from .axial import LONG
 from .errors import HmmInferError
+from .likelihood import draw, log_density
 from .linalg import one_thread
 from .parameters import Field
 from .progress import track
@@ -77,6 +78,8 @@ def sbc(
         raise HmmInferError(
             "The default sampler of sbc() does not do fields; give posterior=, a function (problem, seed) -> draws."
         )
+    if std.model.simulated:
+        raise std.model.kernel.refusal()
     rng = np.random.default_rng(seed)
     bank = std.prior(rng, 1000)
     y_bank = std.model.batch(std.theta(bank), strict=False)
@@ -117,7 +120,8 @@ def _one_rank(job: tuple) -> tuple[dict[str, int], float]:
     rng = np.random.default_rng(seed)
     problem = std.problem
     truth = {k: np.asarray(v)[None] for k, v in std.named(u).items()}
-    data = y + problem.sigma_of(truth)[..., : len(y)].reshape(-1) * rng.standard_normal(len(y))
+    law = problem.model.likelihood
+    data = draw(law, rng, y, problem.sigma_of(truth)[..., : len(y)].reshape(-1))
     assumed = replace(problem, table=replace(problem.table, value=data), sd=problem.sd * factor)
     k = math.nan
     if posterior is None:
@@ -130,7 +134,7 @@ def _one_rank(job: tuple) -> tuple[dict[str, int], float]:
         y_x = std.model.batch(theta, strict=False)
     for where, values in ((truth, y[None]), (named, y_x)):
         sigma = assumed.sigma_of(where)
-        where["log_likelihood"] = np.sum(-0.5 * ((data - values) / sigma) ** 2 - np.log(sigma) + 0.0 * values, axis=-1)
+        where["log_likelihood"] = np.sum(log_density(law, data, values, sigma), axis=-1)
     axial = {p.name for p in problem.free if p.axial and not isinstance(p, Field)}
     out = {}
     for name, true in truth.items():
@@ -165,11 +169,10 @@ def _importance(
     def wrap(d: np.ndarray) -> np.ndarray:
         return np.where(axial, d - np.where(axial, period, 1.0) * np.round(d / np.where(axial, period, np.inf)), d)
 
-    def log_density(u: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def target(u: np.ndarray, y: np.ndarray) -> np.ndarray:
         sigma = std.problem.sigma_of(std.named(u))
-        out = -0.5 * np.sum(((data - y) / sigma) ** 2 + 2.0 * np.log(sigma) + 0.0 * y, axis=-1) - 0.5 * np.sum(
-            u[..., ~axial] ** 2, axis=-1
-        )
+        out = np.sum(log_density(std.model.likelihood, data, y, sigma), axis=-1)
+        out = out - 0.5 * np.sum(u[..., ~axial] ** 2, axis=-1)
         for p in prior:
             out = out + p.prior.concentration * np.sum(
                 np.cos(np.radians(2.0 * p.prior.sd * u[..., std.u_of[p.name]])), axis=-1
@@ -189,7 +192,7 @@ def _importance(
         s[:, free] = np.nan_to_num(std.sensitivity(x, sigma0))
         return np.vstack([s, np.diag(gauss)])
 
-    best = np.argsort(-log_density(bank, y_bank))[:6]
+    best = np.argsort(-target(bank, y_bank))[:6]
     centres: list[np.ndarray] = []
     shapes: list[np.ndarray] = []
     for i in best:
@@ -222,7 +225,7 @@ def _importance(
             ]
         )
         proposal = special.logsumexp(parts, axis=0)
-        log_w = log_density(u, y) - proposal
+        log_w = target(u, y) - proposal
         w = np.exp(log_w - special.logsumexp(log_w))
         kept = _reshape(u, np.minimum(w, np.sort(w)[-20]), np.exp(parts - proposal), centres, shapes, wrap)
         if size != 1500:

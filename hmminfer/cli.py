@@ -75,7 +75,9 @@ def fit(
     chains: Annotated[int | None, typer.Option(help="Chains (4)")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed; drawn and recorded when not given")] = None,
     target_accept: Annotated[float | None, typer.Option(help="Raise when NUTS diverges (0.8)")] = None,
-    sampler: Annotated[str, typer.Option(help="nuts, smc or demetropolis (nuts)")] = "",
+    sampler: Annotated[
+        str, typer.Option(help="nuts, smc, demetropolis or abc (nuts; abc for a simulated experiment)")
+    ] = "",
     cell: Annotated[str, typer.Option(help="Micro problem: reduced or full")] = "",
     packing: Annotated[str, typer.Option(help="Fibre packing: hexagonal or square")] = "",
     output: Annotated[Path | None, typer.Option(help="New folder for the run; default: MODEL_EXPERIMENT")] = None,

@@ -154,7 +154,8 @@ def read_settings(known: Iterable[Setting], given: Mapping[str, Any]) -> dict[st
 class Schema:
     """What an experiment's data look like: ``quantities`` (name -> canonical unit), columns, settings, example rows.
 
-    ``positive`` quantities, such as moduli and conductivities, are refused at zero and below.
+    ``positive`` quantities, such as moduli and conductivities, are refused at zero and below; ``counted`` ones must be whole numbers of at
+    least 0 and have no sd of their own.
     """
 
     experiment: str
@@ -164,6 +165,7 @@ class Schema:
     example_rows: tuple[dict[str, Any], ...] = ()
     description: str = ""
     positive: tuple[str, ...] = ()
+    counted: tuple[str, ...] = ()
 
     def check(self, raw: RawTable, **overrides: Any) -> Table:
         """Convert every unit and check everything; ``overrides`` replace settings of the file.
@@ -220,8 +222,7 @@ class Schema:
                     attempt(_cell, c, row.get(c.name, ""), header.get(c.name, ""), quantity, where=where)
                     for c in self.columns
                 ]
-                positive = quantity in self.positive
-                numbers = attempt(_value_and_sd, row, self.quantities[quantity], positive, where=where)
+                numbers = attempt(self._value_and_sd, row, where=where)
                 kept.append((quantity, *(numbers or (math.nan, math.nan)), line, at))
         if not problems and not kept:
             problems.append("Every value is empty; fill in at least one.")
@@ -242,6 +243,12 @@ class Schema:
             provenance=raw.provenance,
             given={s.name: s.written(settings[s.name]) for s in self.settings if s.name in given},
         )
+
+    def _value_and_sd(self, row: Mapping[str, str]) -> tuple[float, float]:
+        quantity = row["quantity"]
+        if quantity in self.counted:
+            return _count(row)
+        return _value_and_sd(row, self.quantities[quantity], quantity in self.positive)
 
     def blank(self, settings: Mapping[str, Any], rows: Callable[[dict[str, Any]], tuple[Any, dict[str, Any]]]) -> Table:
         """A table without values, for predictions: ``settings`` or their defaults, read and checked, and what ``rows`` makes of them:
@@ -278,7 +285,10 @@ class Schema:
             )
         remarks.append("value: the number; leave it empty for a missing point")
         remarks.append("unit: unit of value and sd; any unit of the right kind, empty for dimensionless")
-        remarks.append("sd: standard deviation of the noise; leave it empty where it is not known")
+        if set(self.counted) < set(self.quantities):
+            remarks.append("sd: standard deviation of the noise; leave it empty where it is not known")
+        if self.counted:
+            remarks.append(f"{', '.join(self.counted)}: whole numbers; no unit and no sd")
         lines = [f"## {remark}" for remark in remarks]
         lines.append(f"# experiment = {json.dumps(self.experiment)}")
         for s in self.settings:
@@ -295,6 +305,19 @@ class Schema:
 def write_template(path: str | Path, schema: Schema) -> None:
     """Write ``schema.template()`` to a new file. An existing file is never overwritten."""
     write_new(Path(path), schema.template())
+
+
+def _count(row: Mapping[str, str]) -> tuple[float, float]:
+    value = _number("value", row["value"], "leave the cell empty for a missing point")
+    if value < 0.0 or value != round(value):
+        raise HmmInferError(
+            f"{row['quantity']} is {value:g}; counts are whole numbers of at least 0: correct it, or leave the cell empty."
+        )
+    if row.get("sd"):
+        raise HmmInferError(
+            f"sd is {row['sd']}, but {row['quantity']} is counted: its expectation sets how it varies; leave the sd empty."
+        )
+    return value, math.nan
 
 
 def _value_and_sd(row: Mapping[str, str], unit: str, positive: bool) -> tuple[float, float]:

@@ -23,12 +23,14 @@ from threadpoolctl import threadpool_limits
 from .errors import HmmInferError, unknown
 from .model import Model
 from .modes import Mode, chain_starts
-from .parameters import Field, Prior
+from .parameters import Field, ParameterSet, Prior
 from .posterior import Compiled, pymc_model
 from .problem import Problem, to_unconstrained
 from .results import assemble, extend
+from .simulation import Simulation
+from .stochastic import abc
 
-SAMPLERS = ("nuts", "smc", "demetropolis")
+SAMPLERS = ("nuts", "smc", "demetropolis", "abc")
 
 
 def build(model: Model, **choices: Any) -> pm.Model:
@@ -39,6 +41,10 @@ def build(model: Model, **choices: Any) -> pm.Model:
 def preview(model: Model, *, draws: int = 1000, seed: int = 0, progress: bool = True, **choices: Any) -> xr.DataTree:
     """Fast look: modes and Gaussian (Laplace) approximation of the posterior, as draws in the format of :func:`fit`."""
     problem = Problem.of(model, **choices)
+    if model.simulated:
+        raise HmmInferError(
+            f"The experiment '{model.experiment}' is simulated at random and has no Laplace approximation; fit it with fewer draws instead."
+        )
     compiled = Compiled(problem)
     found = compiled.modes(seed, progress)
     rng = np.random.default_rng(seed)
@@ -62,7 +68,7 @@ def fit(
     chains: int = 4,
     seed: int | None = None,
     target_accept: float = 0.8,
-    sampler: str = "nuts",
+    sampler: str = "",
     cores: int | None = None,
     progress: bool = True,
     store: Any = None,
@@ -78,7 +84,8 @@ def fit(
     discrepancy_kind : "none"; "extra" for an inferred model error for each quantity; "homogenisation" for one learnt from resolved solves.
     draws, tune, chains, seed : of the sampler; a seed is drawn and recorded when none is given.
     target_accept : acceptance rate that NUTS tunes its step to; raise it towards 1 (smaller steps) when there are divergences.
-    sampler : "nuts" (gradients), "smc" or "demetropolis" (without).
+    sampler : "nuts" (gradients; the default), "smc" or "demetropolis" (without), or "abc": approximate Bayesian computation, the one and
+        default for a model that is simulated at random; the sd of each row is then its tolerance, see :func:`.stochastic.abc`.
     store : folder for draws while sampling (zarr), so that a killed run keeps them; NUTS only.
     resume : an earlier result of the same problem; its chains go on from their last points and the draws are appended.
 
@@ -87,8 +94,7 @@ def fit(
     DataTree with posterior, prior, prior_predictive, posterior_predictive, log_likelihood, log_prior, observed_data, sample_stats. Units, fixed
     values, modes and versions are in the attributes. An interrupt keeps what was drawn.
     """
-    if sampler not in SAMPLERS:
-        raise unknown("sampler", sampler, SAMPLERS)
+    sampler = sampler_of(model, sampler)
     for name, value, least in (("draws", draws, 1), ("tune", tune, 1), ("chains", chains, 1)):
         if value < least:
             raise HmmInferError(f"{name} is {value}; give a whole number of at least {least}.")
@@ -98,6 +104,8 @@ def fit(
         raise HmmInferError(f"A run of the sampler '{sampler}' cannot be resumed; run it again with more draws.")
     seed = int(np.random.SeedSequence().generate_state(1)[0] % 2**31) if seed is None else int(seed)
     problem = Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind)
+    if sampler == "abc":
+        return _fit_by_simulation(problem, draws, chains, seed, progress)
     if sampler != "nuts":
         return _fit_without_gradient(problem, sampler, draws, tune, chains, seed, progress)
     compiled = Compiled(problem)
@@ -115,6 +123,18 @@ def fit(
     tree = assemble(problem, x, stats, found, seed, progress)
     tree.attrs.update(method="nuts", interrupted=int(interrupted), tune=tune)
     return tree if resume is None else extend(resume, tree)
+
+
+def sampler_of(model: Model, asked: str) -> str:
+    """The sampler that was asked for, or the model's own."""
+    sampler = asked or ("abc" if model.simulated else "nuts")
+    if sampler not in SAMPLERS:
+        raise unknown("sampler", sampler, SAMPLERS)
+    if (sampler == "abc") != model.simulated:
+        only = "is simulated at random, without likelihood and gradient" if model.simulated else "has a likelihood"
+        choose = "abc" if model.simulated else "nuts, smc or demetropolis"
+        raise HmmInferError(f"The experiment '{model.experiment}' {only}; choose the sampler {choose}.")
+    return sampler
 
 
 def _nuts(
@@ -209,6 +229,27 @@ def recover(
     tree = assemble(problem, x, stats, found, seed, progress)
     tree.attrs.update(method="nuts", interrupted=1, tune=tune)
     return tree if resume is None else extend(resume, tree)
+
+
+def _fit_by_simulation(problem: Problem, draws: int, chains: int, seed: int, progress: bool) -> xr.DataTree:
+    """Approximate Bayesian computation of a simulated model; the noise of each row is its tolerance."""
+    model = problem.model
+    assert isinstance(model.kernel, Simulation)
+    if problem.noise or problem.extra:
+        raise HmmInferError(
+            "A simulated experiment needs a known tolerance; fill in the column sd, or give noise as numbers."
+        )
+    draw = model.kernel.draw
+    found = abc(
+        lambda values, rng: draw(model.vector(values), rng), problem.table.value, ParameterSet(problem.free), problem.sd,
+        draws=draws, chains=chains, seed=seed, progress=progress,
+    )  # fmt: skip
+    posterior = found["posterior"].to_dataset()
+    x = np.stack([to_unconstrained(p.prior, posterior[p.name].values) for p in problem.free], axis=2)
+    # a second simulation at each draw is what data may look like there, and no estimate of the likelihood that was used
+    tree = assemble(problem, x, {}, [], seed, progress).drop_nodes("log_likelihood")
+    tree.attrs.update(method="abc", interrupted=0, tune=0, epsilon=problem.sd.tolist())
+    return tree
 
 
 def _fit_without_gradient(

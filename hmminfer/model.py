@@ -22,8 +22,10 @@ from .coupling import Joint
 from .data import RawTable, Schema, Setting, Table, read_settings, read_table
 from .errors import HmmInferError, unknown
 from .kernel import Kernel
+from .likelihood import NORMAL
 from .linalg import one_thread
 from .parameters import Parameter, ParameterSet, Prior
+from .simulation import Simulation
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +72,13 @@ class Model:
     again : of a prediction: the same with the settings of the run behind a posterior in place of defaults.
     accuracy : what tells the error of its steps and elements, where that is stated.
     advice : which settings to change where there is no solution: "a smaller strain than 60 %".
+    likelihood : law of a datum given its prediction, see :mod:`.likelihood`.
     """
 
     name: str
     experiment: str
     parameters: ParameterSet
-    kernel: Kernel | Joint
+    kernel: Kernel | Joint | Simulation
     observables: tuple[Observable, ...]
     fixed: Mapping[str, float] = field(default_factory=dict)
     table: Table | None = None
@@ -86,6 +89,7 @@ class Model:
     again: Callable[[Any], Model] | None = None
     accuracy: Accuracy | None = None
     advice: str = ""
+    likelihood: str = NORMAL
 
     def __post_init__(self) -> None:
         for name in self.fixed:
@@ -98,6 +102,11 @@ class Model:
     @property
     def n_out(self) -> int:
         return self.kernel.n_out
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the answer is drawn at random, without likelihood and gradient."""
+        return isinstance(self.kernel, Simulation)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -284,7 +293,11 @@ class Model:
         parts = tuple(m.kernel for m in models)
         single = tuple(k for k in parts if isinstance(k, Kernel))
         if len(single) < len(parts):
-            raise HmmInferError("joint() takes single experiments, not joint models; give all of them in one call.")
+            raise HmmInferError(
+                "joint() takes single experiments with a likelihood, not joint models or simulations; give all of them in one call."
+            )
+        if len({m.likelihood for m in models}) > 1:
+            raise HmmInferError("joint() takes counts or measured values, not both; fit them apart.")
         kernel = Joint(single, tuple(np.array(i) for i in indices), everything.vector(fixed))
         offsets = np.cumsum([0] + [m.n_out for m in models])
         observables = tuple(
@@ -306,6 +319,7 @@ class Model:
             about,
             models[0].scene,
             models[0].panels,
+            likelihood=models[0].likelihood,
         )
 
 

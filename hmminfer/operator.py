@@ -28,6 +28,7 @@ from pytensor.tensor.type import TensorType
 from .coupling import Joint
 from .errors import HmmInferError
 from .kernel import Kernel, rebuild
+from .simulation import Simulation
 
 if TYPE_CHECKING:
     from .model import Model
@@ -201,8 +202,10 @@ def data_variable(array: np.ndarray) -> Any:
     return variable
 
 
-def apply_vector(kernel: Kernel | Joint, theta: Any) -> Any:
+def apply_vector(kernel: Kernel | Joint | Simulation, theta: Any) -> Any:
     """Symbolic y of a symbolic vector theta."""
+    if isinstance(kernel, Simulation):
+        raise kernel.refusal()
     if pytensor.config.floatX != "float64":
         raise HmmInferError(
             "hmminfer computes in float64; set pytensor.config.floatX = 'float64' (it is float32 here)."

@@ -24,6 +24,7 @@ from . import discrepancy
 from .callbacks import nutpie_model
 from .coordinates import Conditional, coordinates_of
 from .errors import HmmInferError
+from .likelihood import POISSON
 from .linalg import one_thread
 from .modes import Mode, find_modes, weighed, wrapped
 from .operator import apply_vector
@@ -45,7 +46,10 @@ def pymc_model(problem: Problem) -> pm.Model:
                 variables[p.name] if p.name in variables else pt.constant(p.to_vector(problem.model.fixed[p.name]))
             )
         y = apply_vector(problem.model.kernel, pt.concatenate([pt.atleast_1d(x) for x in parts]))
-        pm.Normal("observed", y, _sigma(problem, variables), observed=table.value, dims="row")
+        if problem.model.likelihood == POISSON:
+            pm.Poisson("observed", y, observed=table.value.astype(np.int64), dims="row")
+        else:
+            pm.Normal("observed", y, _sigma(problem, variables), observed=table.value, dims="row")
     return model
 
 

@@ -19,6 +19,7 @@ from . import discrepancy, units
 from .data import Table
 from .errors import HmmInferError, unknown
 from .homogenisation import known_error
+from .likelihood import POISSON
 from .model import Model
 from .parameters import Field, HalfNormal, LogNormal, Normal, Parameter, Prior, Uniform, wrap_axial
 
@@ -66,6 +67,8 @@ class Problem:
         model = Model(**{**model.__dict__, "fixed": held})
         table = model.table
         assert table is not None
+        if model.likelihood == POISSON and (noise is not None or discrepancy_kind != "none"):
+            raise HmmInferError("Counts vary as their expectation says (Poisson); leave out noise and discrepancy.")
         sd, scales = _noise(table, noise)
         model.check_accuracy(model.vector(), "the prior medians")
         if discrepancy_kind == "homogenisation":

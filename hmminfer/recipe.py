@@ -66,7 +66,7 @@ class Recipe:
     chains: int = 4
     seed: int = field(default_factory=fresh_seed)
     target_accept: float = 0.8
-    sampler: str = "nuts"
+    sampler: str = ""
     extensions: tuple[Mapping[str, int], ...] = ()
     versions: Mapping[str, str] = field(default_factory=versions_now)
 
@@ -115,7 +115,7 @@ class Recipe:
 
     def fit(self, store: Path | None = None, progress: bool = True) -> xr.DataTree:
         """Sample as the recipe says, its extensions included."""
-        from .inference import fit
+        from .inference import fit, sampler_of
 
         common = {
             **self.choices,
@@ -124,8 +124,8 @@ class Recipe:
             "sampler": self.sampler,
             "progress": progress,
         }
-        kept: dict[str, Any] = {"store": store} if self.sampler == "nuts" else {}
         model = self.problem.model
+        kept: dict[str, Any] = {"store": store} if sampler_of(model, self.sampler) == "nuts" else {}
         tree = fit(model, draws=self.draws, chains=self.chains, seed=self.seed, **common, **kept)
         for more in self.extensions:
             tree = fit(model, draws=more["draws"], seed=more["seed"], resume=tree, **common)

@@ -11,6 +11,7 @@ import xarray as xr
 
 from . import __version__
 from .accuracy import over_noise
+from .likelihood import draw, log_density
 from .modes import Mode
 from .parameters import Field
 
@@ -29,21 +30,21 @@ def assemble(
     prior = problem.prior_draws(rng, 500)
     y_prior = predictions(problem, prior, False, "prior predictive")
     observed = model.to_dataset(table.value)
-    residual = (table.value - y) / sigma
-    loglik = -0.5 * residual**2 - np.log(sigma * np.sqrt(2 * np.pi)) + np.zeros_like(y)
+    law = model.likelihood
+    loglik = log_density(law, table.value, y, sigma)
     middle = model.vector(
         {k: v[0] for k, v in problem.constrain(x.mean(axis=(0, 1))[None]).items() if k in model.parameters.names}
     )
     groups = {
         "posterior": _dataset(problem, draws, dims),
         "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in stats.items()}, coords=dims),
-        "posterior_predictive": model.to_dataset(y + sigma * rng.standard_normal(y.shape), list(dims), dims),
+        "posterior_predictive": model.to_dataset(draw(law, rng, y, sigma), list(dims), dims),
         "predictions": model.to_dataset(y, list(dims), dims),
         "log_likelihood": xr.Dataset({"observed": (("chain", "draw", "row"), loglik)}, coords=dims),
         "log_prior": _log_prior(problem, draws, dims),
         "prior": _dataset(problem, {k: v[None] for k, v in prior.items()}, {"chain": [0], "draw": np.arange(500)}),
         "prior_predictive": model.to_dataset(
-            (y_prior + problem.sigma_of(prior) * rng.standard_normal(y_prior.shape))[None],
+            draw(law, rng, y_prior, problem.sigma_of(prior))[None],
             ["chain", "draw"],
             {"chain": [0], "draw": np.arange(500)},
         ),
@@ -86,7 +87,7 @@ def prior_predictive(problem: Any, size: int = 500, seed: int = 0, progress: boo
     rng = np.random.default_rng(seed)
     draws = problem.prior_draws(rng, size)
     y = predictions(problem, draws, progress, "prior predictive")
-    return y + problem.sigma_of(draws) * rng.standard_normal(y.shape)
+    return draw(problem.model.likelihood, rng, y, problem.sigma_of(draws))
 
 
 def _dataset(problem: Any, draws: Mapping[str, np.ndarray], dims: Mapping[str, Any]) -> xr.Dataset:

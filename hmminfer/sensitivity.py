@@ -12,6 +12,7 @@ from .axial import LONG
 from .errors import HmmInferError
 from .linalg import one_thread
 from .parameters import Field, HalfNormal, LogNormal, Normal, Parameter, Prior, Uniform
+from .simulation import Simulation
 
 
 class Standard:
@@ -81,6 +82,21 @@ class Standard:
             return np.stack(columns, axis=1) / 2e-4 / sigma[:, None]
         slope = (self.theta(u + step) - self.theta(u - step))[self.it] / 2e-4
         return self.model.kernel.jacobian(self.theta(u))[:, self.it] * slope / sigma[:, None]
+
+    @property
+    def simulated(self) -> bool:
+        return isinstance(self.model.kernel, Simulation)
+
+    def regression(self, rng: np.random.Generator, sigma: np.ndarray, n: int = 300) -> np.ndarray:
+        """S of a simulated model, (rows, unknowns): slopes of a straight line through n simulations at prior draws, over tolerance and
+        scatter around it.
+        """
+        u = self.prior(rng, n)
+        y = self.model.batch(self.theta(u))
+        x = np.column_stack([np.ones(n), u[:, self.iu]])
+        slopes = np.linalg.lstsq(x, y, rcond=None)[0]
+        scatter = np.sqrt(np.sum((y - x @ slopes) ** 2, axis=0) / (n - x.shape[1]))
+        return slopes[1:].T / np.hypot(sigma, scatter)[:, None]
 
 
 def _quantile(prior: Prior, u: np.ndarray) -> np.ndarray:
@@ -153,14 +169,18 @@ def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifia
     draws = std.prior(rng, n)
     sigma = np.broadcast_to(problem.sigma_of(std.named(draws)), (n, len(problem.sd)))
     singular, logs, sds, counts = [], [], [], []
-    for u, s in zip(draws, sigma, strict=True):
-        S = std.sensitivity(u, s)
+    each = (
+        [std.regression(rng, sigma[0])]
+        if std.simulated
+        else (std.sensitivity(u, s) for u, s in zip(draws, sigma, strict=True))
+    )
+    for S in each:
         if not np.all(np.isfinite(S)):
             continue
         counts.append([int(np.sum(np.linalg.svd(S[:, place[p.name]], compute_uv=False) > 1.0)) for p in fields])
         if aside:
             f = S[:, np.concatenate([place[p.name] for p in aside])]
-            S = np.linalg.solve(np.linalg.cholesky(np.eye(len(s)) + f @ f.T), S)
+            S = np.linalg.solve(np.linalg.cholesky(np.eye(len(S)) + f @ f.T), S)
         S = S[:, index]
         _, value, vt = np.linalg.svd(np.vstack([S, np.zeros((len(index), len(index)))]), full_matrices=False)
         singular.append(value)

@@ -100,11 +100,7 @@ def pseudo_marginal(
     for name, value in (("draws", draws), ("tune", tune), ("chains", chains)):
         if value < 1:
             raise HmmInferError(f"{name} is {value}; give a whole number of at least 1.")
-    for p in parameters:
-        if p.size is not None or p.axial:
-            raise HmmInferError(
-                f"Parameter '{p.name}' is no single number; pseudo-marginal chains take plain numbers only."
-            )
+    _plain_numbers(parameters, "pseudo-marginal chains take")
     seeds = np.random.SeedSequence(seed).spawn(chains + 1)
     x, logp, accepted = (np.empty((chains, draws, *shape)) for shape in ((len(parameters),), (), ()))
     for c in track(range(chains), "pseudo-marginal chains", show=progress and chains > 1):
@@ -119,6 +115,12 @@ def pseudo_marginal(
     tree = _tree(parameters, np.moveaxis(x, -1, 0), rng, {k: (("chain", "draw"), v) for k, v in stats.items()})
     tree.attrs = {"method": "pseudo_marginal", "seed": seed, "tune": tune, "loglik_sd": spread}
     return tree
+
+
+def _plain_numbers(parameters: ParameterSet, who: str) -> None:
+    for p in parameters:
+        if p.size is not None or p.axial:
+            raise HmmInferError(f"Parameter '{p.name}' is no single number; {who} plain numbers only.")
 
 
 def _chain(
@@ -208,6 +210,7 @@ def abc(
     observed, near = np.asarray(observed, float), np.broadcast_to(np.asarray(epsilon, float), np.shape(observed))
     if observed.ndim != 1 or observed.size == 0 or not np.all(np.isfinite(observed)):
         raise HmmInferError("The observed summaries are a vector of finite numbers; correct them.")
+    _plain_numbers(parameters, "approximate Bayesian computation takes")
     if not np.all(near > 0.0):
         raise HmmInferError(f"epsilon is {np.min(near):g}; a tolerance is positive.")
 

@@ -20,15 +20,19 @@ Limits known in closed form (tests hold the bursts to them; nothing here uses th
 What data can tell: a profile at rest gives lambda only, that is D / k (a ridge); D and k apart need time. kappa and k_off are not seen
 without a contrast between bound and free and are fixed unless given a prior.
 
-    gradient    the profile at rest. Data: Bicoid in the fly embryo (FlyEx)
-    growth      the profile while it builds up
+    gradient    the profile at rest: means, Gaussian. Data: Bicoid in the fly embryo (FlyEx)
+    growth      the profile while it builds up: means, Gaussian
+    counts      molecules counted in single cells at rest: Poisson, exactly (the network is linear)
+    spreading   cells that move by exclusion and hold on to each other (:mod:`hmminfer.micro.movement`): density and contacts of a spreading
+                tissue, simulated cell by cell; no likelihood, so approximate Bayesian computation, its tolerance the column sd
 
-Molecules counted in single cells have the exact product-Poisson law, from Python: :mod:`hmminfer.stochastic`.
+Counts of other networks, from a simulator, have pseudo-marginal chains: :mod:`hmminfer.stochastic`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,11 +44,14 @@ from hmminfer.coupling import couple
 from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError
 from hmminfer.kernel import Kernel
+from hmminfer.likelihood import NORMAL, POISSON
 from hmminfer.macro.patches import profile_history, steady_profile
 from hmminfer.micro.langevin_burst import burst, quiet
+from hmminfer.micro.movement import spreading
 from hmminfer.model import Experiment, Model, Observable, by_quantity, prediction
 from hmminfer.montecarlo import pilot, with_monte_carlo_error
-from hmminfer.parameters import LogNormal, Normal, Parameter, ParameterSet
+from hmminfer.parameters import HalfNormal, LogNormal, Normal, Parameter, ParameterSet, Uniform
+from hmminfer.simulation import Simulation
 
 BURST_STEP, HEAL, MEASURE = (
     2.0,
@@ -125,6 +132,54 @@ GROWTH = Schema(
 )  # fmt: skip
 
 
+COUNTS = Schema(
+    experiment="counts",
+    description="Molecules counted in single cells of a tissue at rest, free and bound together.",
+    quantities={"molecules": ""},
+    counted=("molecules",),
+    columns=(Column("specimen", kind="text", required=False, description="name of the tissue"), _POSITION),
+    settings=_GRID,
+    example_rows=(
+        {"quantity": "molecules", "specimen": "A", "position": 5, "value": 71},
+        {"quantity": "molecules", "specimen": "A", "position": 20, "value": 25},
+        {"quantity": "molecules", "specimen": "B", "position": 20, "value": 31},
+        {"quantity": "molecules", "specimen": "B", "position": 60, "value": 2},
+    ),
+)  # fmt: skip
+COUNTED = ParameterSet((
+    *TISSUE.parameters[:4],
+    Parameter("amplitude", "", LogNormal(50.0, 1.0), "molecules counted in a cell at the source, in an endless tissue at rest", 0.0, 1e9, "A"),
+    Parameter("background", "", HalfNormal(1.0), "false counts of a cell", 0.0, 1e9, "b"),
+))  # fmt: skip
+
+MOVING = ParameterSet((
+    Parameter("motility", "1/h", LogNormal(1.0, 0.7), "tries of a cell in each direction", 1e-6, 1e6, "m"),
+    Parameter("adhesion", "", Uniform(0.0, 1.5), "energy of a contact over that of the cell's fluctuations", 0.0, 1.7, "E"),
+))  # fmt: skip
+SPREADING = Schema(
+    experiment="spreading",
+    description="A tissue spreads from the first columns of a sheet; sd is the tolerance, beyond what cells do at random.",
+    quantities={"density": "", "contacts": ""},
+    columns=(
+        Column("position", "%", lower=0.0, upper=100.0, description="middle of a band across the sheet", quantities=("density",)),
+        Column("time", "h", lower=0.0, description="since the cells were let go"),
+    ),
+    settings=(
+        Setting("columns", default=48, kind="integer", lower=4, upper=2000, description="sites along the sheet"),
+        Setting("rows", default=48, kind="integer", lower=1, upper=2000, description="sites across it, periodic"),
+        Setting("band", default=8, kind="integer", lower=1, upper=200, description="columns over which a density is taken"),
+        Setting("filled", "%", default=50.0, lower=1.0, upper=99.0, description="of the columns, that hold the tissue at first"),
+        Setting("share", default=1.0, lower=0.01, upper=1.0, description="of their sites that hold a cell"),
+    ),
+    example_rows=(
+        {"quantity": "density", "position": 45, "time": 30, "value": 0.55, "sd": 0.03},
+        {"quantity": "density", "position": 55, "time": 30, "value": 0.37, "sd": 0.03},
+        {"quantity": "density", "position": 65, "time": 30, "value": 0.17, "sd": 0.03},
+        {"quantity": "contacts", "time": 30, "value": 3.1, "sd": 0.1},
+    ),
+)  # fmt: skip
+
+
 def _kernel(
     s: Mapping[str, Any], position: Any, time: Any = None, seed: int | None = None, still: bool = False
 ) -> Kernel:
@@ -179,14 +234,15 @@ def _model(table: Table, time: Any) -> Model:
     s, position = table.settings, table.columns["position"]
     kernel = _kernel(s, position, time)
     _stable(kernel, s)
-    theta = pilot(kernel, TISSUE, KNOWN, table)
+    theta = pilot(kernel, COUNTED if table.experiment == "counts" else TISSUE, KNOWN, table)
     others = [_kernel(s, position, time, int(s["seed"]) + 1000 + i) for i in range(SEEDS)]
     about = {k: s[k] for k in ("length", "cell_size", "nodes", "patch", "molecules")}
     observables = by_quantity(table, {"position": "%"} | ({} if time is None else {"time": "h"}))
     panels: tuple[Any, ...] = (_over_position, _ridge, "scores")
+    counted = table.experiment == "counts"
     model = Model(
-        "morphogen_tissue", table.experiment, TISSUE, kernel, observables, KNOWN, table, about, {"settings": s}, panels,
-        **_leaps(s, position, time),
+        "morphogen_tissue", table.experiment, COUNTED if counted else TISSUE, kernel, observables, KNOWN, table, about, {"settings": s}, panels,
+        **_leaps(s, position, time), likelihood=POISSON if counted else NORMAL,
     )  # fmt: skip
     return with_monte_carlo_error(model, others, theta, f"raise molecules above {s['molecules']:g}")
 
@@ -205,6 +261,46 @@ def gradient(table: Table) -> Model:
 def growth(table: Table) -> Model:
     """Profile while it builds up: row i of y is row i of the table; see :data:`GROWTH`."""
     return _model(table, table.columns["time"])
+
+
+def counts(table: Table) -> Model:
+    """Counted molecules: row i of y is row i of the table; see :data:`COUNTS`."""
+    return _model(
+        replace(table, sd=np.sqrt(table.value + 1.0)), None
+    )  # what Poisson's law says of them, for pictures and reports
+
+
+def _simulation(s: Mapping[str, Any], of_density: np.ndarray, position: np.ndarray, time: np.ndarray) -> Simulation:
+    """Densities of bands at positions (%), and contacts elsewhere, at times (h)."""
+    columns, rows, band = int(s["columns"]), int(s["rows"]), int(s["band"])
+    filled = round(0.01 * s["filled"] * columns)
+    if not 0 < filled < columns or band > columns:
+        raise HmmInferError(
+            f"{columns} columns cannot hold a tissue on {s['filled']:g} % of them and bands of {band}; give more columns, or a narrower band."
+        )
+    times, when = np.unique(time, return_inverse=True)
+    first = np.clip(
+        np.round(0.01 * np.where(of_density, position, 0.0) * columns - 0.5 * band).astype(int), 0, columns - band
+    )
+
+    def draw(theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        density, touching = spreading(rng, columns, rows, filled, s["share"], theta[0], theta[1], times)
+        total = np.concatenate([np.zeros((len(times), 1)), np.cumsum(density, axis=1)], axis=1)
+        return np.where(of_density, (total[when, first + band] - total[when, first]) / band, touching[when])
+
+    return Simulation(draw, MOVING.vector({}), len(time))
+
+
+def spread_out(table: Table) -> Model:
+    """A spreading tissue: row i of y is row i of the table; see :data:`SPREADING`."""
+    s, of_density = table.settings, table.quantity == "density"
+    simulation = _simulation(s, of_density, table.columns["position"], table.columns["time"])
+    about = {k: s[k] for k in ("columns", "rows", "band")}
+    observables = by_quantity(table, {"position": "%", "time": "h"})
+    panels = (_over_position, _of_movement, "scores")
+    return Model(
+        "morphogen_tissue", "spreading", MOVING, simulation, observables, {}, table, about, {"settings": s}, panels
+    )
 
 
 def _predicted(s: Mapping[str, Any], position: np.ndarray, time: Any) -> Model:
@@ -246,21 +342,38 @@ def history(position: np.ndarray, time: np.ndarray, **settings: Any) -> Model:
     return _predicted(settings, x, when)
 
 
+@prediction(
+    Setting("time", "h", (0.0, 20.0, 40.0, 80.0), "numbers", lower=0.0, description="since the cells were let go"),
+    *SPREADING.settings,
+)
+def front(time: np.ndarray, **settings: Any) -> Model:
+    """Prediction model: density along a sheet of moving cells, one simulation for each draw."""
+    columns, band = int(settings["columns"]), int(settings["band"])
+    position = 100.0 * (np.arange(columns // band) + 0.5) * band / columns
+    x, when = (v.ravel() for v in np.meshgrid(position, time, indexing="ij"))
+    simulation = _simulation(settings, np.full(x.size, True), x, when)
+    observable = Observable("density", "", np.arange(x.size), "row", {"position": (x, "%"), "time": (when, "h")})
+    return Model("morphogen_tissue", "front", MOVING, simulation, (observable,))
+
+
 def _over_position(ax: Any, tree: Any, model: Model) -> None:
     """Data and posterior bands over the tissue, one colour for each time."""
     table = model.table
     assert table is not None
-    position, y = table.columns["position"], tree["predictions"]["intensity"].values.reshape(-1, len(table))
-    time = table.columns.get("time", np.zeros(len(table)))
-    for i, t in enumerate(np.unique(time)):
-        rows = np.flatnonzero(time == t)
-        rows = rows[np.argsort(position[rows])]
+    name = str(table.quantity[0])
+    rows_of = table.quantity == name
+    y = np.full((tree["predictions"][name].values[..., 0].size, len(table)), np.nan)
+    y[:, rows_of] = tree["predictions"][name].values.reshape(len(y), -1)
+    position, time = table.columns["position"], table.columns.get("time", np.zeros(len(table)))
+    for i, t in enumerate(np.unique(time[rows_of])):
+        rows = np.flatnonzero(rows_of & (time == t))
+        rows = rows[np.argsort(position[rows], kind="stable")]
         low, middle, high = np.quantile(y[:, rows], [0.055, 0.5, 0.945], axis=0)
         ax.fill_between(position[rows], low, high, color=f"C{i}", alpha=0.2, lw=0)
         ax.plot(position[rows], middle, color=f"C{i}")
         label = f"{t:g} h" if "time" in table.columns else None
         ax.errorbar(position[rows], table.value[rows], table.sd[rows], fmt="o", ms=3, lw=1, color=f"C{i}", label=label)
-    ax.set(xlabel="position (% of the length)", ylabel="intensity", title="profile along the tissue")
+    ax.set(xlabel="position (% of the length)", ylabel=name, title="profile along the tissue")
     if "time" in table.columns:
         ax.legend()
 
@@ -291,12 +404,34 @@ def _ridge(ax: Any, tree: Any, model: Model) -> None:
         ax.text(0.5, 0.5, "both rates are known", ha="center", transform=ax.transAxes)
 
 
-PREDICTIONS = {"profile": profile, "history": history}
+def _of_movement(ax: Any, tree: Any, model: Model) -> None:
+    """Motility against adhesion, prior (grey) and posterior."""
+    for group, colour, size in (("prior", "0.7", 6), ("posterior", "C0", 4)):
+        values = {n: tree[group][n].values.ravel() for n in MOVING.names if n in tree[group]}
+        if len(values) == 2:
+            ax.scatter(*values.values(), s=size, color=colour, lw=0, alpha=0.6, label=group)
+        else:
+            ax.hist(next(iter(values.values())), 30, density=True, color=colour, alpha=0.6, label=group)
+    ax.set(
+        xlabel=f"{next(iter(values))}",
+        ylabel="adhesion" if len(values) == 2 else "density",
+        title="what the tissue's edge tells",
+    )
+    if "motility" in values:
+        ax.set(xscale="log", xlabel="motility (1/h)")
+    ax.legend()
+
+
+PREDICTIONS = {"profile": profile, "history": history, "front": front}
 EXPERIMENTS = {
     "gradient": Experiment(
         GRADIENT, gradient, "bicoid_profile", "profile of a morphogen at rest", {"profile": profile}
     ),
     "growth": Experiment(
         GROWTH, growth, "morphogen_growth", "profile of a morphogen building up", {"history": history}
+    ),
+    "counts": Experiment(COUNTS, counts, "morphogen_counts", "molecules counted in single cells", {"profile": profile}),
+    "spreading": Experiment(
+        SPREADING, spread_out, "tissue_front", "cells that move and hold on to each other", {"front": front}
     ),
 }

@@ -136,6 +136,7 @@ SMALL = {
     },
     ("morphogen_tissue", "gradient"): {"settings": {"nodes": 7}},
     ("morphogen_tissue", "growth"): {"settings": {"nodes": 7, "steps": 12}},
+    ("morphogen_tissue", "counts"): {"settings": {"nodes": 7}},
     ("morphogen_tissue", "profile"): {"position": [5.0, 15.0, 30.0], "nodes": 9},
     ("morphogen_tissue", "history"): {"position": [5.0, 20.0], "time": [1.0, 4.0], "nodes": 7, "steps": 8},
 }  # fmt: skip
@@ -309,17 +310,20 @@ LEAVES = {
     "a table at three points": lambda: each(conductive_table("square", 1), 3),
     "a law at three points": lambda: each(conductive_cell("square", 1), 3),
 }
+SIMULATED = ("spreading", "front")  # drawn at random: no kernels
 CATALOGUE = {
     f"{system}: {name}{' ' + str(i) if i else ''}": functools.partial(
         lambda s, n, i: model_of(s, n, i).kernel, system, name, i
     )
     for system in models.names()
     for name in models.get(system).EXPERIMENTS
+    if name not in SIMULATED
     for i in range(len(VARIANTS.get((system, name), [{}])))
 } | {
     f"{system}: predict {name}": functools.partial(lambda s, n: prediction_of(s, n).kernel, system, name)
     for system in models.names()
     for name in models.get(system).PREDICTIONS
+    if name not in SIMULATED
 }
 KERNELS = LEAVES | CATALOGUE
 # predictions share the codes of experiments, but for these

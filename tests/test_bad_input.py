@@ -124,6 +124,21 @@ CASES = {
     "a step too large for the stated accuracy": (
         ("fit", "reactive_transport", "--set", "accuracy=1e-4"), "more than accuracy = 0.0001", "give a smaller step",
     ),
+    "counts with a noise": (
+        ("fit", "morphogen_tissue", "--experiment", "counts", "--noise", "5%"), "Counts vary as their expectation says", "leave out noise",
+    ),
+    "a gradient of what is simulated": (
+        ("fit", "morphogen_tissue", "--experiment", "spreading", "--sampler", "nuts"), "simulated at random", "choose the sampler abc",
+    ),
+    "an unknown tolerance": (
+        ("fit", "morphogen_tissue", "--experiment", "spreading", "--noise", "infer"), "needs a known tolerance", "fill in the column sd",
+    ),
+    "simulation where there is a likelihood": (
+        ("fit", "morphogen_tissue", "--sampler", "abc"), "has a likelihood", "nuts, smc or demetropolis",
+    ),
+    "no room for the tissue": (
+        ("predict", "morphogen_tissue", "--what", "front", "--set", "columns=4", "--set", "filled=5"), "4 columns cannot hold a tissue", "give more columns",
+    ),
     "leaps too large for data that soon": (
         ("fit", "morphogen_tissue", "--experiment", "growth", "--set", "steps=2"), "cannot resolve data at time 900 s", "at least 32 steps",
     ),

@@ -13,7 +13,7 @@ def test_every_synthetic_dataset_has_its_writer():
 
 
 @pytest.mark.parametrize(
-    "name", ["plate_dic", "heated_plate", "morphogen_growth"]
+    "name", ["plate_dic", "heated_plate", "morphogen_growth", "morphogen_counts", "tissue_front"]
 )  # the others take longer and share their code
 def test_the_script_repeats_the_file(name):
     raw, text = make_synthetic.WRITERS[name]()

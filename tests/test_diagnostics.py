@@ -224,6 +224,8 @@ class FormulaModel:
     parameters: ParameterSet
     kernel: Any
     fixed: dict = field(default_factory=dict)
+    likelihood: str = "normal"
+    simulated: bool = False
 
     def vector(self, values=None):
         return self.parameters.vector(values or {})
@@ -307,6 +309,26 @@ def test_calibration_passes_and_its_negative_control_fails():
     assert np.mean(good.pareto_k < 0.7) > 0.9
     assert set(good.ranks) == {"modulus", "offset", "fibre_angle", "log_likelihood"}
     assert not sbc(p, n=40, seed=1, noise_factor=0.7, progress=False).ok
+
+
+def test_calibration_of_counts_and_its_negative_control():
+    """Four counts of 1.5 and 3 on average; a posterior that takes them for Gaussian with half of their sd is wrong, and found to be."""
+    few = Parameter("mean", "", LogNormal(1.5, 0.8), lower=0.0)
+    p = problem(lambda x: np.array([x[0], x[0], 2.0 * x[0], 2.0 * x[0]]), [0.6, 0.6, 0.9, 0.9], few)
+    p.model.likelihood = "poisson"
+    assert sbc(p, n=150, seed=3, progress=False).ok
+
+    def gaussian(assumed, seed):
+        x = np.exp(np.linspace(-3.5, 3.5, 400) * 0.8) * 1.5
+        y = np.stack([p.model.kernel(np.array([v])) for v in x])
+        logp = (
+            -0.5 * np.sum(((y - assumed.table.value) / assumed.sd) ** 2, axis=1)
+            - 0.5 * np.linspace(-3.5, 3.5, 400) ** 2
+        )
+        w = np.exp(logp - logp.max())
+        return {"mean": np.random.default_rng(seed).choice(x, 99, p=w / w.sum())}
+
+    assert not sbc(p, n=150, seed=3, posterior=gaussian, progress=False).ok
 
 
 def test_calibration_of_a_given_sampler_catches_one_that_is_too_sure():

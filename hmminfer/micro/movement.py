@@ -105,6 +105,30 @@ def move(rng: np.random.Generator, occupied: np.ndarray, motility: float, adhesi
     return _run(rng, sites, float(motility), float(adhesion), np.asarray(times, float))
 
 
+def contacts(occupied: np.ndarray) -> float:
+    """Cells that a cell touches, on average; 0 where there is none."""
+    s = np.asarray(occupied)
+    pairs = np.sum(s[1:] * s[:-1]) + (np.sum(s * np.roll(s, 1, axis=1)) if s.shape[1] > 1 else 0)
+    return float(2.0 * pairs / max(s.sum(), 1))
+
+
+def spreading(
+    rng: np.random.Generator, columns: int, rows: int, filled: int, share: float, motility: float, adhesion: float, times: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Density of each column (times, columns) and contacts of a cell (times,) of a tissue that spreads from its first ``filled`` columns.
+
+    There each site holds a cell with probability ``share`` at time 0; ``times`` increase, in the unit of 1 / ``motility``.
+    """
+    sites = np.zeros((columns, rows), np.int64)
+    sites[:filled] = rng.random((filled, rows)) < share
+    density, touching = np.empty((len(times), columns)), np.empty(len(times))
+    for k, wait in enumerate(np.diff(times, prepend=0.0)):
+        if wait > 0.0:
+            _, sites, _, _ = move(rng, sites, motility, adhesion, np.array([wait]))
+        density[k], touching[k] = sites.mean(axis=1), contacts(sites)
+    return density, touching
+
+
 def _check(motility: float, adhesion: float) -> None:
     if not motility > 0.0 or not adhesion >= 0.0:
         raise HmmInferError(
