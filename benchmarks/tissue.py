@@ -66,7 +66,7 @@ def tissue_speedup(quick: bool) -> dict[str, Any]:
     elements = round(CELLS / length)
     nodes, h = 2 * elements + 1, CELLS / elements
     steps = int(np.ceil(1.3 * t_end * 12.0 * d_eff / h**2))
-    theta = [d_eff * (1.0 + RATIO), DECAY, RATIO, UNBIND]
+    theta = [d_eff * (1.0 + RATIO), DECAY, RATIO, UNBIND, 0.0]
 
     def coarse(molecules: float, pairs: int, seed: int) -> Any:
         law = burst(1.0, 4, pairs, 2, 3, 1.0 / UNBIND, 256 * pairs, seed)

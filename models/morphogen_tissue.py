@@ -13,9 +13,13 @@ seed would give is measured and joins the noise (:mod:`hmminfer.montecarlo`).
 
 Limits known in closed form (tests hold the bursts to them; nothing here uses them, except to define the amplitude):
 
-    D_eff = D / (1 + kappa),  k_eff = k kappa / (1 + kappa),  lambda = sqrt(D / (k kappa)),  A = J lambda / D_eff (gain included)
+    D_eff = (D + kappa D_c) / (1 + kappa),  k_eff = k kappa / (1 + kappa),  lambda = sqrt(D_eff / k_eff),  A = J lambda / D_eff (with the gain)
     at rest     A cosh((L - x) / lambda) / sinh(L / lambda) + b
     in time     local accumulation time (1 + x / lambda) / (2 k_eff)   (Berezhkovskii, Sample & Shvartsman 2010)
+
+D_c is the diffusivity of one cell among the others, which carries what is bound to it: 0 where cells stay, else what
+:func:`hmminfer.micro.movement.self_diffusivity` measures for cells that exclude each other and hold on; kappa is then that of a site, whether it
+holds a cell or not.
 
 What data can tell: a profile at rest gives lambda only, that is D / k (a ridge); D and k apart need time. kappa and k_off are not seen
 without a contrast between bound and free and are fixed unless given a prior.
@@ -65,26 +69,29 @@ TISSUE = ParameterSet((
     Parameter("degradation", "1/h", LogNormal(1.08, 1.0), "rate of bound molecules", 1e-6, 1e4, "k"),
     Parameter("binding_ratio", "", LogNormal(1.0, 0.5), "bound over free molecules in equilibrium", 1e-6, 1e6, "\\kappa"),
     Parameter("unbinding_rate", "1/s", LogNormal(0.5, 0.5), "of bound molecules; fast, so not seen", 1e-3, 1e3, "k_{off}"),
+    Parameter("cell_diffusivity", "um^2/s", LogNormal(0.01, 1.0), "of one cell among others, with what is bound to it", 0.0, 1e4, "D_c"),
     Parameter("amplitude", "", LogNormal(150.0, 1.0), "intensity at the source in an endless tissue at rest, J lambda / D_eff", 0.0, 1e9, "A"),
     Parameter("background", "", Normal(0.0, 10.0), "reading where there is no morphogen; of either sign, for one may have been subtracted", -1e9, 1e9, "b"),
 ))  # fmt: skip
-KNOWN = {"binding_ratio": 1.0, "unbinding_rate": 0.5}
+KNOWN = {"binding_ratio": 1.0, "unbinding_rate": 0.5, "cell_diffusivity": 0.0}
+EXAMPLE = TISSUE.vector({**KNOWN, "cell_diffusivity": 0.01})
 
 
 def decay_length(values: Mapping[str, Any]) -> Any:
     """lambda (um) of named values or draws (units as :data:`TISSUE`): the limit of fast binding and small cells."""
-    k = np.asarray(values["degradation"]) / 3600.0 * np.asarray(values.get("binding_ratio", KNOWN["binding_ratio"]))
-    return np.sqrt(np.asarray(values["diffusivity"]) / k)
+    kappa, of_cells = (np.asarray(values.get(name, KNOWN[name])) for name in ("binding_ratio", "cell_diffusivity"))
+    k = np.asarray(values["degradation"]) / 3600.0 * kappa
+    return np.sqrt((np.asarray(values["diffusivity"]) + kappa * of_cells) / k)
 
 
 @njit(cache=True, error_model="numpy")
 def tissue(x, facts, out):
-    """x: D, k (1/h), kappa, k_off, A, b; facts: u_0 -> D, k (1/s), kappa, k_off, J = u_0 D_eff / lambda, gain A / u_0, b."""
-    diffusivity, k, kappa, k_off, amplitude, background = x
+    """x: D, k (1/h), kappa, k_off, D_c, A, b; facts: u_0 -> D, k (1/s), kappa, k_off, D_c, J = u_0 D_eff / lambda, gain A / u_0, b."""
+    diffusivity, k, kappa, k_off, of_cells, amplitude, background = x
     rate = k / 3600.0
-    out[0], out[1], out[2], out[3] = diffusivity, rate, kappa, k_off
-    out[4] = facts[0] * np.sqrt(diffusivity * rate * kappa) / (1.0 + kappa)
-    out[5], out[6] = amplitude / facts[0], background
+    out[0], out[1], out[2], out[3], out[4] = diffusivity, rate, kappa, k_off, of_cells
+    out[5] = facts[0] * np.sqrt((diffusivity + kappa * of_cells) * rate * kappa) / (1.0 + kappa)
+    out[6], out[7] = amplitude / facts[0], background
 
 
 _GRID = (
@@ -147,7 +154,7 @@ COUNTS = Schema(
     ),
 )  # fmt: skip
 COUNTED = ParameterSet((
-    *TISSUE.parameters[:4],
+    *TISSUE.parameters[:5],
     Parameter("amplitude", "", LogNormal(50.0, 1.0), "molecules counted in a cell at the source, in an endless tissue at rest", 0.0, 1e9, "A"),
     Parameter("background", "", HalfNormal(1.0), "false counts of a cell", 0.0, 1e9, "b"),
 ))  # fmt: skip
@@ -189,12 +196,12 @@ def _kernel(
     cell, cells, molecules = s["cell_size"], int(s["patch"]), s["molecules"]
     law = burst(cell, cells, 1, HEAL, MEASURE, BURST_STEP, 256, s["seed"] if seed is None else seed)
     law = quiet(law) if still else law
-    front = closure(tissue, [[molecules]], 7, TISSUE.vector(KNOWN))
+    front = closure(tissue, [[molecules]], 8, EXAMPLE)
     theta = front(front.example)
     common = (
         law,
-        theta[:4],
-        theta[4],
+        theta[:5],
+        theta[5],
         s["length"],
         int(s["nodes"]),
         cell * cells,
@@ -207,7 +214,7 @@ def _kernel(
             *common, 3600.0 * np.asarray(time, float), int(s["steps"]), molecules, 0.0, s["leap"] == "implicit"
         )
     )
-    return couple(front, macro, range(6), [], [], front.example)
+    return couple(front, macro, range(7), [], [], front.example)
 
 
 def _leaps(s: Mapping[str, Any], position: Any, time: Any) -> dict[str, Any]:
@@ -388,12 +395,13 @@ def _ridge(ax: Any, tree: Any, model: Model) -> None:
         elif draws:
             ax.hist(draws[0], 30, density=True, color=colour, alpha=0.6, label=group)
     if len(names) == 2:
-        held = float(model.fixed.get("binding_ratio", KNOWN["binding_ratio"]))
-        middle = float(
-            np.median(decay_length({n: tree["posterior"][n].values for n in names} | {"binding_ratio": held}))
-        )
-        k = np.quantile(tree["prior"]["degradation"].values, [0.01, 0.99])  # two points of a straight line
-        ax.plot(k, middle**2 * k / 3600.0 * held, "k--", lw=1, label=f"decay length {middle:.0f} um")
+        known = {
+            n: float(model.fixed[n]) if n in model.fixed else float(np.median(tree["posterior"][n])) for n in KNOWN
+        }
+        middle = float(np.median(decay_length({n: tree["posterior"][n].values for n in names} | known)))
+        k = np.geomspace(*np.quantile(tree["prior"]["degradation"].values, [0.01, 0.99]), 50)
+        along = known["binding_ratio"] * (middle**2 * k / 3600.0 - known["cell_diffusivity"])
+        ax.plot(k[along > 0.0], along[along > 0.0], "k--", lw=1, label=f"decay length {middle:.0f} um")
         ax.set(xscale="log", yscale="log", ylabel="diffusivity (um$^2$/s)")
     ax.set_title("what the profile tells of the rates")
     if names:

@@ -49,7 +49,7 @@ posterior_figure(bicoid, gradient)
 from hmminfer.micro.langevin_burst import burst
 
 law = burst(cell_size=2.45, heal=2, measure=3, step=2.0)
-at = {"c": 5000.0, "slope": -43.0, "curvature": 0.37, "D": 4.0, "k": 3e-4, "kappa": 1.0, "k_off": 0.5}
+at = {"c": 5000.0, "slope": -43.0, "curvature": 0.37, "D": 4.0, "k": 3e-4, "kappa": 1.0, "k_off": 0.5, "D_c": 0.0}
 answers = np.array([law(np.array([*at.values(), number])) for number in range(64)])
 limit = np.array([-at["D"] * at["slope"] / 2.0, at["k"] * at["c"] / 2.0])
 print(

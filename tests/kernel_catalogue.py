@@ -255,7 +255,7 @@ def patches():
     """A coarse profile in time whose patches are Langevin bursts, from a start that is not empty; the models hold the other ways to step."""
     law = burst(2.0, heal=1, measure=2, step=2.0)
     places, times = [10.0, 35.0, 70.0], [4.0, 5.3, 8.0]
-    return profile_history(law, [0.9, 0.2, 1.3, 0.8], 30.0, 80.0, 5, 8.0, places, times, 5, 100.0, 50.0, True)
+    return profile_history(law, [0.9, 0.2, 1.3, 0.8, 0.1], 30.0, 80.0, 5, 8.0, places, times, 5, 100.0, 50.0, True)
 
 
 @functools.cache

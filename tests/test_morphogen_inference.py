@@ -410,7 +410,7 @@ def test_monte_carlo_error_is_the_covariance_over_seeds():
     given = np.array([float(r["sd"]) for r in datasets.load("bicoid_profile").rows if 10 <= float(r["position"]) <= 90])
     added = covariance_of(model) - np.diag(given**2)
     assert 2 <= model.parameters["monte_carlo_error"].size < 10
-    theta = pilot(model.kernel, model.parameters, model.fixed, model.table)[:6]
+    theta = pilot(model.kernel, model.parameters, model.fixed, model.table)[:7]
     s, position = model.table.settings, model.table.columns["position"]
     found = np.cov(np.array([morphogen._kernel(s, position, seed=n)(theta) for n in range(50, 98)]).T)
     near = np.exp(-0.5 * ((np.arange(20)[:, None] - np.arange(20)) / 3.0) ** 2)

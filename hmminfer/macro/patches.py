@@ -31,12 +31,11 @@ from ..errors import HmmInferError
 from ..kernel import Code, Kernel
 from ..linalg import band_lu, band_lu_solve
 from ..native import specialise
-from .time_grid import time_grid
+from .time_grid import GAMMA, time_grid
 
 POINT = 0.5 * (1.0 + np.array([-1.0, 1.0]) / np.sqrt(3.0))
 ITERATIONS = 40
 LIFTED = 3  # numbers a patch is filled by: u, u', u''
-GAMMA = 1.0 - np.sqrt(0.5)
 KAPPA = (1.0 - GAMMA) / GAMMA
 OTHER = 3  # numbers of the vector beside theta: J, gain, background
 
@@ -52,19 +51,22 @@ def slope_of(times: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.tensordot(centred / np.sum(centred**2), values, axes=1)
 
 
-def spread(flux: Any, density: np.ndarray, spacing: float, leap: float, steps: int) -> np.ndarray:
-    """Densities (steps + 1, volumes) of something that only moves, between closed ends: coarse projective Euler with finite volumes.
+def spread(
+    flux: Any, density: np.ndarray, spacing: float, leap: float, steps: int, loss: Any = None, source: float = 0.0
+) -> np.ndarray:
+    """Densities (steps + 1, volumes) between closed ends: coarse projective Euler with finite volumes.
 
-    ``flux(u, u')`` is asked at each face and leap: any burst will do, also of a jump process (values only). Stable for leaps below
-    spacing^2 / (2 D).
+    ``flux(u, u')`` is asked at each face and ``loss(u)`` (none by default) in each volume, at each leap: any burst will do, also of a jump process
+    (values only). ``source`` flows into the first volume. Stable for leaps below spacing^2 / (2 D).
     """
     out = np.empty((steps + 1, len(density)))
     out[0] = density
     for k in range(steps):
         u = out[k]
         middle, fall = 0.5 * (u[1:] + u[:-1]), np.diff(u) / spacing
-        through = np.array([0.0, *(flux(float(c), float(s)) for c, s in zip(middle, fall, strict=True)), 0.0])
-        out[k + 1] = u - leap * np.diff(through) / spacing
+        through = np.array([source, *(flux(float(c), float(s)) for c, s in zip(middle, fall, strict=True)), 0.0])
+        lost = 0.0 if loss is None else np.array([loss(float(c)) for c in u])
+        out[k + 1] = u - leap * (np.diff(through) / spacing + lost)
     return out
 
 

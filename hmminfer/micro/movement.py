@@ -76,7 +76,7 @@ def _run(rng, occupied, motility, adhesion, times):
     now = occupied.copy()
     columns, rows = now.shape
     x, y = _places(now)
-    moved = np.zeros(x.size, np.int64)
+    moved, steps = np.zeros(x.size, np.int64), np.zeros((times.size, x.size), np.int64)
     chance = _chances(adhesion)
     density = np.zeros((times.size, columns))
     per_cell = motility * (2 if rows == 1 else 4)
@@ -91,13 +91,16 @@ def _run(rng, occupied, motility, adhesion, times):
             step, _ = _try(rng, now, x, y, i, chance)
             moved[i] += step
         t = times[k]
+        steps[k] = moved
         for i in range(x.size):
             density[k, x[i]] += 1.0 / rows
-    return density, now, moved, attempts
+    return density, now, steps, attempts
 
 
 def move(rng: np.random.Generator, occupied: np.ndarray, motility: float, adhesion: float, times: np.ndarray) -> tuple:
-    """Density of each column at increasing ``times`` (times, columns), the last sites, steps of each cell along x, and attempts made."""
+    """Density of each column at increasing ``times`` (times, columns), the last sites, steps of each cell along x (times, cells; in the order
+    of its first site) and attempts made.
+    """
     _check(motility, adhesion)
     sites = np.ascontiguousarray(occupied, dtype=np.int64)
     if sites.ndim != 2 or np.any((sites != 0) & (sites != 1)):
@@ -127,6 +130,37 @@ def spreading(
             _, sites, _, _ = move(rng, sites, motility, adhesion, np.array([wait]))
         density[k], touching[k] = sites.mean(axis=1), contacts(sites)
     return density, touching
+
+
+def self_diffusivity(
+    rng: np.random.Generator, motility: float, adhesion: float, density: float, residence: float = np.inf, columns: int = 96, rows: int = 32,
+    replicas: int = 16,
+) -> tuple[float, float]:  # fmt: skip
+    """Diffusivity of one marked cell among cells of this ``density`` (sites^2 for each unit of time), and its standard error.
+
+    What a molecule sees that stays with a cell for an exponential time of mean ``residence``: <x^2> / (2 residence) over such times. A cell that
+    has moved can move back, its neighbours elsewhere cannot: the longer it is followed the less it gets on; for ever: half the growth of
+    its mean square displacement between 40 and 80 / ``motility``. Cells that begin in the middle half of the columns count. (On a line
+    a marked cell cannot pass and has no diffusivity in the end.)
+    """
+    _check(motility, adhesion)
+    if not 0.0 < density < 1.0 or rows < 2 or replicas < 2 or columns < 8 or not residence > 0.0:
+        raise HmmInferError(
+            f"A marked cell of density {density:g} on {columns} x {rows} sites, seen {replicas} times for {residence:g}, has no diffusivity to "
+            "measure; give a density between 0 and 1, at least 8 columns and 2 rows, 2 replicas, and a positive residence."
+        )
+    ever = np.isinf(residence)
+    times = np.array([40.0, 80.0]) / motility if ever else -residence * np.log1p(-(np.arange(40) + 0.5) / 40.0)
+    found = np.empty(replicas)
+    for i in range(replicas):
+        sites = (rng.random((columns, rows)) < density).astype(np.int64)
+        begin = np.nonzero(sites)[0]
+        inside = (begin >= columns // 4) & (begin < columns - columns // 4)
+        square = np.mean(move(rng, sites, motility, adhesion, times)[2][:, inside] ** 2, axis=1)
+        found[i] = (
+            (square[1] - square[0]) / (2.0 * (times[1] - times[0])) if ever else square.sum() / (2.0 * times.sum())
+        )
+    return float(found.mean()), float(found.std(ddof=1) / np.sqrt(replicas))
 
 
 def _check(motility: float, adhesion: float) -> None:
