@@ -399,7 +399,8 @@ def _ridge(ax: Any, tree: Any, model: Model) -> None:
             n: float(model.fixed[n]) if n in model.fixed else float(np.median(tree["posterior"][n])) for n in KNOWN
         }
         middle = float(np.median(decay_length({n: tree["posterior"][n].values for n in names} | known)))
-        k = np.geomspace(*np.quantile(tree["prior"]["degradation"].values, [0.01, 0.99]), 50)
+        first, last = np.quantile(tree["prior"]["degradation"].values, [0.01, 0.99])
+        k = np.geomspace(first, last, 50)
         along = known["binding_ratio"] * (middle**2 * k / 3600.0 - known["cell_diffusivity"])
         ax.plot(k[along > 0.0], along[along > 0.0], "k--", lw=1, label=f"decay length {middle:.0f} um")
         ax.set(xscale="log", yscale="log", ylabel="diffusivity (um$^2$/s)")
