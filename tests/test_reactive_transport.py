@@ -88,9 +88,10 @@ def test_slow_decay_takes_what_it_should():
 
 
 @cache
-def all_species(inlet, cells, rtol):
+def all_species(inlet, cells, rtol, fast=1e8):
+    """``fast``: forward rate, 1/s."""
     times = (0.8, 1.2, 2.0, 2.6, 3.2, 4.0, 5.0, 8.0, 20.0)
-    par = (3.6e11, 3.6e11 / 4.0, 4.0, 3.0, 0.3, 2.5, 0.03)
+    par = (3600.0 * fast, 3600.0 * fast / 4.0, 4.0, 3.0, 0.3, 2.5, 0.03)
     return np.array(times), resolved_column(LENGTH, VELOCITY, inlet, 2.7, times, par, cells, rtol)[0]
 
 
@@ -109,6 +110,13 @@ def test_columns_against_all_species_at_every_scale(inlet, bound):
         )  # fmt: skip
         errors.append(np.abs(kernel(x) - exact).max())
     assert_order(errors, 2.0, 0.3, bound=bound)
+
+
+def test_all_species_say_the_same_at_both_ends_of_the_prior_of_the_fast_rate():
+    """What the posterior of the fast rate rests on, without the model: 1e6 and 1e9 per second leave one answer, a thousandth of that of 10 per hour."""
+    slow, fast, visible = (all_species(1.0, 60, 1e-9, rate)[1] for rate in (1e6, 1e9, 10.0 / 3600.0))
+    assert np.abs(visible - fast).max() > 1e-2
+    assert np.abs(slow - fast).max() < 1e-5
 
 
 def test_a_law_is_interpolated_between_the_concentrations_it_is_asked_at():

@@ -6,7 +6,7 @@
 c is what is dissolved. What a place stores with it, T(c) = f R(c) c, is the law's answer: R (a retardation factor) at a few concentrations,
 one where it is constant. R is the polynomial through them in u = c / (c + c_s), at the Chebyshev points of 0 < u < c_max / (c_max + c_s): a law
 that saturates anywhere near c_s is smooth in u. So the micro problem is asked a dozen times for each theta, and not at each point of each
-step of each iteration. f is a column's own factor on both stores.
+step of each iteration. f is a column's own factor on both stores, what its water holds included: a column with more pores is one too.
 
 Linear elements with consistent mass (group finite elements for T), SDIRK2 of :mod:`.parabolic`; s is eliminated at each stage, Newton's method
 on a tridiagonal matrix. The steps are data: they end at every jump of c_in and at every time of measurement.

@@ -2,8 +2,8 @@ r"""Equilibrium of a charged network with its bath: how far it swells, how stiff
 
     s(J) + T = 0,    s(J) = sigma(J) - Pi(c_F(J)) - A c_F(J)^2,    c_F(J) = c_0 w / (J - 1 + w)
 
-J: volume over that of the reference state, in which the network is free of stress, holds the share w of water and the fixed charge c_0 in it;
-T: compression from outside. sigma is the network's own stress,
+J: volume over that of the reference state, which holds the share w of water and the fixed charge c_0 in it; there a tissue's network is free of
+stress, and a gel's chains are as they were crosslinked. T: compression from outside. sigma is the network's own stress,
 
     tissue, strained along one axis    sigma = (mu (J^2 - 1) + lambda ln J) / J,    H = lambda + 2 mu,  nu = lambda / (2 (lambda + mu))
     gel, swelling freely (isotropic)   sigma = R T / v_1 [ln(1 - p) + p + chi p^2 + (p l^2 F(l^2 / N) - p / 2) / N],   p = (1 - w) / J, l = J^(1/3)
