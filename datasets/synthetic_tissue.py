@@ -108,7 +108,7 @@ def morphogen_counts() -> tuple[RawTable, str]:
             place = f"{100.0 * (i + 0.5) / MORPHOGEN_CELLS:.4f}"
             rows.append(
                 {
-                    "quantity": "molecules",
+                    "quantity": "count",
                     "specimen": "ABCDE"[tissue],
                     "position": place,
                     "value": f"{counted[i]}",

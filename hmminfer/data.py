@@ -284,11 +284,11 @@ class Schema:
                 f"{c.heading}: " + ", ".join(filter(None, (c.description, _bounds(c).strip(), c.kind, need)))
             )
         remarks.append("value: the number; leave it empty for a missing point")
-        remarks.append("unit: unit of value and sd; any unit of the right kind, empty for dimensionless")
         if set(self.counted) < set(self.quantities):
+            remarks.append("unit: unit of value and sd; any unit of the right kind, empty for dimensionless")
             remarks.append("sd: standard deviation of the noise; leave it empty where it is not known")
         if self.counted:
-            remarks.append(f"{', '.join(self.counted)}: whole numbers; no unit and no sd")
+            remarks.append(f"{', '.join(self.counted)}: whole numbers; leave unit and sd empty")
         lines = [f"## {remark}" for remark in remarks]
         lines.append(f"# experiment = {json.dumps(self.experiment)}")
         for s in self.settings:
@@ -311,11 +311,11 @@ def _count(row: Mapping[str, str]) -> tuple[float, float]:
     value = _number("value", row["value"], "leave the cell empty for a missing point")
     if value < 0.0 or value != round(value):
         raise HmmInferError(
-            f"{row['quantity']} is {value:g}; counts are whole numbers of at least 0: correct it, or leave the cell empty."
+            f"{row['quantity']!r} is {value:g}; counts are whole numbers of at least 0: correct it, or leave the cell empty."
         )
     if row.get("sd"):
         raise HmmInferError(
-            f"sd is {row['sd']}, but {row['quantity']} is counted: its expectation sets how it varies; leave the sd empty."
+            f"sd is {row['sd']}, but {row['quantity']!r} is counted: its expectation sets how it varies; leave the sd empty."
         )
     return value, math.nan
 

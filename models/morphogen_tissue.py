@@ -142,15 +142,15 @@ GROWTH = Schema(
 COUNTS = Schema(
     experiment="counts",
     description="Molecules counted in single cells of a tissue at rest, free and bound together.",
-    quantities={"molecules": ""},
-    counted=("molecules",),
+    quantities={"count": ""},
+    counted=("count",),
     columns=(Column("specimen", kind="text", required=False, description="name of the tissue"), _POSITION),
     settings=_GRID,
     example_rows=(
-        {"quantity": "molecules", "specimen": "A", "position": 5, "value": 71},
-        {"quantity": "molecules", "specimen": "A", "position": 20, "value": 25},
-        {"quantity": "molecules", "specimen": "B", "position": 20, "value": 31},
-        {"quantity": "molecules", "specimen": "B", "position": 60, "value": 2},
+        {"quantity": "count", "specimen": "A", "position": 5, "value": 71},
+        {"quantity": "count", "specimen": "A", "position": 20, "value": 25},
+        {"quantity": "count", "specimen": "B", "position": 20, "value": 31},
+        {"quantity": "count", "specimen": "B", "position": 60, "value": 2},
     ),
 )  # fmt: skip
 COUNTED = ParameterSet((

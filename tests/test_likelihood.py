@@ -73,7 +73,7 @@ def test_fit_of_counts_has_the_exact_product_poisson_posterior():
         x = np.log(tree["posterior"][name].values)
         assert x.mean() == pytest.approx(centre, abs=0.28 * sd)
         assert x.std() == pytest.approx(sd, rel=0.15)
-    drawn = tree["posterior_predictive"]["molecules"].values
+    drawn = tree["posterior_predictive"]["count"].values
     assert np.all(drawn == np.round(drawn))
     assert set(tree.children) >= {"log_likelihood", "prior_predictive", "predictions"}
 
@@ -87,10 +87,10 @@ def test_counts_are_whole_numbers_without_sd():
         )
 
     for cells, words in (
-        ({"value": "2.5"}, "molecules is 2.5; counts are whole numbers of at least 0"),
-        ({"value": "-1"}, "molecules is -1; counts are whole numbers"),
+        ({"value": "2.5"}, "'count' is 2.5; counts are whole numbers of at least 0"),
+        ({"value": "-1"}, "'count' is -1; counts are whole numbers"),
         ({"value": "many"}, "'many', which is not a number"),
-        ({"sd": "3"}, "sd is 3, but molecules is counted"),
+        ({"sd": "3"}, "sd is 3, but 'count' is counted"),
     ):
         with pytest.raises(HmmInferError, match=words):
             COUNTS.model(changed(**cells))
@@ -100,7 +100,7 @@ def test_counts_are_whole_numbers_without_sd():
             [COUNTS.model("morphogen_counts"), tissue.EXPERIMENTS["gradient"].model("bicoid_profile")], ["diffusivity"]
         )
     text = COUNTS.schema.template()
-    assert "whole numbers; no unit and no sd" in text
+    assert "whole numbers; leave unit and sd empty" in text
     assert "standard deviation" not in text
 
 
