@@ -10,7 +10,7 @@ from hmminfer.data import RawTable
 from hmminfer.micro.cells import gillespie, line
 from hmminfer.micro.movement import spreading
 
-MORPHOGEN = {"length": "119.6 um", "cell_size": "2.6 um", "nodes": 13, "patch": 2}
+MORPHOGEN = {"length": "119.6 um", "cell_size": "2.6 um", "nodes": 17, "patch": 2}
 MORPHOGEN_CELLS, MORPHOGEN_TISSUES = 46, 10
 MORPHOGEN_TRUTH = {
     "diffusivity": 0.2,

@@ -101,6 +101,7 @@ _GRID = (
     Setting("patch", default=4, kind="integer", lower=2, upper=100, description="cells of a patch, an even number"),
     Setting("molecules", default=10000.0, lower=1.0, description="for each cell at the source in a burst: many, for its mean is wanted"),
     Setting("seed", default=1, kind="integer", lower=0, description="of the normals that all bursts share"),
+    Setting("accuracy", default=0.01, lower=1e-6, description="largest error of elements, patches and leaps, over the largest intensity"),
 )  # fmt: skip
 _POSITION = Column("position", "%", lower=0.0, upper=100.0, description="along the tissue, of its length")
 GRADIENT = Schema(
@@ -128,7 +129,6 @@ GROWTH = Schema(
         *_GRID,
         Setting("leap", default="implicit", kind="text", choices=("implicit", "explicit"), description="stable for any step, or coarse projective integration"),
         Setting("steps", default=32, kind="integer", lower=2, upper=100000, description="leaps to the last time"),
-        Setting("accuracy", default=0.005, lower=1e-6, description="largest error of the leaps, over the largest intensity"),
     ),
     example_rows=(
         {"quantity": "intensity", "position": 10, "time": 0.5, "value": 60, "sd": 3},
@@ -187,46 +187,44 @@ SPREADING = Schema(
 )  # fmt: skip
 
 
-def _kernel(
-    s: Mapping[str, Any], position: Any, time: Any = None, seed: int | None = None, still: bool = False
-) -> Kernel:
-    """Kernel of intensities at positions (%), at rest or at times (h); ``still``: of bursts without noise."""
+def _kernel(s: Mapping[str, Any], position: Any, time: Any = None, seed: int | None = None, still: int = 0) -> Kernel:
+    """Kernel of intensities at positions (%), at rest or at times (h).
+
+    ``still``: 1 for bursts without noise; 2 for them with half the cells, patches, elements and leaps, and a quarter of their steps.
+    """
     if len(np.atleast_1d(position)) == 0:
         raise HmmInferError("The profile is empty; give at least one position.")
-    cell, cells, molecules = s["cell_size"], int(s["patch"]), s["molecules"]
-    law = burst(cell, cells, 1, HEAL, MEASURE, BURST_STEP, 256, s["seed"] if seed is None else seed)
+    finer, molecules = max(still, 1), s["molecules"]
+    cell, cells, nodes = s["cell_size"] / finer, int(s["patch"]), finer * (int(s["nodes"]) - 1) + 1
+    part = finer * finer  # of a burst's steps: what hops in one stays below a cell
+    law = burst(
+        cell, cells, 1, HEAL * part, MEASURE * part, BURST_STEP / part, 256, s["seed"] if seed is None else seed
+    )
     law = quiet(law) if still else law
     front = closure(tissue, [[molecules]], 8, EXAMPLE)
     theta = front(front.example)
-    common = (
-        law,
-        theta[:5],
-        theta[5],
-        s["length"],
-        int(s["nodes"]),
-        cell * cells,
-        0.01 * s["length"] * np.asarray(position, float),
-    )
-    macro = (
-        steady_profile(*common, molecules)
-        if time is None
-        else profile_history(
-            *common, 3600.0 * np.asarray(time, float), int(s["steps"]), molecules, 0.0, s["leap"] == "implicit"
-        )
-    )
+    places = 0.01 * s["length"] * np.asarray(position, float)
+    common = (law, theta[:5], theta[5], s["length"], nodes, cell * cells, places)
+    if time is None:
+        macro = steady_profile(*common, molecules)
+    else:
+        implicit = s["leap"] == "implicit" or finer > 1  # stable on any grid
+        seconds = 3600.0 * np.asarray(time, float)
+        macro = profile_history(*common, seconds, finer * int(s["steps"]), molecules, 0.0, implicit)
     return couple(front, macro, range(7), [], [], front.example)
 
 
-def _leaps(s: Mapping[str, Any], position: Any, time: Any) -> dict[str, Any]:
-    """What tells the error of the leaps of a history, for a model; of a profile at rest, which has none, nothing."""
-    if time is None:
-        return {}
-    coarse, finer = (_kernel({**s, "steps": n * int(s["steps"])}, position, time, still=True) for n in (1, 2))
-    remedy = f"more steps than {s['steps']}"
-    return {
-        "accuracy": Accuracy(coarse, finer, s["accuracy"], f"give {remedy}"),
-        "advice": f"{remedy}, or implicit leaps" if s["leap"] == "explicit" else remedy,
-    }
+def _errors(s: Mapping[str, Any], position: Any, time: Any) -> dict[str, Any]:
+    """What tells a model's error of elements, patches and leaps, and which settings to change where it has no solution."""
+    steps = "" if time is None else f"more steps than {s['steps']}, "
+    remedy = f"give {steps}more nodes than {s['nodes']}, or fewer cells to a patch than {s['patch']}"
+    coarse, finer = (_kernel(s, position, time, still=n) for n in (1, 2))
+    advice = (
+        ""
+        if time is None
+        else f"more steps than {s['steps']}" + (", or implicit leaps" if s["leap"] == "explicit" else "")
+    )
+    return {"accuracy": Accuracy(coarse, finer, s["accuracy"], remedy), "advice": advice}
 
 
 def _stable(kernel: Kernel, s: Mapping[str, Any]) -> None:
@@ -249,7 +247,7 @@ def _model(table: Table, time: Any) -> Model:
     counted = table.experiment == "counts"
     model = Model(
         "morphogen_tissue", table.experiment, COUNTED if counted else TISSUE, kernel, observables, KNOWN, table, about, {"settings": s}, panels,
-        **_leaps(s, position, time), likelihood=POISSON if counted else NORMAL,
+        **_errors(s, position, time), likelihood=POISSON if counted else NORMAL,
     )  # fmt: skip
     return with_monte_carlo_error(model, others, theta, f"raise molecules above {s['molecules']:g}")
 
@@ -318,7 +316,7 @@ def _predicted(s: Mapping[str, Any], position: np.ndarray, time: Any) -> Model:
     observable = Observable(
         "intensity", "", np.arange(len(position)), "row" if time is not None else "position", coords
     )
-    return Model("morphogen_tissue", name, TISSUE, kernel, (observable,), KNOWN, **_leaps(s, position, time))
+    return Model("morphogen_tissue", name, TISSUE, kernel, (observable,), KNOWN, **_errors(s, position, time))
 
 
 @prediction(

@@ -143,7 +143,7 @@ CASES = {
         ("fit", "morphogen_tissue", "--experiment", "growth", "--set", "steps=2"), "cannot resolve data at time 900 s", "at least 32 steps",
     ),
     "leaps too large for the stated accuracy": (
-        ("fit", "morphogen_tissue", "--experiment", "growth", "--set", "accuracy=1e-3"), "more than accuracy = 0.001", "give more steps than 32",
+        ("fit", "morphogen_tissue", "--experiment", "growth", "--set", "accuracy=1e-3"), "more than accuracy = 0.001", "give more steps than 32, more nodes",
     ),
     "explicit leaps beyond stability": (
         ("predict", "morphogen_tissue", "--what", "history", "--set", "leap=explicit", "--set", "nodes=49", "--set", "patch=2"),
