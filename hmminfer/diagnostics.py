@@ -322,7 +322,12 @@ def _sensitivity_check(tree: xr.DataTree) -> Check:
         return Check(name, "not applicable", None, "Needs draws of the posterior with log_prior and log_likelihood.")
     import arviz as az
 
-    numbers = [str(k) for k, v in tree["posterior"].data_vars.items() if v.isel(chain=0, draw=0).size <= LONG]
+    numbers = [
+        str(k)
+        for k, v in tree["posterior"].data_vars.items()
+        if v.isel(chain=0, draw=0).size <= LONG
+        and not v.attrs.get("nuisance", 0)  # weights of a known law are their prior
+    ]
     log = logging.getLogger("arviz_stats")
     level = log.level
     log.setLevel(logging.ERROR)  # it would print what the advice below says

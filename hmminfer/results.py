@@ -101,6 +101,7 @@ def _dataset(problem: Any, draws: Mapping[str, np.ndarray], dims: Mapping[str, A
             "description": p.description,
             "axial": int(p.axial and not isinstance(p, Field)),
             "symbol": p.symbol,
+            "nuisance": int(p.nuisance),
         }
         variables[p.name] = xr.DataArray(value, dims=names, attrs=attrs)
     fixed = json.dumps({k: np.asarray(v).tolist() for k, v in problem.model.fixed.items()})
