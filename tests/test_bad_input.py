@@ -263,6 +263,17 @@ BAD_DATA = {
         '# experiment = "columns"\nquantity,time [h],flow [mL/h],pulse [h],inlet [g/m^3],value,unit,sd\nrelative_concentration,3,12,2.7,0.2,-0.1,,0.05\n',
         "Line 3: relative_concentration is -0.1", "leave the value empty",
     ),
+    "count that is no whole number": (
+        '# experiment = "counts"\nquantity,position [%],value,unit,sd\ncount,10,12,,\ncount,20,7.5,,\n',
+        "Line 4: 'count' is 7.5", "whole numbers of at least 0",
+    ),
+    "profile of a tissue without a value": (
+        '# experiment = "gradient"\nquantity,position [%],value,unit,sd\nintensity,10,,,1\n', "Every value is empty", "fill in at least one",
+    ),
+    "bath of a gel saltier than the range": (
+        '# experiment = "equilibrium"\nquantity,bath [mmol/L],value,unit,sd\naggregate_modulus,9000,0.5,MPa,0.1\n',
+        "'bath' is 9000 mmol/L", "between 0.001 and 5000",
+    ),
     "unknown experiment": (PLATE.replace('"plate"', '"plat"') + "force,,,9,N,1\n", "'plat'", "Did you mean 'plate'?"),
     "known fibre outside support": ("# volume_fraction = 3\n" + GOOD, "'volume_fraction'", "give a value inside"),
 }  # fmt: skip
@@ -273,7 +284,13 @@ def test_bad_data_are_named_with_their_line(case, tmp_path):
     text, thing, remedy = BAD_DATA[case]
     (tmp_path / "my.csv").write_text(text)
     system = "proton_conductor" if "humidity" in case else "fibre_composite"
-    system = "reactive_transport" if "concentration" in case else system
+    known = {
+        "concentration": "reactive_transport",
+        "count": "morphogen_tissue",
+        "tissue": "morphogen_tissue",
+        "gel": "swelling_gel",
+    }
+    system = next((name for word, name in known.items() if word in case.split()), system)
     said = refused("fit", system, "--data", tmp_path / "my.csv", "--output", tmp_path / "out")
     assert thing in said
     assert remedy in said
