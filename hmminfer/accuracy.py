@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .coupling import Joint
 from .errors import HmmInferError
 from .kernel import Kernel
 
@@ -28,8 +29,8 @@ class Accuracy:
     remedy : what to change: "give more steps than 32".
     """
 
-    coarse: Kernel
-    finer: Kernel
+    coarse: Kernel | Joint
+    finer: Kernel | Joint
     stated: float
     remedy: str
     scale: float = 0.0

@@ -14,7 +14,7 @@ from scipy import optimize, special, stats
 
 from .axial import LONG
 from .errors import HmmInferError
-from .likelihood import draw, log_density
+from .likelihood import POISSON, draw, log_density
 from .linalg import one_thread
 from .parameters import Field
 from .progress import track
@@ -80,6 +80,10 @@ def sbc(
         )
     if std.model.simulated:
         raise std.model.kernel.refusal()
+    if std.model.likelihood == POISSON and noise_factor != 1.0:
+        raise HmmInferError(
+            "Counts have no noise to scale: noise_factor is 1 for them; give a wrong posterior= as negative control."
+        )
     rng = np.random.default_rng(seed)
     bank = std.prior(rng, 1000)
     y_bank = std.model.batch(std.theta(bank), strict=False)

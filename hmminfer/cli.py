@@ -149,6 +149,11 @@ def _sample(recipe: Any, output: Path | None, preview: bool, prior_predictive: b
     from .console import asked, frame, modes_text, prior_table
     from .diagnostics import identifiability, summary
 
+    inference.sampler_of(problem.model, recipe.sampler)
+    if preview and problem.model.simulated:
+        raise HmmInferError(
+            f"The experiment '{problem.model.experiment}' is simulated at random and has no Laplace approximation; leave out --preview."
+        )
     folder = output or runs.free_folder(f"{problem.model.name}_{problem.model.experiment}")
     runs.check_new(folder)
     if not quiet:

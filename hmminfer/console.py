@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .errors import unknown
+from .likelihood import POISSON
 
 
 def say(*what: Any, err: bool = False) -> None:
@@ -47,11 +48,15 @@ def asked(problem: Any, recipe: Any) -> list[Any]:
     number = ", ".join(f"{n} {q}" for q, n in counts.items())
     missing = f"; {table.n_missing} missing" if table.n_missing else ""
     settings = ", ".join(f"{k} = {v}" for k, v in {**table.settings, **model.about}.items())
+    noise = f"noise: {recipe.noise or 'sd of each row'}"
+    if model.likelihood == POISSON:
+        noise = "counts: Poisson's law"
+    elif model.simulated:
+        noise = f"simulated; tolerance: {recipe.noise or 'sd of each row'}"
     rows = [[p.name, p.unit, prior_text(p), p.description] for p in problem.free]
     lines = [
         f"Model    {model.name}, experiment {model.experiment} ({settings})",
-        f"Data     {table.name}: {number}{missing}; "
-        f"noise: {recipe.noise or 'sd of each row'}; discrepancy: {recipe.discrepancy}",
+        f"Data     {table.name}: {number}{missing}; {noise}; discrepancy: {recipe.discrepancy}",
         f"Seed     {recipe.seed}",
         "",
         grid("Hidden", ["parameter", "unit", "prior", ""], rows),
@@ -138,9 +143,18 @@ def model_page(name: str) -> list[Any]:
         page.append(f"Experiment {key}: {e.description}; data: {e.dataset}; predictions: {', '.join(e.predictions)}")
         page += [_settings(e.schema.settings), ""]
     page += predictions_page(name)
-    parameters = next(iter(module.EXPERIMENTS.values())).model().parameters
-    rows = [[p.name, p.unit, prior_text(p), f"[{p.lower:g}, {p.upper:g}]", p.description] for p in parameters]
-    return [*page, grid("Parameters", ["parameter", "unit", "prior", "support", ""], rows)]
+    tables: dict[tuple, list[str]] = {}  # experiments that share their parameters share a table
+    for key, e in module.EXPERIMENTS.items():
+        rows = [
+            (p.name, p.unit, prior_text(p), f"[{p.lower:g}, {p.upper:g}]", p.description)
+            for p in e.model().parameters
+            if not p.nuisance
+        ]
+        tables.setdefault(tuple(rows), []).append(key)
+    for kinds, keys in tables.items():
+        title = "Parameters" if len(tables) == 1 else f"Parameters of {', '.join(keys)}"
+        page += [grid(title, ["parameter", "unit", "prior", "support", ""], [list(row) for row in kinds]), ""]
+    return page[:-1]
 
 
 def predictions_page(name: str, what: str = "") -> list[Any]:

@@ -155,7 +155,8 @@ class Schema:
     """What an experiment's data look like: ``quantities`` (name -> canonical unit), columns, settings, example rows.
 
     ``positive`` quantities, such as moduli and conductivities, are refused at zero and below; ``counted`` ones must be whole numbers of at
-    least 0 and have no sd of their own.
+    least 0 and have no sd of their own. ``simulated``: the answer is drawn at random, and the sd is the tolerance of approximate Bayesian
+    computation.
     """
 
     experiment: str
@@ -166,6 +167,7 @@ class Schema:
     description: str = ""
     positive: tuple[str, ...] = ()
     counted: tuple[str, ...] = ()
+    simulated: bool = False
 
     def check(self, raw: RawTable, **overrides: Any) -> Table:
         """Convert every unit and check everything; ``overrides`` replace settings of the file.
@@ -284,7 +286,10 @@ class Schema:
                 f"{c.heading}: " + ", ".join(filter(None, (c.description, _bounds(c).strip(), c.kind, need)))
             )
         remarks.append("value: the number; leave it empty for a missing point")
-        if set(self.counted) < set(self.quantities):
+        if self.simulated:
+            remarks.append("unit: unit of value and sd; any unit of the right kind, empty for dimensionless")
+            remarks.append("sd: the tolerance, how near simulated values must come, beyond what happens at random")
+        elif set(self.counted) < set(self.quantities):
             remarks.append("unit: unit of value and sd; any unit of the right kind, empty for dimensionless")
             remarks.append("sd: standard deviation of the noise; leave it empty where it is not known")
         if self.counted:

@@ -239,6 +239,14 @@ def _fit_by_simulation(problem: Problem, draws: int, chains: int, seed: int, pro
         raise HmmInferError(
             "A simulated experiment needs a known tolerance; fill in the column sd, or give noise as numbers."
         )
+    for p in problem.free:
+        tried = p.prior.sample(np.random.default_rng(seed), 1000)
+        outside = tried[(tried < p.lower) | (tried > p.upper)]
+        if outside.size:
+            raise HmmInferError(
+                f"The prior of '{p.name}' reaches outside its support [{p.lower:g}, {p.upper:g}], for example to {outside[0]:.3g}; give one inside, "
+                "such as a LogNormal, or bounds: Normal(1, 0.5, lower=0.001)."
+            )
     draw = model.kernel.draw
     found = abc(
         lambda values, rng: draw(model.vector(values), rng), problem.table.value, ParameterSet(problem.free), problem.sd,

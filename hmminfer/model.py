@@ -165,7 +165,8 @@ class Model:
         theta = self.vector(given)
         lead = theta.shape[:-1]
         flat = theta.reshape(-1, theta.shape[-1])
-        self.check_accuracy(flat[len(flat) // 2], "these values" if len(flat) == 1 else "a draw in the middle")
+        for middle in flat if len(flat) <= 8 else np.median(flat, axis=0)[None]:
+            self.check_accuracy(middle, "these values" if len(flat) <= 8 else "the middle of the draws")
         y = self.batch(flat, progress=progress, what="predicting").reshape(*lead, -1)
         dims = list(sizes) if sizes else [f"draw_{i}" if len(lead) > 1 else "draw" for i in range(len(lead))]
         out = self.to_dataset(y, dims, sizes)
@@ -305,6 +306,11 @@ class Model:
             for m, label, offset in zip(models, labels, offsets[:-1], strict=True)
             for o in m.observables
         )
+        accuracies = [m.accuracy for m in models]
+        joined = _joint_accuracy(accuracies, indices, kernel.example)
+        if joined is None:  # of different scales, or not all known: each as it is
+            for m in models:
+                m.check_accuracy(m.vector(), "the prior medians")
         tables = [m.table for m in models]
         table = _joined(tables) if all(t is not None for t in tables) else None
         about = {**models[0].about, "joint": ", ".join(labels), "shared": ", ".join(shared)}
@@ -319,8 +325,25 @@ class Model:
             about,
             models[0].scene,
             models[0].panels,
+            accuracy=joined,
+            advice=" or ".join(dict.fromkeys(m.advice for m in models if m.advice)),
             likelihood=models[0].likelihood,
         )
+
+
+def _joint_accuracy(
+    parts: Sequence[Accuracy | None], indices: Sequence[Sequence[int]], example: np.ndarray
+) -> Accuracy | None:
+    """Accuracy of several experiments as one, where all know theirs on one scale; the most generous statement and the first remedy count."""
+    known = [a for a in parts if a is not None]
+    if len(known) < len(parts) or len({a.scale for a in known}) > 1:
+        return None
+    own = tuple(np.array(index)[: a.coarse.n_in] for a, index in zip(known, indices, strict=True))
+    coarse, finer = (
+        Joint(tuple(k for k in kernels if isinstance(k, Kernel)), own, example)
+        for kernels in ([a.coarse for a in known], [a.finer for a in known])
+    )
+    return Accuracy(coarse, finer, max(a.stated for a in known), known[0].remedy, known[0].scale)
 
 
 def _labelled(o: Observable, label: str, offset: int) -> Observable:

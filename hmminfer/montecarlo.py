@@ -74,8 +74,8 @@ def with_monte_carlo_error(model: Model, kernels: Sequence[Kernel], theta: np.nd
     """The model with the spread of ``kernels`` (one for each seed) at ``theta`` in its likelihood, as a covariance.
 
     In units of the noise: a direction in which the error exceeds :data:`MODELLED` is a mode of its own, whose weight is an unknown of known
-    law; the rest joins the column sd. Of counts the modes are relative, so that expectations stay positive, and the rest, 1 % of the variance
-    at most in any direction, is left out. ``remedy`` ends the sentence that is said when a row's share is above :data:`LIMIT`: what to raise.
+    law; the rest joins the column sd (of counts, which have none, it is left out: 1 % of the variance at most in any direction).
+    ``remedy`` ends the sentence that is said when a row's share is above :data:`LIMIT`: what to raise.
     """
     table = model.table
     assert table is not None
@@ -93,11 +93,11 @@ def with_monte_carlo_error(model: Model, kernels: Sequence[Kernel], theta: np.nd
     _, size, vectors = np.linalg.svd(away, full_matrices=False)
     k = int(np.sum(size > MODELLED))
     counted = model.likelihood == POISSON
-    modes = (sd * vectors[:k] * size[:k, None]).T / (y.mean(axis=0)[:, None] if counted else 1.0)
+    modes = (sd * vectors[:k] * size[:k, None]).T
     rest = sd * np.sqrt(np.sum((vectors[k:] * size[k:, None]) ** 2, axis=0)) * (not counted)
     about = {**model.about, "monte_carlo_over_noise": round(float(share[worst]), 3)}
     model = replace(model, about=about)
     if k == 0:
         return replace(model, table=replace(table, sd=np.hypot(table.sd, rest)))
-    error = HomogenisationError(np.zeros(len(sd)), np.ascontiguousarray(modes), rest, relative=counted)
+    error = HomogenisationError(np.zeros(len(sd)), np.ascontiguousarray(modes), rest, relative=False)
     return error.applied_to(model, "monte_carlo_error", "weights of the modes of the bursts' Monte Carlo error")

@@ -69,6 +69,11 @@ class Problem:
         assert table is not None
         if model.likelihood == POISSON and (noise is not None or discrepancy_kind != "none"):
             raise HmmInferError("Counts vary as their expectation says (Poisson); leave out noise and discrepancy.")
+        if model.simulated and noise is None and not np.all(np.isfinite(table.sd)):
+            raise HmmInferError(
+                f"Line {table.line[~np.isfinite(table.sd)][0]} has no sd, which is the tolerance of a simulated value; fill the column in, or give noise "
+                "as a number or one for each quantity."
+            )
         sd, scales = _noise(table, noise)
         model.check_accuracy(model.vector(), "the prior medians")
         if discrepancy_kind == "homogenisation":

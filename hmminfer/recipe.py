@@ -133,7 +133,10 @@ class Recipe:
 
     def write(self, folder: Path) -> Recipe:
         """Write run.toml and copies of the files it reads; returns the recipe that reads the copies."""
-        mine = replace(self, experiment=self._name, dataset="" if self.data else self.raw.name)
+        from .inference import sampler_of
+
+        sampler = sampler_of(self.problem.model, self.sampler)
+        mine = replace(self, sampler=sampler, experiment=self._name, dataset="" if self.data else self.raw.name)
         named = {**self.raw.settings, **self.settings, "data": self.data}
         for key, value in named.items():
             if isinstance(value, str) and value and Path(value).is_file():

@@ -92,7 +92,11 @@ class Standard:
         scatter around it.
         """
         u = self.prior(rng, n)
-        y = self.model.batch(self.theta(u))
+        y = self.model.batch(self.theta(u), strict=False)
+        u, y = u[np.isfinite(y).all(axis=1)], y[np.isfinite(y).all(axis=1)]
+        n = len(u)
+        if n < 3 * len(self.iu) + 10:
+            return np.full((y.shape[1], len(self.iu)), np.nan)
         x = np.column_stack([np.ones(n), u[:, self.iu]])
         slopes = np.linalg.lstsq(x, y, rcond=None)[0]
         scatter = np.sqrt(np.sum((y - x @ slopes) ** 2, axis=0) / (n - x.shape[1]))

@@ -44,7 +44,7 @@ from numba import njit
 
 from hmminfer.accuracy import Accuracy
 from hmminfer.closure import closure
-from hmminfer.coupling import couple
+from hmminfer.coupling import chain, couple
 from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError
 from hmminfer.kernel import Kernel
@@ -92,6 +92,15 @@ def tissue(x, facts, out):
     out[0], out[1], out[2], out[3], out[4] = diffusivity, rate, kappa, k_off, of_cells
     out[5] = facts[0] * np.sqrt((diffusivity + kappa * of_cells) * rate * kappa) / (1.0 + kappa)
     out[6], out[7] = amplitude / facts[0], background
+
+
+FLOOR = 0.01  # molecules
+
+
+@njit(cache=True, error_model="numpy")
+def expected(x, facts, out):
+    """Expectation of a count, positive and smooth: bursts leave next to nothing as a little less than nothing; biased by FLOOR / 2 at most."""
+    out[0] = 0.5 * (x[0] + np.sqrt(x[0] * x[0] + facts[0] * facts[0]))
 
 
 _GRID = (
@@ -165,7 +174,8 @@ MOVING = ParameterSet((
 ))  # fmt: skip
 SPREADING = Schema(
     experiment="spreading",
-    description="A tissue spreads from the first columns of a sheet; sd is the tolerance, beyond what cells do at random.",
+    description="A tissue spreads from the first columns of a sheet.",
+    simulated=True,
     quantities={"density": "", "contacts": ""},
     columns=(
         Column("position", "%", lower=0.0, upper=100.0, description="middle of a band across the sheet", quantities=("density",)),
@@ -249,7 +259,12 @@ def _model(table: Table, time: Any) -> Model:
         "morphogen_tissue", table.experiment, COUNTED if counted else TISSUE, kernel, observables, KNOWN, table, about, {"settings": s}, panels,
         **_errors(s, position, time), likelihood=POISSON if counted else NORMAL,
     )  # fmt: skip
-    return with_monte_carlo_error(model, others, theta, f"raise molecules above {s['molecules']:g}")
+    model = with_monte_carlo_error(model, others, theta, f"raise molecules above {s['molecules']:g}")
+    if not counted:
+        return model
+    assert isinstance(model.kernel, Kernel)
+    rows = np.full((len(table), 1), FLOOR)
+    return replace(model, kernel=chain(model.kernel, closure(expected, rows, 1, np.ones(len(table)), own=1)))
 
 
 def gradient(table: Table) -> Model:
@@ -289,6 +304,8 @@ def _simulation(s: Mapping[str, Any], of_density: np.ndarray, position: np.ndarr
     )
 
     def draw(theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        if not (theta[0] > 0.0 and theta[1] >= 0.0):
+            return np.full(len(time), np.nan)
         density, touching = spreading(rng, columns, rows, filled, s["share"], theta[0], theta[1], times)
         total = np.concatenate([np.zeros((len(times), 1)), np.cumsum(density, axis=1)], axis=1)
         return np.where(of_density, (total[when, first + band] - total[when, first]) / band, touching[when])

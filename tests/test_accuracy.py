@@ -10,7 +10,9 @@ from hmminfer.accuracy import Accuracy, over_noise
 from hmminfer.diagnostics import checks
 from hmminfer.errors import HmmInferError
 from hmminfer.inference import preview
+from hmminfer.model import Model
 from hmminfer.montecarlo import pilot
+from hmminfer.problem import Problem
 
 TISSUE = models.get("morphogen_tissue")
 
@@ -65,6 +67,28 @@ def test_a_result_says_its_error_beside_the_noise():
     assert not row.ok
     assert "too coarse" in row.advice
     assert over_noise(replace(model, accuracy=None), at, model.table.sd) == {}
+
+
+def test_experiments_joined_keep_their_accuracy():
+    columns = models.get("reactive_transport").EXPERIMENTS["columns"].model
+    parts = [columns("stiff_column", accuracy=a) for a in (1e-5, 2e-5)]
+    together = Model.joint(parts, [p.name for p in parts[0].parameters])
+    single = parts[0].accuracy.error(parts[0].vector())
+    np.testing.assert_allclose(together.accuracy.error(together.vector()), np.tile(single, 2), rtol=1e-12)
+    with pytest.raises(HmmInferError, match="at the prior medians, more than accuracy = 2e-05"):
+        Problem.of(together)
+    gel = models.get("swelling_gel").EXPERIMENTS["confined"].model("confined_creep", micro="donnan", accuracy=1e-5)
+    with pytest.raises(HmmInferError, match="more than accuracy = 1e-05"):  # of another scale: refused at once
+        Model.joint([columns("stiff_column"), gel], [])
+
+
+def test_few_values_are_all_judged_and_many_by_their_middle():
+    history = TISSUE.history([10.0], [1.0, 4.0])
+    for order in ([1.0, 30.0], [30.0, 1.0]):
+        with pytest.raises(HmmInferError, match="at these values, more than accuracy"):
+            history.predict(degradation=np.array(order), progress=False)
+    many = np.append(np.full(20, 1.0), 30.0)
+    assert history.predict(degradation=many, progress=False)["intensity"].shape == (21, 2)
 
 
 def test_nothing_is_said_where_there_is_no_solution_and_a_finer_failure_is_an_error():

@@ -267,6 +267,9 @@ BAD_DATA = {
         '# experiment = "counts"\nquantity,position [%],value,unit,sd\ncount,10,12,,\ncount,20,7.5,,\n',
         "Line 4: 'count' is 7.5", "whole numbers of at least 0",
     ),
+    "simulated tissue without a tolerance": (
+        '# experiment = "spreading"\nquantity,position [%],time [h],value,unit,sd\ndensity,50,10,0.5,,\n', "Line 3 has no sd", "fill the column in",
+    ),
     "profile of a tissue without a value": (
         '# experiment = "gradient"\nquantity,position [%],value,unit,sd\nintensity,10,,,1\n', "Every value is empty", "fill in at least one",
     ),

@@ -7,6 +7,8 @@ import pytest
 from scipy import stats
 
 from hmminfer import datasets, models
+from hmminfer.calibration import sbc
+from hmminfer.diagnostics import checks
 from hmminfer.errors import HmmInferError
 from hmminfer.inference import build, fit, preview
 from hmminfer.likelihood import NORMAL, POISSON, draw, log_density
@@ -78,6 +80,47 @@ def test_fit_of_counts_has_the_exact_product_poisson_posterior():
     assert set(tree.children) >= {"log_likelihood", "prior_predictive", "predictions"}
 
 
+def far_counts(length=30.0):
+    """Ten cells of a tissue of 490 um with a source of 60 molecules, most of them far out, and the law they have exactly."""
+    position = np.linspace(2.0, 95.0, 10)
+    mean = 60.0 * np.cosh((490.0 - 4.9 * position) / length) / np.sinh(490.0 / length)
+    counted = np.random.default_rng(30).poisson(mean)
+    rows = [
+        {"quantity": "count", "position": f"{x:g}", "value": f"{v}", "unit": "", "sd": ""}
+        for x, v in zip(position, counted, strict=True)
+    ]
+    return (
+        RawTable("far", "", {}, ("quantity", "position [%]", "value", "unit", "sd"), rows, list(range(2, 12)), {}),
+        position,
+        counted,
+    )
+
+
+def test_cells_that_hold_none_are_no_impossible_ones():
+    """Where next to nothing is expected the bursts' error is larger: expectations stay positive, and the likelihood is the exact one to 0.1."""
+    raw, position, counted = far_counts()
+    assert np.sum(counted == 0) >= 6
+    model = COUNTS.model(raw, diffusivity="0.27 um^2/s", background=0.0)
+    difference = []
+    for length in (24.0, 27.0, 30.0, 33.0, 36.0):
+        k = 0.27 / length**2 * 3600.0
+        y = model.evaluate({"degradation": k, "amplitude": 60.0})
+        assert np.all(y > 0.0)
+        exact = 60.0 * np.cosh((490.0 - 4.9 * position) / length) / np.sinh(490.0 / length)
+        ours, theirs = (np.sum(log_density(POISSON, counted, m, None)) for m in (y, exact))
+        difference.append(ours - theirs)
+    assert np.all(np.abs(difference) < 0.1)
+    tree = fit(model, draws=300, tune=300, chains=2, seed=2, progress=False)
+    assert int(tree["sample_stats"]["diverging"].sum()) < 6
+    assert np.all(np.isfinite([c.ok is None or len(c.advice) for c in checks(tree)]))
+    assert not [c for c in checks(tree) if "cannot give :" in c.advice]
+
+
+def test_counts_have_no_noise_to_scale():
+    with pytest.raises(HmmInferError, match="no noise to scale"):
+        sbc(COUNTS.model("morphogen_counts"), n=2, noise_factor=0.7, progress=False)
+
+
 def test_counts_are_whole_numbers_without_sd():
     raw = datasets.load("morphogen_counts")
 
@@ -102,6 +145,7 @@ def test_counts_are_whole_numbers_without_sd():
     text = COUNTS.schema.template()
     assert "whole numbers; leave unit and sd empty" in text
     assert "standard deviation" not in text
+    assert "sd: the tolerance" in SPREADING.schema.template()
 
 
 # --- simulated
@@ -162,6 +206,7 @@ def test_abc_of_a_spreading_tissue_through_fit(tmp_path):
         low, high = np.quantile(tree["posterior"][name], [0.025, 0.975])
         assert low < truth < high
     assert tree["posterior"]["adhesion"].std() < 0.8 * 1.5 / np.sqrt(12.0)
+    assert not [c for c in checks(tree) if c.name.startswith("chi2")]  # random predictions have no noise of their own
     seen = identifiability(model)
     assert seen.contraction["adhesion"] > 0.2
     y = tissue.front([8.0]).predict(tree, draws=5)["density"].values
@@ -181,6 +226,8 @@ def test_a_simulation_is_no_function_with_a_gradient():
         (lambda: model.kernel.jacobian(theta), "fit it with the sampler 'abc'"),
         (lambda: fit(model, sampler="smc"), "simulated at random, .* choose the sampler abc"),
         (lambda: fit(replace(model, kernel=small().kernel), noise="infer"), "needs a known tolerance"),
+        (lambda: fit(model, priors={"motility": "Normal(1, 0.5)"}), r"prior of 'motility' reaches outside its support"),
+        (lambda: sbc(model, n=2), "neither likelihood nor gradient"),
     ):
         with pytest.raises(HmmInferError, match=words):
             call()

@@ -133,29 +133,30 @@ def spreading(
 
 
 def self_diffusivity(
-    rng: np.random.Generator, motility: float, adhesion: float, density: float, residence: float = np.inf, columns: int = 96, rows: int = 32,
-    replicas: int = 16,
+    rng: np.random.Generator, motility: float, adhesion: float, density: float, residence: float = np.inf, rows: int = 32, replicas: int = 16
 ) -> tuple[float, float]:  # fmt: skip
     """Diffusivity of one marked cell among cells of this ``density`` (sites^2 for each unit of time), and its standard error.
 
     What a molecule sees that stays with a cell for an exponential time of mean ``residence``: <x^2> / (2 residence) over such times. A cell that
     has moved can move back, its neighbours elsewhere cannot: the longer it is followed the less it gets on; for ever: half the growth of
-    its mean square displacement between 40 and 80 / ``motility``. Cells that begin in the middle half of the columns count. (On a line
+    its mean square displacement between 40 and 80 / ``motility``. Cells that begin four sds from both ends of a long sheet count. (On a line
     a marked cell cannot pass and has no diffusivity in the end.)
     """
     _check(motility, adhesion)
-    if not 0.0 < density < 1.0 or rows < 2 or replicas < 2 or columns < 8 or not residence > 0.0:
+    if not 0.0 < density < 1.0 or rows < 2 or replicas < 2 or not residence > 0.0:
         raise HmmInferError(
-            f"A marked cell of density {density:g} on {columns} x {rows} sites, seen {replicas} times for {residence:g}, has no diffusivity to "
-            "measure; give a density between 0 and 1, at least 8 columns and 2 rows, 2 replicas, and a positive residence."
+            f"A marked cell of density {density:g} on {rows} rows of sites, seen {replicas} times for {residence:g}, has no diffusivity to "
+            "measure; give a density between 0 and 1, at least 2 rows and 2 replicas, and a positive residence."
         )
     ever = np.isinf(residence)
     times = np.array([40.0, 80.0]) / motility if ever else -residence * np.log1p(-(np.arange(40) + 0.5) / 40.0)
+    margin = int(4.0 * np.sqrt(2.0 * motility * times[-1])) + 1
+    columns = 2 * margin + 48
     found = np.empty(replicas)
     for i in range(replicas):
         sites = (rng.random((columns, rows)) < density).astype(np.int64)
         begin = np.nonzero(sites)[0]
-        inside = (begin >= columns // 4) & (begin < columns - columns // 4)
+        inside = (begin >= margin) & (begin < columns - margin)
         square = np.mean(move(rng, sites, motility, adhesion, times)[2][:, inside] ** 2, axis=1)
         found[i] = (
             (square[1] - square[0]) / (2.0 * (times[1] - times[0])) if ever else square.sum() / (2.0 * times.sum())
