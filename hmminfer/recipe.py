@@ -133,9 +133,8 @@ class Recipe:
 
     def write(self, folder: Path) -> Recipe:
         """Write run.toml and copies of the files it reads; returns the recipe that reads the copies."""
-        from .inference import sampler_of
-
-        sampler = sampler_of(self.problem.model, self.sampler)
+        simulated = self._experiment(self._name).schema.simulated
+        sampler = self.sampler or ("abc" if simulated else "nuts")
         mine = replace(self, sampler=sampler, experiment=self._name, dataset="" if self.data else self.raw.name)
         named = {**self.raw.settings, **self.settings, "data": self.data}
         for key, value in named.items():

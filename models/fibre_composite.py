@@ -27,6 +27,7 @@ import numpy as np
 from hmminfer.coupling import couple
 from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError, unknown
+from hmminfer.experiment import Experiment, prediction
 from hmminfer.law import LinearLaw
 from hmminfer.macro.coupons import KINDS, long_coupons
 from hmminfer.macro.orientation import MARGIN, field_basis, zone_basis
@@ -35,7 +36,7 @@ from hmminfer.macro.plate_mesh import Plate
 from hmminfer.micro.elastic_cell import elastic_cell
 from hmminfer.micro.phases import phases_of
 from hmminfer.micro.reduced_cell import reduced_cell
-from hmminfer.model import Experiment, Model, Observable, by_quantity, prediction
+from hmminfer.model import Model, Observable, by_quantity
 from hmminfer.parameters import Axial, Field, HalfNormal, LogNormal, Normal, Parameter, ParameterSet
 
 FIXED = {"fibre_axial_poisson": 0.20, "fibre_transverse_poisson": 0.25, "matrix_poisson": 0.36}

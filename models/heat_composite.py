@@ -36,6 +36,7 @@ from hmminfer.closure import closure
 from hmminfer.coupling import affine, chain, couple, each
 from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError
+from hmminfer.experiment import Experiment, prediction
 from hmminfer.macro.bulk import bulk
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.elliptic import elliptic_kernel
@@ -48,7 +49,7 @@ from hmminfer.micro.homogeneous import isotropic
 from hmminfer.micro.laminate import conductive_laminate
 from hmminfer.micro.particles import SCHEMES, particle_conductivity
 from hmminfer.micro.pattern_cell import BOUNDARIES, pattern_cell
-from hmminfer.model import Experiment, Model, Observable, by_quantity, prediction
+from hmminfer.model import Model, Observable, by_quantity
 from hmminfer.parameters import Field, HalfNormal, LogNormal, Normal, Parameter, ParameterSet
 
 MATRIX = Parameter("matrix_conductivity", "W/m/K", Normal(220.0, 15.0, 1.0), "conductivity of the matrix", 1e-4, 1e4, "k_m")  # fmt: skip

@@ -47,12 +47,13 @@ from hmminfer.closure import closure
 from hmminfer.coupling import chain, couple
 from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError
+from hmminfer.experiment import Experiment, prediction
 from hmminfer.kernel import Kernel
 from hmminfer.likelihood import NORMAL, POISSON
 from hmminfer.macro.patches import profile_history, steady_profile
 from hmminfer.micro.langevin_burst import burst, quiet
 from hmminfer.micro.movement import spreading
-from hmminfer.model import Experiment, Model, Observable, by_quantity, prediction
+from hmminfer.model import Model, Observable, by_quantity
 from hmminfer.montecarlo import pilot, with_monte_carlo_error
 from hmminfer.parameters import HalfNormal, LogNormal, Normal, Parameter, ParameterSet, Uniform
 from hmminfer.simulation import Simulation

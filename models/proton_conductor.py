@@ -35,9 +35,10 @@ from numba import njit
 from hmminfer.closure import closure
 from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError
+from hmminfer.experiment import Experiment, prediction
 from hmminfer.macro.membrane import ALONG, FLUX, RESISTANCE, UPTAKE, membrane_kernel
 from hmminfer.micro.laminate import means
-from hmminfer.model import Experiment, Model, Observable, by_quantity, prediction
+from hmminfer.model import Model, Observable, by_quantity
 from hmminfer.parameters import LogNormal, Normal, Parameter, ParameterSet
 
 GAS = 8.314462618e-3  # kJ/mol/K

@@ -36,10 +36,11 @@ from hmminfer.closure import closure
 from hmminfer.coupling import beside, couple
 from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError
+from hmminfer.experiment import Experiment, prediction
 from hmminfer.kernel import Kernel
 from hmminfer.macro.column import column_kernel, concentration_points, scales_of
 from hmminfer.micro.reaction_burst import BINDING, EXCHANGE, storage_kernel
-from hmminfer.model import Experiment, Model, Observable, by_quantity, prediction
+from hmminfer.model import Model, Observable, by_quantity
 from hmminfer.parameters import HalfNormal, LogNormal, Normal, Parameter, ParameterSet, Uniform
 
 LN10 = float(np.log(10.0))

@@ -37,13 +37,14 @@ from hmminfer.accuracy import Accuracy
 from hmminfer.coupling import couple, each, known
 from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError
+from hmminfer.experiment import Experiment, prediction
 from hmminfer.kernel import Kernel
 from hmminfer.macro import swelling
 from hmminfer.macro.confined import BY_LOAD, BY_STRAIN, COMPRESSION, DISPLACEMENT, confined_kernel, graded
 from hmminfer.macro.swelling import GEL, TISSUE, equilibrium_kernel
 from hmminfer.micro.osmotic import donnan_pressures, rod_pressures
 from hmminfer.micro.poisson_boltzmann import thermal
-from hmminfer.model import Experiment, Model, Observable, by_quantity, prediction
+from hmminfer.model import Model, Observable, by_quantity
 from hmminfer.parameters import HalfNormal, LogNormal, Normal, Parameter, ParameterSet
 
 CHARGE = Parameter(

@@ -35,6 +35,7 @@ from hmminfer.closure import closure
 from hmminfer.coupling import beside, chain, couple
 from hmminfer.data import Column, Schema, Setting, Table
 from hmminfer.errors import HmmInferError, unknown
+from hmminfer.experiment import Experiment, prediction
 from hmminfer.kernel import Kernel
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.thermoelastic import NUMBERS, thermoelastic_kernel
@@ -43,7 +44,7 @@ from hmminfer.micro.phases import PHASES, phases_of
 from hmminfer.micro.reduced_cell import reduced_cell
 from hmminfer.micro.thermoelastic_cell import ENERGY, REFERENCE, thermoelastic_cell
 from hmminfer.micro.two_phase import thermal_identities
-from hmminfer.model import Experiment, Model, Observable, by_quantity, prediction
+from hmminfer.model import Model, Observable, by_quantity
 from hmminfer.parameters import LogNormal, Normal, Parameter, ParameterSet
 
 THERMAL = (

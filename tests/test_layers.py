@@ -30,6 +30,7 @@ RANK = {
     "coupling": 7,
     "accuracy": 7.5,
     "model": 8,
+    "experiment": 9,
     "models": 11,
     "operator": 9,
     "testing": 9,
@@ -64,7 +65,7 @@ RANK = {
 # lazily, inside functions, a lower layer may reach up for convenience: the doors are listed
 DOORS = {
     ("model", "operator"),
-    ("model", "datasets"),
+    ("experiment", "datasets"),
     ("model", "inference"),
     ("diagnostics", "figures"),
     ("diagnostics", "sampling_figures"),

@@ -10,7 +10,8 @@ import xarray as xr
 from hmminfer import models, runs
 from hmminfer.data import Column, Schema, Setting, read_table
 from hmminfer.errors import HmmInferError
-from hmminfer.model import Model, Prediction, prediction, run_of
+from hmminfer.experiment import Prediction, prediction
+from hmminfer.model import Model, run_of
 from hmminfer.prediction import predict
 from hmminfer.problem import Problem
 from hmminfer.recipe import Recipe
