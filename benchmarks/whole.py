@@ -57,9 +57,8 @@ def _timed(arguments: list[str], environment: dict[str, str]) -> dict[str, float
         if os.waitstatus_to_exitcode(status) != 0:
             raise RuntimeError("hmminfer fit failed:\n" + said[-3000:])
     own = re.search(r"VmHWM:\s+(\d+) kB", said)
-    peak = (
-        float(own[1]) / 1024.0 if own else usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1024.0)
-    )  # bytes there, kilobytes here
+    per_mb = 1e6 if sys.platform == "darwin" and not own else 1024.0  # bytes there, kilobytes here
+    peak = (float(own[1]) if own else usage.ru_maxrss) / per_mb
     return {"wall_s": seconds, "cpu_s": usage.ru_utime + usage.ru_stime, "peak_mb": peak}
 
 

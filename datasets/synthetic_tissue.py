@@ -38,6 +38,10 @@ def _tissue(molecules: float) -> tuple[np.ndarray, np.ndarray]:
     return source, np.array([d / size**2, kappa * k_off, k_off, k, 0.0])
 
 
+def _raw(name: str, settings: dict, header: tuple[str, ...], rows: list[dict[str, str]]) -> RawTable:
+    return RawTable(name, "", settings, header, rows, list(range(2, 2 + len(rows))), {})
+
+
 def morphogen_growth() -> tuple[RawTable, str]:
     """Noisy intensities of a gradient building up, every molecule of every cell simulated, and its provenance."""
     d, k, kappa, k_off = MORPHOGEN_TRUTH.values()
@@ -68,9 +72,7 @@ def morphogen_growth() -> tuple[RawTable, str]:
                 }
             )
     header = ("quantity", "position [%]", "time [h]", "value", "unit", "sd")
-    raw = RawTable(
-        "morphogen_growth", "", {"experiment": "growth", **MORPHOGEN}, header, rows, list(range(2, 2 + len(rows))), {}
-    )
+    raw = _raw("morphogen_growth", {"experiment": "growth", **MORPHOGEN}, header, rows)
     return (
         raw,
         f"""title = "Synthetic morphogen gradient building up: mean over {MORPHOGEN_TISSUES} tissues of {MORPHOGEN_CELLS} cells"
@@ -90,10 +92,6 @@ decay rate {k * kappa / (1 + kappa):.3g} 1/s are those published for Dpp in the 
 seed = {MORPHOGEN_SEED}
 """,
     )
-
-
-def _raw(name: str, settings: dict, header: tuple[str, ...], rows: list[dict[str, str]]) -> RawTable:
-    return RawTable(name, "", settings, header, rows, list(range(2, 2 + len(rows))), {})
 
 
 def morphogen_counts() -> tuple[RawTable, str]:

@@ -36,12 +36,14 @@ class Accuracy:
     scale: float = 0.0
 
     def error(self, theta: np.ndarray) -> np.ndarray:
-        """Estimate of y - y in the limit, with its sign turned, (rows,)."""
-        return 4.0 / 3.0 * (self.finer(theta) - self.coarse(theta))
+        """Estimate of (y in the limit) - y, (rows,)."""
+        return self.both(theta)[1]
 
-    def own(self, theta: np.ndarray) -> np.ndarray:
-        """The entries of a model's vector that these kernels take: the first ones, before those of an error that was added."""
-        return theta[: self.coarse.n_in]
+    def both(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """y and its error at a model's vector; what was added behind the entries that these kernels take is left out."""
+        own = theta[: self.coarse.n_in]
+        y = self.coarse(own)
+        return y, 4.0 / 3.0 * (self.finer(own) - y)
 
 
 def check(model: Any, theta: np.ndarray, where: str) -> None:
@@ -52,11 +54,9 @@ def check(model: Any, theta: np.ndarray, where: str) -> None:
     accuracy: Accuracy | None = model.accuracy
     if accuracy is None:
         return
-    theta = accuracy.own(theta)
-    y = np.abs(accuracy.coarse(theta))
+    y, error = (np.abs(v) for v in accuracy.both(theta))
     if not np.all(np.isfinite(y)):
         return
-    error = np.abs(accuracy.error(theta))
     for o in model.observables:
         scale = accuracy.scale or y[o.rows].max()
         worst = error[o.rows].max() / scale if scale > 0.0 else 0.0
@@ -73,5 +73,5 @@ def over_noise(model: Any, theta: np.ndarray, sigma: np.ndarray) -> dict[str, fl
     accuracy: Accuracy | None = model.accuracy
     if accuracy is None:
         return {}
-    worst = np.max(np.abs(accuracy.error(accuracy.own(theta))) / sigma)
+    worst = np.max(np.abs(accuracy.error(theta)) / sigma)
     return {"discretisation_over_noise": float(worst)} if np.isfinite(worst) else {}

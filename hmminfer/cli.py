@@ -150,10 +150,8 @@ def _sample(recipe: Any, output: Path | None, preview: bool, prior_predictive: b
     from .diagnostics import identifiability, summary
 
     inference.sampler_of(problem.model, recipe.sampler)
-    if preview and problem.model.simulated:
-        raise HmmInferError(
-            f"The experiment '{problem.model.experiment}' is simulated at random and has no Laplace approximation; leave out --preview."
-        )
+    if preview:
+        inference.previewable(problem.model)
     folder = output or runs.free_folder(f"{problem.model.name}_{problem.model.experiment}")
     runs.check_new(folder)
     if not quiet:

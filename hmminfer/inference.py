@@ -40,11 +40,8 @@ def build(model: Model, **choices: Any) -> pm.Model:
 
 def preview(model: Model, *, draws: int = 1000, seed: int = 0, progress: bool = True, **choices: Any) -> xr.DataTree:
     """Fast look: modes and Gaussian (Laplace) approximation of the posterior, as draws in the format of :func:`fit`."""
+    previewable(model)
     problem = Problem.of(model, **choices)
-    if model.simulated:
-        raise HmmInferError(
-            f"The experiment '{model.experiment}' is simulated at random and has no Laplace approximation; fit it with fewer draws instead."
-        )
     compiled = Compiled(problem)
     found = compiled.modes(seed, progress)
     rng = np.random.default_rng(seed)
@@ -54,6 +51,14 @@ def preview(model: Model, *, draws: int = 1000, seed: int = 0, progress: bool = 
     tree = assemble(problem, x, {}, found, seed, progress)
     tree.attrs["method"] = "laplace"
     return tree
+
+
+def previewable(model: Model) -> None:
+    """Refuse a preview of what has no density."""
+    if model.simulated:
+        raise HmmInferError(
+            f"The experiment '{model.experiment}' is simulated at random and has no Laplace approximation; leave the preview out, or fit with few draws."
+        )
 
 
 def fit(

@@ -97,7 +97,7 @@ def with_monte_carlo_error(model: Model, kernels: Sequence[Kernel], theta: np.nd
     rest = sd * np.sqrt(np.sum((vectors[k:] * size[k:, None]) ** 2, axis=0)) * (not counted)
     about = {**model.about, "monte_carlo_over_noise": round(float(share[worst]), 3)}
     model = replace(model, about=about)
-    if k == 0:
-        return replace(model, table=replace(table, sd=np.hypot(table.sd, rest)))
     error = HomogenisationError(np.zeros(len(sd)), np.ascontiguousarray(modes), rest, relative=False)
+    if k == 0:
+        return replace(model, table=replace(table, sd=error.widened(table.sd, table)))
     return error.applied_to(model, "monte_carlo_error", "weights of the modes of the bursts' Monte Carlo error")

@@ -104,6 +104,11 @@ class Recipe:
         )
 
     @property
+    def _sampler(self) -> str:
+        """The sampler as asked, or what the experiment needs; its schema says it, no model need be built."""
+        return self.sampler or ("abc" if self._experiment(self._name).schema.simulated else "nuts")
+
+    @property
     def choices(self) -> dict[str, Any]:
         """Arguments of :func:`hmminfer.fit` that settle the problem."""
         return {
@@ -115,17 +120,17 @@ class Recipe:
 
     def fit(self, store: Path | None = None, progress: bool = True) -> xr.DataTree:
         """Sample as the recipe says, its extensions included."""
-        from .inference import fit, sampler_of
+        from .inference import fit
 
         common = {
             **self.choices,
             "tune": self.tune,
             "target_accept": self.target_accept,
-            "sampler": self.sampler,
+            "sampler": self._sampler,
             "progress": progress,
         }
         model = self.problem.model
-        kept: dict[str, Any] = {"store": store} if sampler_of(model, self.sampler) == "nuts" else {}
+        kept: dict[str, Any] = {"store": store} if self._sampler == "nuts" else {}
         tree = fit(model, draws=self.draws, chains=self.chains, seed=self.seed, **common, **kept)
         for more in self.extensions:
             tree = fit(model, draws=more["draws"], seed=more["seed"], resume=tree, **common)
@@ -133,9 +138,7 @@ class Recipe:
 
     def write(self, folder: Path) -> Recipe:
         """Write run.toml and copies of the files it reads; returns the recipe that reads the copies."""
-        simulated = self._experiment(self._name).schema.simulated
-        sampler = self.sampler or ("abc" if simulated else "nuts")
-        mine = replace(self, sampler=sampler, experiment=self._name, dataset="" if self.data else self.raw.name)
+        mine = replace(self, sampler=self._sampler, experiment=self._name, dataset="" if self.data else self.raw.name)
         named = {**self.raw.settings, **self.settings, "data": self.data}
         for key, value in named.items():
             if isinstance(value, str) and value and Path(value).is_file():

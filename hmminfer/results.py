@@ -32,9 +32,6 @@ def assemble(
     observed = model.to_dataset(table.value)
     law = model.likelihood
     loglik = log_density(law, table.value, y, sigma)
-    middle = model.vector(
-        {k: v[0] for k, v in problem.constrain(x.mean(axis=(0, 1))[None]).items() if k in model.parameters.names}
-    )
     groups = {
         "posterior": _dataset(problem, draws, dims),
         "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in stats.items()}, coords=dims),
@@ -63,8 +60,11 @@ def assemble(
         "modes": json.dumps([m.to_dict() for m in found]),
         "choices": json.dumps({k: _jsonable(v) for k, v in problem.choices.items()}),
         "about": json.dumps({k: _jsonable(v) for k, v in model.about.items()}),
-        **over_noise(model, middle, np.median(sigma.reshape(-1, sigma.shape[-1]), axis=0)),
     }
+    if model.accuracy is not None:
+        middle = problem.constrain(x.mean(axis=(0, 1)))
+        theta = model.vector({p.name: middle[p.name] for p in model.parameters if p.name in middle})
+        tree.attrs |= over_noise(model, theta, np.median(sigma.reshape(-1, sigma.shape[-1]), axis=0))
     return tree
 
 

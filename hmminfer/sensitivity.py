@@ -12,7 +12,6 @@ from .axial import LONG
 from .errors import HmmInferError
 from .linalg import one_thread
 from .parameters import Field, HalfNormal, LogNormal, Normal, Parameter, Prior, Uniform
-from .simulation import Simulation
 
 
 class Standard:
@@ -82,10 +81,6 @@ class Standard:
             return np.stack(columns, axis=1) / 2e-4 / sigma[:, None]
         slope = (self.theta(u + step) - self.theta(u - step))[self.it] / 2e-4
         return self.model.kernel.jacobian(self.theta(u))[:, self.it] * slope / sigma[:, None]
-
-    @property
-    def simulated(self) -> bool:
-        return isinstance(self.model.kernel, Simulation)
 
     def regression(self, rng: np.random.Generator, sigma: np.ndarray, n: int = 300) -> np.ndarray:
         """S of a simulated model, (rows, unknowns): slopes of a straight line through n simulations at prior draws, over tolerance and
@@ -175,7 +170,7 @@ def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifia
     singular, logs, sds, counts = [], [], [], []
     each = (
         [std.regression(rng, sigma[0])]
-        if std.simulated
+        if std.model.simulated
         else (std.sensitivity(u, s) for u, s in zip(draws, sigma, strict=True))
     )
     for S in each:

@@ -9,7 +9,7 @@ r"""Morphogen in a tissue: infer how fast molecules diffuse and are degraded fro
 Lift a patch of a few cells to the macro state, let a Langevin burst heal and run, restrict it to flux and loss
 (:mod:`hmminfer.micro.langevin_burst`), balance them between the nodes of a coarse grid: at rest by Newton's method, or in time by coarse projective
 integration (:mod:`hmminfer.macro.patches`). Fixed normals and antithetic pairs make y(theta) smooth with an exact gradient; what another
-seed would give is measured and joins the noise (:mod:`hmminfer.montecarlo`).
+seed would give is measured and joins the likelihood (:mod:`hmminfer.montecarlo`).
 
 Limits known in closed form (tests hold the bursts to them; nothing here uses them, except to define the amplitude):
 
@@ -230,12 +230,9 @@ def _errors(s: Mapping[str, Any], position: Any, time: Any) -> dict[str, Any]:
     steps = "" if time is None else f"more steps than {s['steps']}, "
     remedy = f"give {steps}more nodes than {s['nodes']}, or fewer cells to a patch than {s['patch']}"
     coarse, finer = (_kernel(s, position, time, still=n) for n in (1, 2))
-    advice = (
-        ""
-        if time is None
-        else f"more steps than {s['steps']}" + (", or implicit leaps" if s["leap"] == "explicit" else "")
-    )
-    return {"accuracy": Accuracy(coarse, finer, s["accuracy"], remedy), "advice": advice}
+    slow = f"a cell_diffusivity below {0.5 * s['cell_size'] ** 2 / BURST_STEP:.2g} um^2/s, or larger cells"  # steps of a burst are explicit there
+    leaps = "" if time is None else f"{steps}implicit leaps, or " if s["leap"] == "explicit" else f"{steps}or "
+    return {"accuracy": Accuracy(coarse, finer, s["accuracy"], remedy), "advice": leaps + slow}
 
 
 def _stable(kernel: Kernel, s: Mapping[str, Any]) -> None:
@@ -250,14 +247,15 @@ def _model(table: Table, time: Any) -> Model:
     s, position = table.settings, table.columns["position"]
     kernel = _kernel(s, position, time)
     _stable(kernel, s)
-    theta = pilot(kernel, COUNTED if table.experiment == "counts" else TISSUE, KNOWN, table)
+    counted = table.experiment == "counts"
+    parameters = COUNTED if counted else TISSUE
+    theta = pilot(kernel, parameters, KNOWN, table)
     others = [_kernel(s, position, time, int(s["seed"]) + 1000 + i) for i in range(SEEDS)]
     about = {k: s[k] for k in ("length", "cell_size", "nodes", "patch", "molecules")}
     observables = by_quantity(table, {"position": "%"} | ({} if time is None else {"time": "h"}))
     panels: tuple[Any, ...] = (_over_position, _ridge, "scores")
-    counted = table.experiment == "counts"
     model = Model(
-        "morphogen_tissue", table.experiment, COUNTED if counted else TISSUE, kernel, observables, KNOWN, table, about, {"settings": s}, panels,
+        "morphogen_tissue", table.experiment, parameters, kernel, observables, KNOWN, table, about, {"settings": s}, panels,
         **_errors(s, position, time), likelihood=POISSON if counted else NORMAL,
     )  # fmt: skip
     model = with_monte_carlo_error(model, others, theta, f"raise molecules above {s['molecules']:g}")
@@ -286,9 +284,8 @@ def growth(table: Table) -> Model:
 
 def counts(table: Table) -> Model:
     """Counted molecules: row i of y is row i of the table; see :data:`COUNTS`."""
-    return _model(
-        replace(table, sd=np.sqrt(table.value + 1.0)), None
-    )  # what Poisson's law says of them, for pictures and reports
+    sd = np.sqrt(table.value + 1.0)  # what Poisson's law says of them, for pictures and reports
+    return _model(replace(table, sd=sd), None)
 
 
 def _simulation(s: Mapping[str, Any], of_density: np.ndarray, position: np.ndarray, time: np.ndarray) -> Simulation:

@@ -232,16 +232,8 @@ def breakthrough(flow: float, pulse: float, inlet: float, duration: float, point
     observable = Observable("relative_concentration", "", np.arange(t.size), "time", {"time": (t, "h")})
     about = {"flow": flow, "pulse": pulse, "inlet": inlet, "isotherm": s["isotherm"]}
     return Model(
-        "reactive_transport",
-        "breakthrough",
-        parameters,
-        kernel,
-        (observable,),
-        DECAY_KNOWN,
-        None,
-        about,
-        accuracy=accuracy,
-    )
+        "reactive_transport", "breakthrough", parameters, kernel, (observable,), DECAY_KNOWN, about=about, accuracy=accuracy
+    )  # fmt: skip
 
 
 def _curves(ax: Any, tree: Any, model: Model) -> None:

@@ -415,9 +415,8 @@ def _over_time(ax: Any, tree: Any, model: Model) -> None:
     name = str(table.quantity[0])
     rows = table.quantity == name
     t = table.columns["time"]
-    curve = replace(
-        course(41, float(t[t > 0.0].min()), float(t.max()), **s), accuracy=None, again=None
-    )  # a picture, not a result
+    curve = course(41, float(t[t > 0.0].min()), float(t.max()), **s)
+    curve = replace(curve, accuracy=None, again=None)  # a picture, not a result
     y = curve.predict(tree, draws=100, progress=False)[name]
     low, middle, high = np.quantile(y.values, [0.055, 0.5, 0.945], axis=0)
     ax.fill_between(y["time"], low, high, color="C0", alpha=0.25, lw=0)

@@ -46,7 +46,7 @@ def test_the_error_that_is_stated_is_the_error(name):
     system, experiment, data, settings, finest = CASES[name]
     model = models.get(system).EXPERIMENTS[experiment].model(data, **settings)
     accuracy = model.accuracy
-    theta = accuracy.own(model.vector())
+    theta = model.vector()[: accuracy.coarse.n_in]
     exact = finest(model)(theta)
     told, true = np.max(np.abs(accuracy.error(theta))), np.max(np.abs(exact - accuracy.coarse(theta)))
     assert 0.5 * true < told < 2.0 * true

@@ -124,6 +124,9 @@ CASES = {
     "a step too large for the stated accuracy": (
         ("fit", "reactive_transport", "--set", "accuracy=1e-4"), "more than accuracy = 0.0001", "give a smaller step",
     ),
+    "cells faster than a burst can step": (
+        ("fit", "morphogen_tissue", "--fix", "cell_diffusivity=2"), "because of the fixed cell_diffusivity", "a cell_diffusivity below 1.5 um^2/s",
+    ),
     "counts with a noise": (
         ("fit", "morphogen_tissue", "--experiment", "counts", "--noise", "5%"), "Counts vary as their expectation says", "leave out noise",
     ),

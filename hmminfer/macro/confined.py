@@ -30,12 +30,12 @@ from numba import njit
 from ..kernel import Code, Kernel
 from ..linalg import band_lu, band_lu_solve
 from ..line import POINT, WEIGHT, shape
+from .parabolic import GAMMA, KAPPA
 from .swelling import N_PARAMETERS, add_to_coefficients, equilibrium, interpolation, network_facts, stress
-from .time_grid import GAMMA, graded_grid
+from .time_grid import graded_grid
 
 DISPLACEMENT, COMPRESSION = 0, 1
 BY_LOAD, BY_STRAIN = 0, 1
-KAPPA = (1.0 - GAMMA) / GAMMA
 ITERATIONS = 40
 
 

@@ -31,12 +31,12 @@ from ..errors import HmmInferError
 from ..kernel import Code, Kernel
 from ..linalg import band_lu, band_lu_solve
 from ..native import specialise
-from .time_grid import GAMMA, time_grid
+from .parabolic import GAMMA, KAPPA
+from .time_grid import time_grid
 
 POINT = 0.5 * (1.0 + np.array([-1.0, 1.0]) / np.sqrt(3.0))
 ITERATIONS = 40
 LIFTED = 3  # numbers a patch is filled by: u, u', u''
-KAPPA = (1.0 - GAMMA) / GAMMA
 OTHER = 3  # numbers of the vector beside theta: J, gain, background
 
 law_forward: Any = None  # bound when the templates are compiled

@@ -16,19 +16,7 @@ from numba import njit
 
 from ..errors import HmmInferError
 from .cells import _grown
-from .movement import _chances, _check, _contacts, _places
-
-
-@njit(cache=True, error_model="numpy")
-def _neighbour(direction, u, v, columns, rows):
-    """Site next to (u, v): walls at both ends of the columns (then the first is -1), periodic along the rows."""
-    if direction == 0:
-        return u - 1, v
-    if direction == 1:
-        return (u + 1 if u + 1 < columns else -1), v
-    if direction == 2:
-        return u, (v - 1 if v > 0 else rows - 1)
-    return u, (v + 1 if v + 1 < rows else 0)
+from .movement import _chances, _check, _contacts, _neighbour, _places
 
 
 @njit(cache=True, error_model="numpy")
@@ -38,15 +26,12 @@ def _run(rng, occupied, source, rates, motility, adhesion, times):
     directions = 2 if rows == 1 else 4
     x, y = _places(occupied)
     holder = np.full((columns, rows), -1, np.int64)  # which cell a site holds
-    taken = np.zeros((columns, rows), np.int64)
+    taken = np.zeros((columns, rows), np.int64)  # whether, as contacts are counted
     for i in range(x.size):
         holder[x[i], y[i]], taken[x[i], y[i]] = i, 1
     chance = _chances(adhesion)
     of_free, of_bound, of_cell = directions * hop + bind, unbind + decay, directions * motility
-    free, bound = (
-        np.empty(1024, np.int64),
-        np.empty(1024, np.int64),
-    )  # site (u * rows + v) of the free, cell of the bound
+    free, bound = np.empty(1024, np.int64), np.empty(1024, np.int64)  # sites (u * rows + v), and cells
     n_free = n_bound = 0
     out = np.zeros((times.size, 2, columns))
     t = 0.0

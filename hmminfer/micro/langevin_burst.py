@@ -90,13 +90,8 @@ def _forward(x, noise, step, sizes):
         return y, jacobian
     w, k_on = diffusivity / size**2, kappa * k_off
     # derivatives of the rates along the inputs c, c', c'', D, k, kappa, k_off, D_c
-    d_w, d_on, d_off, d_k, d_c = (
-        np.zeros(INPUTS),
-        np.zeros(INPUTS),
-        np.zeros(INPUTS),
-        np.zeros(INPUTS),
-        np.zeros(INPUTS),
-    )
+    d_rates = np.zeros((5, INPUTS))
+    d_w, d_on, d_off, d_k, d_c = d_rates[0], d_rates[1], d_rates[2], d_rates[3], d_rates[4]
     d_w[3], d_k[4], d_on[5], d_on[6], d_off[6], d_c[7] = 1.0 / size**2, 1.0, k_off, kappa, 1.0, 1.0 / size**2
     # lifted means, cells beyond both ends included
     mean, d_mean = np.empty(cells + 2), np.zeros((cells + 2, INPUTS))

@@ -21,21 +21,25 @@ from ..errors import HmmInferError
 
 
 @njit(cache=True, error_model="numpy")
+def _neighbour(direction, u, v, columns, rows):
+    """Site next to (u, v): walls at both ends of the columns (then the first is -1), periodic along the rows."""
+    if direction == 0:
+        return u - 1, v
+    if direction == 1:
+        return (u + 1 if u + 1 < columns else -1), v
+    if direction == 2:
+        return u, (v - 1 if v > 0 else rows - 1)
+    return u, (v + 1 if v + 1 < rows else 0)
+
+
+@njit(cache=True, error_model="numpy")
 def _try(rng, occupied, x, y, i, chance):
     """One attempt of cell ``i`` at a random neighbouring site; its step along x if it moves, and whether it moved."""
     columns, rows = occupied.shape
     direction = int(rng.random() * (2 if rows == 1 else 4))
     u, v = x[i], y[i]
-    to_u, to_v = u, v
-    if direction == 0:
-        to_u = u - 1
-    elif direction == 1:
-        to_u = u + 1
-    elif direction == 2:
-        to_v = v - 1 if v > 0 else rows - 1
-    else:
-        to_v = v + 1 if v + 1 < rows else 0
-    if to_u < 0 or to_u >= columns or occupied[to_u, to_v] > 0:
+    to_u, to_v = _neighbour(direction, u, v, columns, rows)
+    if to_u < 0 or occupied[to_u, to_v] > 0:
         return 0, False
     if chance.size > 1 and rng.random() >= chance[_contacts(occupied, u, v)]:
         return 0, False
