@@ -59,16 +59,8 @@ def reached(value: float, relation: str, target: float | None) -> bool:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Benchmarks of hmminfer against its floor and its peers."
-    )
-    parser.add_argument(
-        "--only",
-        action="append",
-        choices=list(CASES),
-        metavar="NAME",
-        help=f"one of {', '.join(CASES)}; may be repeated",
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Benchmarks of hmminfer against its floor and its peers.")
+    parser.add_argument("--only", action="append", choices=list(CASES), metavar="NAME", help=f"one of {', '.join(CASES)}; may be repeated")
     parser.add_argument("--quick", action="store_true", help="short runs: figures are rough")
     options = parser.parse_args()
     console = Console()
@@ -92,13 +84,7 @@ def main() -> int:
         OUTPUT.parent.mkdir(exist_ok=True)
         OUTPUT.write_text(json.dumps(results, indent=1) + "\n")
         what = " ".join((function.__doc__ or "").split())
-        table.add_row(
-            name,
-            f"{result['value']:.4g}",
-            goal,
-            what,
-            style="" if reached(result["value"], relation, target) else "yellow",
-        )
+        table.add_row(name, f"{result['value']:.4g}", goal, what, style="" if reached(result["value"], relation, target) else "yellow")
     console.print(table)
     return int(failed)
 

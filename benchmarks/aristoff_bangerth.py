@@ -51,15 +51,7 @@ def main() -> None:
     options = parser.parse_args()
     begin = time.process_time()
     model = models.get("heat_composite").EXPERIMENTS["blocks"].model("aristoff_bangerth", density=options.density)
-    tree = fit(
-        model,
-        draws=options.draws,
-        tune=options.tune,
-        chains=options.chains,
-        seed=options.seed,
-        cores=1,
-        progress=False,
-    )
+    tree = fit(model, draws=options.draws, tune=options.tune, chains=options.chains, seed=options.seed, cores=1, progress=False)
     posterior: Any = tree["posterior"]
     table = rows(np.log(posterior["conductivity"].values), options.density)
     with options.output.open("w", newline="", encoding="utf-8") as file:

@@ -68,9 +68,7 @@ def summarise(draws: Mapping[str, np.ndarray], axial: Sequence[str] = ("fibre_an
     return out
 
 
-def assert_same_posterior(
-    ours: Mapping[str, Any], theirs: Mapping[str, Any], names: Sequence[str] = tuple(TRUTH)
-) -> None:
+def assert_same_posterior(ours: Mapping[str, Any], theirs: Mapping[str, Any], names: Sequence[str] = tuple(TRUTH)) -> None:
     """Means within 4 Monte Carlo standard errors of both sides together, sds within 15 %: else the speeds mean nothing.
 
     Where there are so few effective draws that 15 % is within the noise of an sd, 4 of its standard errors are allowed.
@@ -82,13 +80,9 @@ def assert_same_posterior(
         error = np.hypot(ours["mcse"][name], theirs["mcse"][name])
         ratio = ours["sd"][name] / theirs["sd"][name]
         if not difference < 4.0 * error:
-            raise AssertionError(
-                f"posterior means of {name} differ by {difference / error:.1f} Monte Carlo standard errors (4 allowed)."
-            )
+            raise AssertionError(f"posterior means of {name} differ by {difference / error:.1f} Monte Carlo standard errors (4 allowed).")
         if not abs(np.log(ratio)) < allowed:
-            raise AssertionError(
-                f"posterior sds of {name} have the ratio {ratio:.3f} (up to {np.exp(allowed):.2f} either way allowed)."
-            )
+            raise AssertionError(f"posterior sds of {name} have the ratio {ratio:.3f} (up to {np.exp(allowed):.2f} either way allowed).")
 
 
 def relative_difference(a: np.ndarray, b: np.ndarray) -> float:

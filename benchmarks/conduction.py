@@ -63,13 +63,7 @@ def many_cells(quick: bool) -> dict[str, Any]:
         "macro factorisation and solve": bare_solve(macro, effective),
     }
     t = interleaved(functions, 50 if quick else 300)
-    detail = {
-        **_ms(t),
-        "points": n,
-        "parameters": 2 * n,
-        "unknowns": int((~fixed).sum()),
-        "error of the table": table_error(law),
-    }
+    detail = {**_ms(t), "points": n, "parameters": 2 * n, "unknowns": int((~fixed).sum()), "error of the table": table_error(law)}
     return {"value": t["value and gradient"] / t["macro factorisation and solve"], "detail": detail}
 
 
@@ -120,9 +114,7 @@ def resolved_over_hmm(quick: bool) -> dict[str, Any]:
     runs = _eps(quick)
     last = max(runs)
     exact = _periodic(cell="scaled", elements=32, cell_elements=128).evaluate(TRUTH)  # the homogenised problem: 1e-6
-    converged = _resolved(8, 48)[
-        0
-    ]  # the mesh's own error is a matter of elements to a period, and the same at every eps
+    converged = _resolved(8, 48)[0]  # the mesh's own error is a matter of elements to a period, and the same at every eps
     seconds, errors = {}, {}
     for cell in ("full", "scaled"):
         model = _periodic(elements=4, cell=cell)
@@ -139,9 +131,7 @@ def resolved_over_hmm(quick: bool) -> dict[str, Any]:
         "resolved (s)": runs[last][1],
         "error of the resolved mesh": float(np.max(np.abs(runs[8][0] - converged)) / converged.max()),
         "ratio where one cell is scaled": runs[last][1] / seconds["scaled"],
-        "homogenisation error by period": {
-            p: float(np.max(np.abs(u - exact)) / exact.max()) for p, (u, _) in runs.items()
-        },
+        "homogenisation error by period": {p: float(np.max(np.abs(u - exact)) / exact.max()) for p, (u, _) in runs.items()},
     }
     return {"value": runs[last][1] / seconds["full"], "detail": detail}
 
@@ -223,12 +213,7 @@ def _ab_sampled(quick: bool) -> dict[str, Any]:
         theirs = summarise({"ln theta": np.stack([w[0][::20] for w in walks])}, ())
     quantiles = {q: np.quantile(x, q, axis=(0, 1)).round(3).tolist() for q in (0.05, 0.25, 0.5, 0.75, 0.95)}
     return {
-        "ours": {
-            **ours,
-            "cpu_seconds": cpu,
-            "gradients": int(tree["sample_stats"]["n_steps"].sum()),
-            "draws": draws * chains,
-        },
+        "ours": {**ours, "cpu_seconds": cpu, "gradients": int(tree["sample_stats"]["n_steps"].sum()), "draws": draws * chains},
         "divergences": int(tree["sample_stats"]["diverging"].sum()),
         "metropolis": {**theirs, "cpu_seconds": sum(w[1] for w in walks), "evaluations": int(2.5 * size)},
         "quantiles of ln theta": quantiles,

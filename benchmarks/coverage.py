@@ -35,16 +35,7 @@ def against_fit(model: Model, answers: ScaledAnswers, errors: Mapping[str, Homog
     for kind in ("extra", "learnt"):
         mean, sd, _ = GridPosterior.of(model, answers, of_kind[kind]).summary()
         asked = errors[kind].applied_to(model) if kind in errors else model
-        tree = fit(
-            asked,
-            discrepancy_kind=kind if kind == "extra" else "none",
-            draws=500,
-            tune=300,
-            chains=2,
-            seed=1,
-            cores=1,
-            progress=False,
-        )
+        tree = fit(asked, discrepancy_kind=kind if kind == "extra" else "none", draws=500, tune=300, chains=2, seed=1, cores=1, progress=False)
         away = {}
         for i, name in enumerate(model.parameters.names):
             x: Any = tree["posterior"][name].values

@@ -57,11 +57,7 @@ def nutpie_function(compiled: Any, x: np.ndarray) -> Callable[[], Any]:
     function = prototype(compiled.compiled_logp_func.address)
     gradient, value = np.empty_like(x), np.empty(())
     user = compiled.user_data
-    arguments = (
-        len(x),
-        *(a.ctypes.data_as(pointer) for a in (x, gradient, value)),
-        user.ctypes.data_as(ctypes.c_void_p),
-    )
+    arguments = (len(x), *(a.ctypes.data_as(pointer) for a in (x, gradient, value)), user.ctypes.data_as(ctypes.c_void_p))
 
     def call() -> np.ndarray:
         if function(*arguments) != 0:
@@ -81,28 +77,20 @@ def operator_overhead(quick: bool) -> dict[str, Any]:
     x = compiled.problem.unconstrain({name: np.array([value]) for name, value in TRUTH.items()})[0]
     raw = gradient_function(model.kernel, model.vector(TRUTH), model.table.value, model.table.sd)
     t = interleaved({"nutpie": nutpie_function(compiled.nutpie, x), "raw": raw}, 200 if quick else 1000)
-    return {
-        "value": t["nutpie"] / t["raw"],
-        "detail": {**_ms(t), "unknowns": model.about["unknowns"], "parameters": len(x)},
-    }
+    return {"value": t["nutpie"] / t["raw"], "detail": {**_ms(t), "unknowns": model.about["unknowns"], "parameters": len(x)}}
 
 
 def gradient_cost(quick: bool) -> dict[str, Any]:
     """Forward and pullback over forward, orientation field of more than 100 coefficients."""
     model = plate_model("tow_steered_plate")
     size = model.parameters["angle_field"].length
-    theta = model.vector(
-        {"fibre_angle": 36.0, "matrix_modulus": 3.8, "angle_field": np.random.default_rng(1).normal(0, 0.05, size)}
-    )
+    theta = model.vector({"fibre_angle": 36.0, "matrix_modulus": 3.8, "angle_field": np.random.default_rng(1).normal(0, 0.05, size)})
     functions = {
         "gradient": gradient_function(model.kernel, theta, model.table.value, model.table.sd),
         "forward": forward_function(model.kernel, theta),
     }
     t = interleaved(functions, 100 if quick else 500)
-    return {
-        "value": t["gradient"] / t["forward"],
-        "detail": {**_ms(t), "coefficients": size, "unknowns": model.about["unknowns"]},
-    }
+    return {"value": t["gradient"] / t["forward"], "detail": {**_ms(t), "coefficients": size, "unknowns": model.about["unknowns"]}}
 
 
 @njit(error_model="numpy")
@@ -153,9 +141,7 @@ def plate_band(model: Any) -> np.ndarray:
     basis = Basis(plate.mesh, ElementVector(ElementQuad2()), intorder=5)
     q = np.array([[95.0, 27.0, 42.0], [27.0, 17.0, 16.0], [42.0, 16.0, 29.0]])  # GPa, 27 degrees
     k = plane_energy.assemble(basis, c=np.broadcast_to(q[:, :, None, None], (3, 3, *basis.dx.shape))).tocsr()
-    held = basis.get_dofs(
-        {"left": lambda x: np.isclose(x[0], 0.0), "right": lambda x: np.isclose(x[0], plate.box[1, 0])}
-    )
+    held = basis.get_dofs({"left": lambda x: np.isclose(x[0], 0.0), "right": lambda x: np.isclose(x[0], plate.box[1, 0])})
     free = basis.complement_dofs(held)
     k = k[free][:, free]
     # both components of a node side by side, nodes in the sweep with the narrower band

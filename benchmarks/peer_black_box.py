@@ -77,18 +77,24 @@ def pymc_model(dataset: str) -> tuple[pm.Model, BlackBox, dict[str, Any]]:
     return model, box, start
 
 
-def _sample(
-    dataset: str, draws: int, tune: int, chains: int, seed: int
-) -> tuple[Mapping[str, np.ndarray], dict[str, Any]]:
+def _sample(dataset: str, draws: int, tune: int, chains: int, seed: int) -> tuple[Mapping[str, np.ndarray], dict[str, Any]]:
     model, box, start = pymc_model(dataset)
     with model, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # object mode and short chains: both are the point here
         step = pm.DEMetropolisZ()
         before, begin = box.evaluations, time.process_time()
         tree = pm.sample(
-            draws, tune=tune, chains=chains, cores=1, step=step, initvals=start, random_seed=seed,
-            progressbar=False, compute_convergence_checks=False, discard_tuned_samples=True,
-        )  # fmt: skip
+            draws,
+            tune=tune,
+            chains=chains,
+            cores=1,
+            step=step,
+            initvals=start,
+            random_seed=seed,
+            progressbar=False,
+            compute_convergence_checks=False,
+            discard_tuned_samples=True,
+        )
         cpu = time.process_time() - begin
     posterior = {k: v.values for k, v in tree["posterior"].data_vars.items()}
     posterior["fibre_angle"] = np.degrees(posterior.pop("t")) / 2
@@ -136,10 +142,14 @@ def run_field(budget: float, chains: int, seed: int, reference: float | None = N
         loglik.append(log_likelihood(forward(theta), data.table))
     named = ("fibre_angle", "matrix_modulus", "amplitude", "length")
     return {
-        **worst, **cost,
-        "mean": {k: summary["mean"][k] for k in named}, "sd": {k: summary["sd"][k] for k in named},
-        "log_likelihood_reached": loglik, "log_likelihood_reference": reference, "steps": 2 * steps * chains,
-    }  # fmt: skip
+        **worst,
+        **cost,
+        "mean": {k: summary["mean"][k] for k in named},
+        "sd": {k: summary["sd"][k] for k in named},
+        "log_likelihood_reached": loglik,
+        "log_likelihood_reference": reference,
+        "steps": 2 * steps * chains,
+    }
 
 
 def log_likelihood(y: np.ndarray, table: Any) -> float:

@@ -65,10 +65,7 @@ def check(solver: str) -> dict[str, float]:
     ours = np.array([theta_bar[where[name].start] for name in TRUTH])
     _, gradient = misfit_function(solver)(jnp.array(x))
     forward = jax.jit(forward_function(model, solver))
-    return {
-        "value": relative_difference(forward(*x), y),
-        "gradient": float(np.max(np.abs(np.asarray(gradient) / ours - 1.0))),
-    }
+    return {"value": relative_difference(forward(*x), y), "gradient": float(np.max(np.abs(np.asarray(gradient) / ours - 1.0)))}
 
 
 def inverse_hessian(potential: Any, z: dict[str, Any]) -> tuple[np.ndarray, int]:
@@ -80,9 +77,7 @@ def inverse_hessian(potential: Any, z: dict[str, Any]) -> tuple[np.ndarray, int]
     return np.linalg.inv(0.5 * (hessian + hessian.T)), 2 * x.size
 
 
-def run(
-    draws: int, tune: int, chains: int, seed: int, solver: str | None = None, mass: str = "laplace"
-) -> dict[str, Any]:
+def run(draws: int, tune: int, chains: int, seed: int, solver: str | None = None, mass: str = "laplace") -> dict[str, Any]:
     """Sample ``plate_dic``: posterior summary, CPU seconds (tuning included), leapfrog steps, time of compilation."""
     costs = time_solvers() if solver is None else {}
     variant = solver or min(costs, key=costs.__getitem__)
@@ -124,10 +119,7 @@ def run(
     cpu = time.process_time() - begin
     sampled = [jax.vmap(constrain)(z) for z in positions]
     stacked = {k: np.stack([np.asarray(z[k]) for z in sampled]) for k in sampled[0]}
-    named = {
-        "fibre_angle": np.degrees(stacked["t"]) / 2,
-        **{k: stacked[k] for k in ("matrix_modulus", "volume_fraction")},
-    }
+    named = {"fibre_angle": np.degrees(stacked["t"]) / 2, **{k: stacked[k] for k in ("matrix_modulus", "volume_fraction")}}
     return {
         **summarise(named),
         "cpu_seconds": cpu,

@@ -37,7 +37,7 @@ def _resolved(cells: int, rtol: float, method: str) -> tuple[np.ndarray, float, 
     for name, flow, pulse, inlet in STIFF:
         y, did = resolved_column(
             70.0, 1000.0 * flow / (176.6 * 0.33), inlet, pulse, c["time"][c["specimen"] == name], _rates(8.0), cells, rtol, method
-        )  # fmt: skip
+        )
         out.append(y)
         work = {k: work[k] + did[k] for k in work}
     return np.concatenate(out), time.process_time() - begin, work
@@ -65,16 +65,10 @@ def stiff_speedup(quick: bool) -> dict[str, Any]:
             for rtol in (1e-2, 3e-3, 1e-3, 3e-4):
                 runs = [_resolved(cells, rtol, method) for _ in range(1 if quick else 3)]
                 off = float(np.max(np.abs(runs[0][0] - exact)))
-                tried[f"{method}, {cells} cells, rtol {rtol:g}"] = (
-                    min(r[1] for r in runs),
-                    off,
-                    runs[0][2]["right sides"],
-                )
+                tried[f"{method}, {cells} cells, rtol {rtol:g}"] = (min(r[1] for r in runs), off, runs[0][2]["right sides"])
     good = {k: v for k, v in tried.items() if v[1] <= error}
     best = min(good, key=lambda k: good[k][0])
-    relaxation = _rates(8.0)[0] * (
-        1.0 + 1.0 / STIFF_TRUTH["distribution"]
-    )  # 1/h, of the fast reaction while it is dilute
+    relaxation = _rates(8.0)[0] * (1.0 + 1.0 / STIFF_TRUTH["distribution"])  # 1/h, of the fast reaction while it is dilute
     hours = float(sum(model.table.columns["time"][model.table.columns["specimen"] == s[0]].max() for s in STIFF))
     steps = hours * relaxation / 2.0  # explicit Euler is unstable beyond 2 / rate
     one = tried[best][0] / tried[best][2]  # a right side costs no more than its share of the implicit solve
@@ -155,15 +149,7 @@ def splitting_over_multiscale(quick: bool) -> dict[str, Any]:
         error["Strang"].append(_strang(equilibrium, eps, k, n) - exact)
         error["multiscale"].append(schemes["multiscale"]([1.0], p, 4, 8, delta, 1.0 / n, n)[-1, 0] - exact)
         error["projective"].append(schemes["projective"]([1.0, 0.0], p, 2, delta, 1.0 / n, n)[-1].sum() - exact)
-    quasi = {
-        f"eps {e:g}": float(np.exp(-k * equilibrium / (1.0 + equilibrium)) - _exact(equilibrium, e, k))
-        for e in (1e-2, 1e-3, 1e-9)
-    }
+    quasi = {f"eps {e:g}": float(np.exp(-k * equilibrium / (1.0 + equilibrium)) - _exact(equilibrium, e, k)) for e in (1e-2, 1e-3, 1e-9)}
     orders = {name: float(np.log2(abs(e[-2] / e[-1]))) for name, e in error.items()}
-    detail = {
-        "steps": steps,
-        "errors": error,
-        "observed orders (Strang: 1, reduced from 2)": orders,
-        "quasi-steady state": quasi,
-    }
+    detail = {"steps": steps, "errors": error, "observed orders (Strang: 1, reduced from 2)": orders, "quasi-steady state": quasi}
     return {"value": abs(error["Strang"][-1] / error["multiscale"][-1]), "detail": detail}

@@ -32,11 +32,7 @@ def _side(run: dict[str, Any], work: str) -> dict[str, Any]:
         **{k: run[k] for k in names if k in run},
         "ess_per_cpu_second": _rate(run),
         f"{work}_per_ess": run[work] / run["min_ess"],
-        **{
-            k: v
-            for k, v in run.items()
-            if k.startswith("seconds_per") or k.endswith(("_seconds", "gradients", "evaluations"))
-        },
+        **{k: v for k, v in run.items() if k.startswith("seconds_per") or k.endswith(("_seconds", "gradients", "evaluations"))},
     }
 
 
@@ -65,9 +61,7 @@ def ess_vs_black_box(quick: bool) -> dict[str, Any]:
     if not max(d["difference"] for d in checked.values()) < 1e-6:
         raise AssertionError(f"the scikit-fem model is not the same model: {checked}")
     we = ours("plate_dic", quick)
-    they = in_one_thread(
-        "benchmarks.peer_black_box", "plate", *_options(*((500, 300, 2) if quick else (1500, 1000, 2)))
-    )
+    they = in_one_thread("benchmarks.peer_black_box", "plate", *_options(*((500, 300, 2) if quick else (1500, 1000, 2))))
     assert_same_posterior(we, they)
     detail = {"ours": _side(we, "drawing_gradients"), "black_box": _side(they, "evaluations"), "check": checked}
     return {"value": _rate(we) / _rate(they), "detail": detail}

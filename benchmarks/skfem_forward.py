@@ -152,9 +152,7 @@ class PlateForward:
         self.n_out = len(table)
         self.unit = None
         if self.phi is None:  # one angle: the matrix is linear in the six plane-stress stiffnesses
-            self.unit = [
-                self._assemble(np.array([[{i, j} == {a, b} for b in range(3)] for a in range(3)])) for i, j in PAIRS
-            ]
+            self.unit = [self._assemble(np.array([[{i, j} == {a, b} for b in range(3)] for a in range(3)])) for i, j in PAIRS]
 
     def _assemble(self, c: np.ndarray) -> Any:
         """Matrix of the plate for a stiffness (3, 3), or (3, 3, elements, points)."""
@@ -179,11 +177,7 @@ class PlateForward:
         c, s = np.cos(0.5 * t), np.sin(0.5 * t)
         r = np.array([[c * c, s * s, -2 * c * s], [s * s, c * c, 2 * c * s], [c * s, -c * s, c * c - s * s]])
         turned = np.einsum("ij...,jk,lk...->il...", r, q, r)
-        k = (
-            self._assemble(turned)
-            if self.unit is None
-            else sum(turned[p] * m for p, m in zip(PAIRS, self.unit, strict=True))
-        )
+        k = self._assemble(turned) if self.unit is None else sum(turned[p] * m for p, m in zip(PAIRS, self.unit, strict=True))
         u = self.prescribed.copy()
         u[self.free] = _factorise(k[self.free][:, self.free]).solve(-(k @ u)[self.free])
         y = np.empty(self.n_out)

@@ -13,11 +13,7 @@ from hmminfer.micro.cells import gillespie, langevin, line
 from hmminfer.micro.langevin_burst import burst
 
 CELLS, MOLECULES, LIFETIMES = 1000, 100.0, 2.0  # molecules: for each cell at the source in the end
-DECAY, RATIO, UNBIND = (
-    1.0,
-    1.0,
-    1000.0,
-)  # of bound molecules (so k_eff = 1/2), bound over free, binding a thousand times faster
+DECAY, RATIO, UNBIND = (1.0, 1.0, 1000.0)  # of bound molecules (so k_eff = 1/2), bound over free, binding a thousand times faster
 ROWS = np.array([0.1, 0.3, 0.5, 0.8, 1.1, 1.5, 2.0, 2.5, 3.0, 4.0])  # in decay lengths
 
 
@@ -85,13 +81,7 @@ def tissue_speedup(quick: bool) -> dict[str, Any]:
             spent.append(time.process_time() - begin)
         bias, noise = np.mean(y, axis=0) - at_rows, np.std(y, axis=0, ddof=1)
         rms = [float(np.sqrt(np.mean(v**2)) / MOLECULES) for v in (bias, noise)]
-        return {
-            "pairs": pairs,
-            "bias": rms[0],
-            "noise": rms[1],
-            "rmse": float(np.hypot(*rms)),
-            "seconds": float(np.median(spent)),
-        }
+        return {"pairs": pairs, "bias": rms[0], "noise": rms[1], "rmse": float(np.hypot(*rms)), "seconds": float(np.median(spent))}
 
     # every molecule of every cell
     none, runs = np.zeros(CELLS, np.int64), 3 if quick else 8
@@ -142,13 +132,7 @@ def tissue_speedup(quick: bool) -> dict[str, Any]:
         "variance reduction": "equation-free: antithetic pairs of Langevin bursts with fixed normals, flux by its intensity; full: none",
         "equation-free, molecules as in the tissue": same,
         "equation-free, 100 times the molecules": many,
-        "full run": {
-            "seconds": seconds,
-            "events": events / runs,
-            "noise": noise,
-            "noise measured": measured,
-            "bias of smoothing": bias,
-        },
+        "full run": {"seconds": seconds, "events": events / runs, "noise": noise, "noise measured": measured, "bias of smoothing": bias},
         "full runs for the same error": full_seconds(same["rmse"]) / seconds,
         "full runs for the error of 100 times the molecules": full_seconds(many["rmse"]) / seconds,
         "ratio with 100 times the molecules (runs extrapolated)": full_seconds(many["rmse"]) / many["seconds"],

@@ -36,9 +36,7 @@ def main_job() -> tuple[dict[str, float], dict[str, float]]:
             "MPLCONFIGDIR": str(folder / "matplotlib"),
             "MPLBACKEND": "Agg",
         }
-        cold, warm = (
-            _timed(["fit", "fibre_composite", "--output", str(folder / out)], caches) for out in ("first", "second")
-        )
+        cold, warm = (_timed(["fit", "fibre_composite", "--output", str(folder / out)], caches) for out in ("first", "second"))
     return cold, warm
 
 
@@ -47,9 +45,11 @@ def _timed(arguments: list[str], environment: dict[str, str]) -> dict[str, float
     with tempfile.TemporaryFile() as output:
         begin = time.perf_counter()
         child = os.posix_spawn(
-            sys.executable, [sys.executable, "-c", START, *arguments], {**os.environ, **environment},
+            sys.executable,
+            [sys.executable, "-c", START, *arguments],
+            {**os.environ, **environment},
             file_actions=[(os.POSIX_SPAWN_DUP2, output.fileno(), 1), (os.POSIX_SPAWN_DUP2, output.fileno(), 2)],
-        )  # fmt: skip
+        )
         _, status, usage = os.wait4(child, 0)
         seconds = time.perf_counter() - begin
         output.seek(0)
@@ -77,7 +77,4 @@ def warm_start_s(quick: bool) -> dict[str, Any]:
 def memory_mb(quick: bool) -> dict[str, Any]:
     """Peak resident memory of the main job, MB, the larger of both processes."""
     cold, warm = main_job()
-    return {
-        "value": max(cold["peak_mb"], warm["peak_mb"]),
-        "detail": {"first": cold["peak_mb"], "second": warm["peak_mb"]},
-    }
+    return {"value": max(cold["peak_mb"], warm["peak_mb"]), "detail": {"first": cold["peak_mb"], "second": warm["peak_mb"]}}

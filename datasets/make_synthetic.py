@@ -43,13 +43,7 @@ CASES: dict[str, dict[str, Any]] = {
         "seed": 20261122,
     },
     "tow_steered_plate": {
-        "settings": {
-            "length": "100 mm",
-            "width": "50 mm",
-            "thickness": "1 mm",
-            "displacement": "0.1 mm",
-            "orientation": "field",
-        },
+        "settings": {"length": "100 mm", "width": "50 mm", "thickness": "1 mm", "displacement": "0.1 mm", "orientation": "field"},
         "grid": (24, 12),
         "mesh": {"elements_x": 64, "elements_y": 32},
         "angle": lambda x, y: 20.0 + 25.0 * np.sin(np.pi * x / 100.0) + 6.0 * np.cos(np.pi * y / 50.0),
@@ -134,15 +128,10 @@ def heated_plate() -> tuple[RawTable, str]:
     """Noisy temperatures and heat flow of a plate of four zones, and its provenance."""
     xs = ys = np.linspace(4.0, 46.0, 8)
     points = np.stack(np.meshgrid(xs, ys, indexing="ij"), axis=-1).reshape(-1, 2).round(3)
-    rows = [
-        {"quantity": "temperature", "x": f"{x:g}", "y": f"{y:g}", "value": "0", "unit": "K", "sd": "0.2"}
-        for x, y in points
-    ]
+    rows = [{"quantity": "temperature", "x": f"{x:g}", "y": f"{y:g}", "value": "0", "unit": "K", "sd": "0.2"} for x, y in points]
     rows.append({"quantity": "heat_flow", "x": "", "y": "", "value": "0", "unit": "W/m", "sd": "0.25"})
     header = ("quantity", "x [mm]", "y [mm]", "value", "unit", "sd")
-    raw = RawTable(
-        "heated_plate", "", {"experiment": "plate", **HEATED}, header, rows, list(range(2, 2 + len(rows))), {}
-    )
+    raw = RawTable("heated_plate", "", {"experiment": "plate", **HEATED}, header, rows, list(range(2, 2 + len(rows))), {})
     truth = models.get("heat_composite").EXPERIMENTS["plate"].model(raw, **HEATED_FINE)
     y = truth.evaluate({"volume_fraction": HEATED_CONTENT})
     assert truth.table is not None
@@ -182,10 +171,7 @@ def graded_plate() -> tuple[RawTable, str]:
     """Noisy temperatures and heat flow of a plate whose volume fraction varies smoothly, and its provenance."""
     side = np.linspace(3.0, 47.0, 12)
     points = np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2).round(3)
-    rows = [
-        {"quantity": "temperature", "x": f"{x:g}", "y": f"{y:g}", "value": "0", "unit": "K", "sd": "0.1"}
-        for x, y in points
-    ]
+    rows = [{"quantity": "temperature", "x": f"{x:g}", "y": f"{y:g}", "value": "0", "unit": "K", "sd": "0.1"} for x, y in points]
     rows.append({"quantity": "heat_flow", "x": "", "y": "", "value": "0", "unit": "W/m", "sd": "0.25"})
     header = ("quantity", "x [mm]", "y [mm]", "value", "unit", "sd")
     settings = {"experiment": "plate", **GRADED}
@@ -284,14 +270,7 @@ def aristoff_bangerth(elements: int = 256) -> tuple[RawTable, str]:
     p, q = (v.ravel() for v in np.meshgrid(grid, grid, indexing="ij"))
     value = basis.probes(np.stack([p, q]) / 14.0) @ u
     rows = [
-        {
-            "quantity": "temperature",
-            "x": f"{m / 14:.12g}",
-            "y": f"{n / 14:.12g}",
-            "value": f"{v:.8f}",
-            "unit": "K",
-            "sd": "0.05",
-        }
+        {"quantity": "temperature", "x": f"{m / 14:.12g}", "y": f"{n / 14:.12g}", "value": f"{v:.8f}", "unit": "K", "sd": "0.05"}
         for m, n, v in zip(p, q, value, strict=True)
     ]
     header = ("quantity", "x [m]", "y [m]", "value", "unit", "sd")
@@ -336,15 +315,9 @@ STRIPS: dict[str, dict[str, Any]] = {  # (quantity, x, y, unit, sd) at each time
         "title": "extension and temperature of two layers of carbon/epoxy, 0/90, pulled along",
         "seed": 20261127,
     },
-}  # fmt: skip
+}
 STRIP_TRUTH = {"volume_fraction": 0.54, "matrix_expansion": 48.0, "matrix_conductivity": 0.25}
-STRIP_FINE = {
-    "elements_x": 40,
-    "elements_layer": 4,
-    "steps": 320,
-    "refine": 8,
-    "cell": "full",
-}  # the model has 10, 1, 40 and 4
+STRIP_FINE = {"elements_x": 40, "elements_layer": 4, "steps": 320, "refine": 8, "cell": "full"}  # the model has 10, 1, 40 and 4
 
 
 def strips(name: str) -> tuple[RawTable, str]:

@@ -16,7 +16,8 @@ GELS: dict[str, dict[str, Any]] = {  # places where it is measured, with relativ
         "experiment": "equilibrium",
         "settings": {"volume": "held"},
         "rows": [(q, "bath [mmol/L]", b) for q in ("aggregate_modulus",) for b in (1, 5, 15, 50, 150, 500, 2000)],
-        "unit": "MPa", "sd": 0.03,
+        "unit": "MPa",
+        "sd": 0.03,
         "truth": {"fixed_charge": 0.25, "network_modulus": 0.45},
         "title": "confined modulus of a charged tissue in seven baths",
         "seed": 20261201,
@@ -25,7 +26,8 @@ GELS: dict[str, dict[str, Any]] = {  # places where it is measured, with relativ
         "experiment": "equilibrium",
         "settings": {"network": "gel"},
         "rows": [("swelling_degree", "bath [mmol/L]", b) for b in (1, 3, 10, 30, 100, 300, 1000)],
-        "unit": "", "sd": 0.02,
+        "unit": "",
+        "sd": 0.02,
         "known": {"water_fraction": 0.9},
         "truth": {"fixed_charge": 0.6, "interaction": 0.45, "chain_segments": 150.0},
         "title": "swelling degree of a polyelectrolyte gel prepared with 10 % polymer",
@@ -35,28 +37,25 @@ GELS: dict[str, dict[str, Any]] = {  # places where it is measured, with relativ
         "experiment": "confined",
         "settings": {"test": "creep", "thickness": "1 mm", "bath": "150 mmol/L", "tare": "40 kPa", "load": "60 kPa"},
         "rows": [("displacement", "time [s]", t) for t in (60, 120, 240, 480, 900, 1500, 2400, 3600, 5400, 7200, 10800, 14400)],
-        "unit": "um", "sd": 0.0, "least": 1.0,
+        "unit": "um",
+        "sd": 0.0,
+        "least": 1.0,
         "finer": {"steps": 480, "elements": 48},
         "known": {"fixed_charge": "LogNormal(0.25 mol/L, 0.05)"},
         "truth": {"fixed_charge": 0.25, "network_modulus": 0.45, "permeability": 400.0},
         "title": "creep of a charged tissue in confined compression",
         "seed": 20261203,
     },
-}  # fmt: skip
+}
 
 
 def gels(name: str) -> tuple[RawTable, str]:
     """Noisy data of one case of :data:`GELS`, and its provenance."""
     case = GELS[name]
     place = case["rows"][0][1]
-    rows = [
-        {"quantity": q, place.split()[0]: f"{x:g}", "value": "0", "unit": case["unit"], "sd": "1"}
-        for q, _, x in case["rows"]
-    ]
+    rows = [{"quantity": q, place.split()[0]: f"{x:g}", "value": "0", "unit": case["unit"], "sd": "1"} for q, _, x in case["rows"]]
     settings = {"experiment": case["experiment"], **case["settings"], **case.get("known", {})}
-    raw = RawTable(
-        name, "", settings, ("quantity", place, "value", "unit", "sd"), rows, list(range(2, 2 + len(rows))), {}
-    )
+    raw = RawTable(name, "", settings, ("quantity", place, "value", "unit", "sd"), rows, list(range(2, 2 + len(rows))), {})
     finer = {**GEL_FINE, **case.get("finer", {})}
     y = models.get("swelling_gel").EXPERIMENTS[case["experiment"]].model(raw, **finer).evaluate(case["truth"])
     sd = case["sd"] * y + case.get("least", 0.0)

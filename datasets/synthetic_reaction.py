@@ -8,8 +8,14 @@ from hmminfer.data import RawTable
 from hmminfer.macro.resolved_column import resolved_column
 
 STIFF_TRUTH = {
-    "distribution": 4.0, "half_saturation": 1.0, "log10_fast_rate": 8.0, "slow_capacity": 3.0, "exchange_rate": 0.3, "dispersivity": 2.5, "decay_rate": 0.03,
-}  # fmt: skip
+    "distribution": 4.0,
+    "half_saturation": 1.0,
+    "log10_fast_rate": 8.0,
+    "slow_capacity": 3.0,
+    "exchange_rate": 0.3,
+    "dispersivity": 2.5,
+    "decay_rate": 0.03,
+}
 STIFF = (  # name, flow, pulse, inflow
     ("dilute", 12.0, 2.7, 0.05),
     ("middle", 12.0, 2.7, 1.0),
@@ -32,19 +38,35 @@ def stiff_column(cells: int = 400, rtol: float = 1e-6) -> tuple[RawTable, str]:
     for name, flow, pulse, inlet in STIFF:
         y, _ = resolved_column(70.0, 1000.0 * flow / (176.6 * 0.33), inlet, pulse, STIFF_TIMES, par, cells, rtol)
         rows += [
-            {"quantity": "relative_concentration", "specimen": name, "time": f"{x:g}", "flow": f"{flow:g}", "pulse": f"{pulse:g}",
-             "inlet": f"{inlet:g}", "value": v, "unit": "", "sd": f"{STIFF_SD:g}"}
+            {
+                "quantity": "relative_concentration",
+                "specimen": name,
+                "time": f"{x:g}",
+                "flow": f"{flow:g}",
+                "pulse": f"{pulse:g}",
+                "inlet": f"{inlet:g}",
+                "value": v,
+                "unit": "",
+                "sd": f"{STIFF_SD:g}",
+            }
             for x, v in zip(STIFF_TIMES, y, strict=True)
             if v >= STIFF_LEAST
-        ]  # fmt: skip
+        ]
     noise = STIFF_SD * np.random.default_rng(STIFF_SEED).standard_normal(len(rows))
     for row, e in zip(rows, noise, strict=True):
         row["value"] = f"{row['value'] + e:.4f}"
     header = ("quantity", "specimen", "time [h]", "flow [mL/h]", "pulse [h]", "inlet [g/m^3]", "value", "unit", "sd")
     settings = {
-        "experiment": "columns", "length": "70 mm", "area": "176.6 mm^2", "porosity": 0.33, "isotherm": "saturable", "differences": "none",
-        "step": "0.03 h", "accuracy": 0.003, "decay_rate": "LogNormal(0.03 1/h, 1)",
-    }  # fmt: skip
+        "experiment": "columns",
+        "length": "70 mm",
+        "area": "176.6 mm^2",
+        "porosity": 0.33,
+        "isotherm": "saturable",
+        "differences": "none",
+        "step": "0.03 h",
+        "accuracy": 0.003,
+        "decay_rate": "LogNormal(0.03 1/h, 1)",
+    }
     raw = RawTable("stiff_column", "", settings, header, rows, list(range(2, 2 + len(rows))), {})
     truth = ", ".join(f"{k} {v:g}" for k, v in t.items())
     return (

@@ -12,12 +12,7 @@ from hmminfer.micro.movement import spreading
 
 MORPHOGEN = {"length": "119.6 um", "cell_size": "2.6 um", "nodes": 17, "patch": 2}
 MORPHOGEN_CELLS, MORPHOGEN_TISSUES = 46, 10
-MORPHOGEN_TRUTH = {
-    "diffusivity": 0.2,
-    "degradation": 1.8144,
-    "binding_ratio": 1.0,
-    "unbinding_rate": 0.5,
-}  # um^2/s, 1/h, -, 1/s
+MORPHOGEN_TRUTH = {"diffusivity": 0.2, "degradation": 1.8144, "binding_ratio": 1.0, "unbinding_rate": 0.5}  # um^2/s, 1/h, -, 1/s
 MORPHOGEN_MOLECULES, MORPHOGEN_GAIN, MORPHOGEN_BACKGROUND, MORPHOGEN_READING = 100.0, 1.2, 6.0, 1.0
 MORPHOGEN_SEED = 20261129
 
@@ -62,14 +57,7 @@ def morphogen_growth() -> tuple[RawTable, str]:
             sd = np.hypot(share * np.sqrt(counted + 1.0), MORPHOGEN_READING)
             place = 100.0 * (i + 1.0) / MORPHOGEN_CELLS
             rows.append(
-                {
-                    "quantity": "intensity",
-                    "position": f"{place:.4f}",
-                    "time": f"{hour:g}",
-                    "value": f"{value:.3f}",
-                    "unit": "",
-                    "sd": f"{sd:.3f}",
-                }
+                {"quantity": "intensity", "position": f"{place:.4f}", "time": f"{hour:g}", "value": f"{value:.3f}", "unit": "", "sd": f"{sd:.3f}"}
             )
     header = ("quantity", "position [%]", "time [h]", "value", "unit", "sd")
     raw = _raw("morphogen_growth", {"experiment": "growth", **MORPHOGEN}, header, rows)
@@ -104,19 +92,12 @@ def morphogen_counts() -> tuple[RawTable, str]:
         counted = gillespie(rng, line(MORPHOGEN_CELLS), source, rates, none, none, np.array([end]))[0][0].sum(axis=0)
         for i in range(0, 40, 3):
             place = f"{100.0 * (i + 0.5) / MORPHOGEN_CELLS:.4f}"
-            rows.append(
-                {
-                    "quantity": "count",
-                    "specimen": "ABCDE"[tissue],
-                    "position": place,
-                    "value": f"{counted[i]}",
-                    "unit": "",
-                    "sd": "",
-                }
-            )
+            rows.append({"quantity": "count", "specimen": "ABCDE"[tissue], "position": place, "value": f"{counted[i]}", "unit": "", "sd": ""})
     d, _, kappa, k_off = MORPHOGEN_TRUTH.values()
     settings = {"experiment": "counts", **MORPHOGEN}
-    return _raw("morphogen_counts", settings, ("quantity", "specimen", "position [%]", "value", "unit", "sd"), rows), f"""title = \
+    return (
+        _raw("morphogen_counts", settings, ("quantity", "specimen", "position [%]", "value", "unit", "sd"), rows),
+        f"""title = \
 "Synthetic counts of morphogen molecules in single cells of {COUNTS_TISSUES} tissues at rest"
 source = "synthetic: written by datasets/make_synthetic.py of this repository"
 authors = "The hmminfer authors"
@@ -130,41 +111,28 @@ truth = "diffusivity {d} um^2/s, degradation {MORPHOGEN_TRUTH["degradation"]} 1/
 {COUNTS_MOLECULES:g} molecules, background 0"
 notes = "No patch, no coarse grid and no Langevin noise: the full tissue, molecule by molecule; every third of its cells is counted."
 seed = {COUNTS_SEED}
-"""  # fmt: skip
+""",
+    )
 
 
 def tissue_front() -> tuple[RawTable, str]:
     """Density and contacts of a spreading sheet of cells, seen twice, and its provenance."""
     rng, hours = np.random.default_rng(FRONT_SEED), np.array([10.0, 30.0])
     columns, n, band = FRONT["columns"], FRONT["rows"], FRONT["band"]
-    density, touching = spreading(
-        rng, columns, n, columns // 2, 1.0, FRONT_TRUTH["motility"], FRONT_TRUTH["adhesion"], hours
-    )
+    density, touching = spreading(rng, columns, n, columns // 2, 1.0, FRONT_TRUTH["motility"], FRONT_TRUTH["adhesion"], hours)
     seen = density.reshape(len(hours), -1, band).mean(axis=2)
     rows = []
     for t, hour in enumerate(hours):
         for i, value in enumerate(seen[t]):
             place = f"{100.0 * (i + 0.5) * band / columns:g}"
-            rows.append(
-                {
-                    "quantity": "density",
-                    "position": place,
-                    "value": f"{value:.4f}",
-                    "sd": f"{FRONT_TOLERANCE['density']:g}",
-                }
-            )
+            rows.append({"quantity": "density", "position": place, "value": f"{value:.4f}", "sd": f"{FRONT_TOLERANCE['density']:g}"})
             rows[-1] |= {"time": f"{hour:g}", "unit": ""}
-        rows.append(
-            {
-                "quantity": "contacts",
-                "position": "",
-                "value": f"{touching[t]:.4f}",
-                "sd": f"{FRONT_TOLERANCE['contacts']:g}",
-            }
-        )
+        rows.append({"quantity": "contacts", "position": "", "value": f"{touching[t]:.4f}", "sd": f"{FRONT_TOLERANCE['contacts']:g}"})
         rows[-1] |= {"time": f"{hour:g}", "unit": ""}
     settings = {"experiment": "spreading", **FRONT}
-    return _raw("tissue_front", settings, ("quantity", "position [%]", "time [h]", "value", "unit", "sd"), rows), f"""title = \
+    return (
+        _raw("tissue_front", settings, ("quantity", "position [%]", "time [h]", "value", "unit", "sd"), rows),
+        f"""title = \
 "Synthetic tissue that spreads: density of bands and contacts of a cell, one sheet seen twice"
 source = "synthetic: written by datasets/make_synthetic.py of this repository"
 authors = "The hmminfer authors"
@@ -177,7 +145,8 @@ licence = "MIT, as the repository"
 truth = "motility {FRONT_TRUTH["motility"]} 1/h, adhesion {FRONT_TRUTH["adhesion"]}"
 notes = "A sheet of {columns} x {n} sites, its first half filled; a band is {band} columns. A fit simulates sheets of the same size with other random numbers."
 seed = {FRONT_SEED}
-"""  # fmt: skip
+""",
+    )
 
 
 WRITERS = {"morphogen_growth": morphogen_growth, "morphogen_counts": morphogen_counts, "tissue_front": tissue_front}

@@ -75,15 +75,11 @@ def sbc(
     """
     std = Standard(model)
     if posterior is None and any(isinstance(p, Field) for p in std.problem.free):
-        raise HmmInferError(
-            "The default sampler of sbc() does not do fields; give posterior=, a function (problem, seed) -> draws."
-        )
+        raise HmmInferError("The default sampler of sbc() does not do fields; give posterior=, a function (problem, seed) -> draws.")
     if std.model.simulated:
         raise std.model.kernel.refusal()
     if std.model.likelihood == POISSON and noise_factor != 1.0:
-        raise HmmInferError(
-            "Counts have no noise to scale: noise_factor is 1 for them; give a wrong posterior= as negative control."
-        )
+        raise HmmInferError("Counts have no noise to scale: noise_factor is 1 for them; give a wrong posterior= as negative control.")
     rng = np.random.default_rng(seed)
     bank = std.prior(rng, 1000)
     y_bank = std.model.batch(std.theta(bank), strict=False)
@@ -93,17 +89,7 @@ def sbc(
         raise HmmInferError("The model could not be solved at almost every prior draw; widen or move the priors.")
     truths = np.random.default_rng(seed + 1).integers(len(bank), size=n) if n > len(bank) else np.arange(n)
     jobs = [
-        (
-            std,
-            bank[i],
-            y_bank[i],
-            np.delete(bank, i, 0),
-            np.delete(y_bank, i, 0),
-            draws,
-            noise_factor,
-            posterior,
-            seed + 1000 + k,
-        )
+        (std, bank[i], y_bank[i], np.delete(bank, i, 0), np.delete(y_bank, i, 0), draws, noise_factor, posterior, seed + 1000 + k)
         for k, i in enumerate(truths)
     ]
     if workers > 1:
@@ -144,9 +130,7 @@ def _one_rank(job: tuple) -> tuple[dict[str, int], float]:
     for name, true in truth.items():
         if np.asarray(true)[0].size > LONG:
             continue
-        for i, (a, b) in enumerate(
-            zip(np.reshape(true, (1, -1))[0], np.reshape(named[name], (len(y_x), -1)).T, strict=True)
-        ):
+        for i, (a, b) in enumerate(zip(np.reshape(true, (1, -1))[0], np.reshape(named[name], (len(y_x), -1)).T, strict=True)):
             a, b = (np.cos(np.radians(2.0 * v)) if name in axial else v for v in (a, b))
             out[name if np.ndim(true) == 1 else f"{name}[{i}]"] = round(float(np.mean(b < a)) * draws)
     return out, k
@@ -178,9 +162,7 @@ def _importance(
         out = np.sum(log_density(std.model.likelihood, data, y, sigma), axis=-1)
         out = out - 0.5 * np.sum(u[..., ~axial] ** 2, axis=-1)
         for p in prior:
-            out = out + p.prior.concentration * np.sum(
-                np.cos(np.radians(2.0 * p.prior.sd * u[..., std.u_of[p.name]])), axis=-1
-            )
+            out = out + p.prior.concentration * np.sum(np.cos(np.radians(2.0 * p.prior.sd * u[..., std.u_of[p.name]])), axis=-1)
         return np.where(np.isfinite(out), out, -np.inf)
 
     sigma0 = np.broadcast_to(std.problem.sigma_of(std.named(np.zeros(std.size))), data.shape)
@@ -206,18 +188,13 @@ def _importance(
         for image in (x, np.where(axial, 2.0 * centre - x, x)):
             image = wrap(image)
             flips = np.where(axial & (image != wrap(x)), -1.0, 1.0)
-            if all(
-                wrap(image - c) @ np.linalg.solve(v, wrap(image - c)) > 1.0
-                for c, v in zip(centres, shapes, strict=True)
-            ):
+            if all(wrap(image - c) @ np.linalg.solve(v, wrap(image - c)) > 1.0 for c, v in zip(centres, shapes, strict=True)):
                 centres.append(image)
                 shapes.append(1.3 * covariance * np.outer(flips, flips))
     weight = np.full(len(centres), 1.0 / len(centres))
     for size in (400, 600, 1500):
         which = rng.choice(len(centres), size, p=weight)
-        steps = stats.multivariate_t.rvs(
-            np.zeros(std.size), np.eye(std.size), df=6, size=size, random_state=rng
-        ).reshape(size, -1)
+        steps = stats.multivariate_t.rvs(np.zeros(std.size), np.eye(std.size), df=6, size=size, random_state=rng).reshape(size, -1)
         u = np.stack([wrap(centres[c] + np.linalg.cholesky(shapes[c]) @ e) for c, e in zip(which, steps, strict=True)])
         y = np.full((size, len(data)), np.nan)
         near = np.all(np.abs(u[:, ~axial]) < 4.0, axis=1)  # beyond is 1e-4 of the prior, and outside a reduced basis
@@ -241,9 +218,7 @@ def _importance(
     return u[chosen], y[chosen], float(k)
 
 
-def _reshape(
-    u: np.ndarray, w: np.ndarray, share: np.ndarray, centres: list, shapes: list, wrap: Callable
-) -> tuple[np.ndarray, list, list]:
+def _reshape(u: np.ndarray, w: np.ndarray, share: np.ndarray, centres: list, shapes: list, wrap: Callable) -> tuple[np.ndarray, list, list]:
     """Weight, centre and covariance of each component from weighted draws; one that lost its mass is dropped."""
     out: list[tuple[float, np.ndarray, np.ndarray]] = []
     for c, v, r in zip(centres, shapes, share, strict=True):

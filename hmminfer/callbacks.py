@@ -62,13 +62,11 @@ def nutpie_model(density: Any, expand: Any, n: int, arrays: dict[Any, np.ndarray
     """
     pointer = types.CPointer(types.double)
     logp = _callback(
-        _DENSITY, density, n, [arrays[s] for s in density.get_shared()],
-        types.int64(types.uint64, pointer, pointer, pointer, types.voidptr),
-    )  # fmt: skip
+        _DENSITY, density, n, [arrays[s] for s in density.get_shared()], types.int64(types.uint64, pointer, pointer, pointer, types.voidptr)
+    )
     x = _callback(
-        _EXPAND, expand, n, [arrays[s] for s in expand.get_shared()],
-        types.int64(types.uint64, types.uint64, pointer, pointer, types.voidptr),
-    )  # fmt: skip
+        _EXPAND, expand, n, [arrays[s] for s in expand.get_shared()], types.int64(types.uint64, types.uint64, pointer, pointer, types.voidptr)
+    )
     return CompiledPyMCModel(
         _n_dim=n,
         dims={},

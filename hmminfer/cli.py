@@ -16,11 +16,7 @@ from . import __version__
 from .console import say
 from .errors import HmmInferError, unknown
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 Pairs = list[str] | None
 
 
@@ -67,17 +63,13 @@ def fit(
     prior: Annotated[Pairs, typer.Option(help='"matrix_modulus=LogNormal(3.5 GPa, 0.2)"; repeatable')] = None,
     fix: Annotated[Pairs, typer.Option(help="Known parameter, volume_fraction=0.6; repeatable")] = None,
     noise: Annotated[Pairs, typer.Option(help="3%, infer, or quantity=1um (repeatable); default: column sd")] = None,
-    discrepancy: Annotated[
-        str, typer.Option(help="Model error: none, extra (inferred per quantity) or homogenisation (learnt)")
-    ] = "",
+    discrepancy: Annotated[str, typer.Option(help="Model error: none, extra (inferred per quantity) or homogenisation (learnt)")] = "",
     draws: Annotated[int | None, typer.Option(help="Draws of each chain (1000); 0 stops before sampling")] = None,
     tune: Annotated[int | None, typer.Option(help="Tuning steps of each chain (1000)")] = None,
     chains: Annotated[int | None, typer.Option(help="Chains (4)")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed; drawn and recorded when not given")] = None,
     target_accept: Annotated[float | None, typer.Option(help="Raise when NUTS diverges (0.8)")] = None,
-    sampler: Annotated[
-        str, typer.Option(help="nuts, smc, demetropolis or abc (nuts; abc for a simulated experiment)")
-    ] = "",
+    sampler: Annotated[str, typer.Option(help="nuts, smc, demetropolis or abc (nuts; abc for a simulated experiment)")] = "",
     cell: Annotated[str, typer.Option(help="Micro problem: reduced or full")] = "",
     packing: Annotated[str, typer.Option(help="Fibre packing: hexagonal or square")] = "",
     output: Annotated[Path | None, typer.Option(help="New folder for the run; default: MODEL_EXPERIMENT")] = None,
@@ -95,20 +87,28 @@ def fit(
     from .recipe import Recipe, versions_now
 
     given: dict[str, Any] = {
-        "model": model, "experiment": experiment, "data": str(data or ""), "dataset": dataset,
+        "model": model,
+        "experiment": experiment,
+        "data": str(data or ""),
+        "dataset": dataset,
         "settings": pairs(set_, "--set"),
-        "options": {k: v for k, v in {"cell": cell, "packing": packing}.items() if v}, "noise": _noise(noise),
-        "priors": pairs(prior, "--prior"), "fixed": {k: _values(v) for k, v in pairs(fix, "--fix").items()},
-        "discrepancy": discrepancy, "draws": draws, "tune": tune, "chains": chains, "seed": seed,
-        "target_accept": target_accept, "sampler": sampler,
-    }  # fmt: skip
+        "options": {k: v for k, v in {"cell": cell, "packing": packing}.items() if v},
+        "noise": _noise(noise),
+        "priors": pairs(prior, "--prior"),
+        "fixed": {k: _values(v) for k, v in pairs(fix, "--fix").items()},
+        "discrepancy": discrepancy,
+        "draws": draws,
+        "tune": tune,
+        "chains": chains,
+        "seed": seed,
+        "target_accept": target_accept,
+        "sampler": sampler,
+    }
     given = {k: v for k, v in given.items() if v is not None and v != "" and v != {}}
     if run is not None:
         recipe = Recipe.read(run)
         if given.keys() - {"model"} or given.get("model", recipe.model) != recipe.model:
-            raise HmmInferError(
-                "--run repeats a run exactly; leave the other choices out, or edit a copy of its run.toml."
-            )
+            raise HmmInferError("--run repeats a run exactly; leave the other choices out, or edit a copy of its run.toml.")
         old, now = dict(recipe.versions), versions_now()
         changed = ", ".join(f"{k} {old[k]} is now {now[k]}" for k in now if k in old and old[k] != now[k])
         if changed:
@@ -187,18 +187,12 @@ def predict(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="Physical system; see: hmminfer models", show_default=False)] = "",
     posterior: Annotated[Path | None, typer.Option(help="Folder of a run, or its posterior.nc")] = None,
-    what: Annotated[
-        str, typer.Option(help="Prediction; default: the first of the run's experiment, or the model's")
-    ] = "",
-    set_: Annotated[
-        Pairs, typer.Option("--set", "--value", help='Setting or parameter, "length=50 mm"; several numbers: 0,15,30')
-    ] = None,
+    what: Annotated[str, typer.Option(help="Prediction; default: the first of the run's experiment, or the model's")] = "",
+    set_: Annotated[Pairs, typer.Option("--set", "--value", help='Setting or parameter, "length=50 mm"; several numbers: 0,15,30')] = None,
     draws: Annotated[int | None, typer.Option(help="Use at most this many draws of the posterior")] = None,
     output: Annotated[Path | None, typer.Option(help="New file: .nc holds every draw, .csv a summary")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar, no table")] = False,
-    help_: Annotated[
-        bool, typer.Option("--help", help="This; with the name of a system: its predictions and their settings")
-    ] = False,
+    help_: Annotated[bool, typer.Option("--help", help="This; with the name of a system: its predictions and their settings")] = False,
 ) -> None:
     """Predict from named values, or from a whole posterior with the settings of its run.
 
@@ -234,9 +228,7 @@ def predict(
 
 @command
 def report(
-    run: Annotated[
-        Path, typer.Argument(help="Folder of a run, or its posterior.nc; draws of a killed run are recovered")
-    ],
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or its posterior.nc; draws of a killed run are recovered")],
     output: Annotated[Path | None, typer.Option(help="New folder for the figures and tables of the report")] = None,
 ) -> None:
     """Diagnose a run: convergence, predictive checks, prior sensitivity, figures.
@@ -314,11 +306,7 @@ def _version(asked: bool) -> None:
 
 
 @app.callback()
-def top(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version")
-    ] = False,
-) -> None:
+def top(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version")] = False) -> None:
     """Infer a material's hidden microstructure from how a piece of it behaves, with honest uncertainty.
 
     Start with:  hmminfer fit fibre_composite

@@ -81,9 +81,7 @@ def modes_text(problem: Any, tree: Any) -> list[str]:
     if problem is None or len(modes) < 2:
         return []
     values = [problem.constrain(np.array(m["x"])) for m in modes]
-    names = [p.name for p in problem.free if p.axial and p.size is None] or [
-        p.name for p in problem.free if p.size is None
-    ]
+    names = [p.name for p in problem.free if p.axial and p.size is None] or [p.name for p in problem.free if p.size is None]
     unit = {p.name: p.unit for p in problem.free}
     lines = [f"The posterior has {len(modes)} separate modes; each is a possible answer, and their average is none:"]
     for m, v in zip(modes, values, strict=True):
@@ -102,8 +100,17 @@ def prior_table(problem: Any, seed: int) -> Group:
     low, high = np.nanquantile(y, (0.055, 0.945), axis=0)
     table = problem.table
     shown = np.unique(np.linspace(0, len(table) - 1, min(12, len(table))).round().astype(int))
-    rows = [[str(table.quantity[i]), float(table.value[i]), float(low[i]), float(high[i]), str(table.unit[i]),
-             "" if low[i] <= table.value[i] <= high[i] else "outside"] for i in shown]  # fmt: skip
+    rows = [
+        [
+            str(table.quantity[i]),
+            float(table.value[i]),
+            float(low[i]),
+            float(high[i]),
+            str(table.unit[i]),
+            "" if low[i] <= table.value[i] <= high[i] else "outside",
+        ]
+        for i in shown
+    ]
     return grid("Prior predictive (89 %)", ["quantity", "data", "low", "high", "unit", ""], rows)
 
 
@@ -145,11 +152,7 @@ def model_page(name: str) -> list[Any]:
     page += predictions_page(name)
     tables: dict[tuple, list[str]] = {}  # experiments that share their parameters share a table
     for key, e in module.EXPERIMENTS.items():
-        rows = [
-            (p.name, p.unit, prior_text(p), f"[{p.lower:g}, {p.upper:g}]", p.description)
-            for p in e.model().parameters
-            if not p.nuisance
-        ]
+        rows = [(p.name, p.unit, prior_text(p), f"[{p.lower:g}, {p.upper:g}]", p.description) for p in e.model().parameters if not p.nuisance]
         tables.setdefault(tuple(rows), []).append(key)
     for kinds, keys in tables.items():
         title = "Parameters" if len(tables) == 1 else f"Parameters of {', '.join(keys)}"
@@ -180,10 +183,7 @@ def dataset_page(name: str) -> list[Any]:
     from . import datasets
 
     if not name:
-        rows = [
-            [n, datasets.load(n).settings.get("experiment", ""), datasets.describe(n)["title"]]
-            for n in datasets.names()
-        ]
+        rows = [[n, datasets.load(n).settings.get("experiment", ""), datasets.describe(n)["title"]] for n in datasets.names()]
         return [grid("", ["dataset", "experiment", ""], rows), "More: hmminfer datasets NAME"]
     about = datasets.describe(name)
     head = f"{name}: {len(datasets.load(name).rows)} rows in {datasets.path(name) / 'data.csv'}"

@@ -70,10 +70,7 @@ class Conditional:
         scales, precision = {}, []
         for p in self.block:
             if isinstance(p, Field):
-                a, ell = (
-                    from_unconstrained(h.prior, v[i], pt.exp)
-                    for h, i in zip(p.hyperparameters, self.hyper[p.name], strict=True)
-                )
+                a, ell = (from_unconstrained(h.prior, v[i], pt.exp) for h, i in zip(p.hyperparameters, self.hyper[p.name], strict=True))
                 scales[p.name] = p.scales(a, ell, sqrt=pt.sqrt)
                 precision.append(1.0 / scales[p.name] ** 2)
             else:
@@ -178,10 +175,7 @@ class Conditional:
         information = jacobian.T @ jacobian
         g = x[self.in_x] * s
         precision = np.where(self._is_field(), 0.0, self.precision)
-        self.arrays = {
-            "information": information,
-            "shift": information @ g + jacobian.T @ r + precision * self.mean,
-        }
+        self.arrays = {"information": information, "shift": information @ g + jacobian.T @ r + precision * self.mean}
         return -jacobian.T @ r + self._prior_precision(s) * (g - self.mean)
 
     def _is_field(self) -> np.ndarray:

@@ -67,26 +67,25 @@ def couple_code(law: Code, macro: Code) -> Code:
     name = f"{law.fingerprint}_{macro.fingerprint}"
     forward = specialise(_couple_forward, name, law_forward=law.calls[0], macro_forward=macro.calls[0], law_end=end)
     pullback = specialise(
-        _couple_pullback, name, law_pullback=law.calls[1], macro_pullback=macro.calls[1], law_end=end,
-        n_data=total, law_state=total + 1, state_end=total + 1 + law.n_state,
-    )  # fmt: skip
+        _couple_pullback,
+        name,
+        law_pullback=law.calls[1],
+        macro_pullback=macro.calls[1],
+        law_end=end,
+        n_data=total,
+        law_state=total + 1,
+        state_end=total + 1 + law.n_state,
+    )
     recipe = (__name__, "couple_code", law.recipe, macro.recipe)
     return Code(recipe, forward, pullback, f"i1 i1 i1 {law.data} {macro.data}", f"f1 {law.state} {macro.state}")
 
 
 def couple(
-    law: Kernel,
-    macro: Kernel,
-    law_index: Sequence[int],
-    macro_index: Sequence[int],
-    direct_index: Sequence[int],
-    example: np.ndarray,
+    law: Kernel, macro: Kernel, law_index: Sequence[int], macro_index: Sequence[int], direct_index: Sequence[int], example: np.ndarray
 ) -> Kernel:
     """The coupled kernel: which entries of theta go to the law, to the macro problem (after the effective data), straight to y."""
     indices = tuple(np.asarray(i, dtype=np.int64) for i in (law_index, macro_index, direct_index))
-    return Kernel(
-        couple_code(law.code, macro.code), indices + law.data + macro.data, np.ascontiguousarray(example, dtype=float)
-    )
+    return Kernel(couple_code(law.code, macro.code), indices + law.data + macro.data, np.ascontiguousarray(example, dtype=float))
 
 
 def chain(first: Kernel, second: Kernel) -> Kernel:
@@ -124,16 +123,20 @@ def beside_code(first: Code, other: Code) -> Code:
     name = f"{first.fingerprint}_{other.fingerprint}"
     forward = specialise(_beside_forward, name, law_forward=first.calls[0], other_forward=other.calls[0], law_end=end)
     pullback = specialise(
-        _beside_pullback, name, law_pullback=first.calls[1], other_pullback=other.calls[1], law_end=end, n_data=total,
-        law_state=total + 1, state_end=total + 1 + first.n_state,
-    )  # fmt: skip
+        _beside_pullback,
+        name,
+        law_pullback=first.calls[1],
+        other_pullback=other.calls[1],
+        law_end=end,
+        n_data=total,
+        law_state=total + 1,
+        state_end=total + 1 + first.n_state,
+    )
     recipe = (__name__, "beside_code", first.recipe, other.recipe)
     return Code(recipe, forward, pullback, f"i1 i1 {first.data} {other.data}", f"i1 {first.state} {other.state}")
 
 
-def beside(
-    first: Kernel, other: Kernel, index: Sequence[int], other_index: Sequence[int], example: np.ndarray
-) -> Kernel:
+def beside(first: Kernel, other: Kernel, index: Sequence[int], other_index: Sequence[int], example: np.ndarray) -> Kernel:
     """Two laws side by side, each taking its entries of theta: (answers of the first, answers of the other)."""
     indices = tuple(np.asarray(i, dtype=np.int64) for i in (index, other_index))
     code = beside_code(first.code, other.code)

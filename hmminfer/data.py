@@ -29,17 +29,7 @@ from hmminfer import errors, units
 from hmminfer.errors import HmmInferError
 from hmminfer.tables import RawTable, Table, csv_text, read_table, split_heading, toml, write_new, write_table
 
-__all__ = [
-    "Column",
-    "RawTable",
-    "Schema",
-    "Setting",
-    "Table",
-    "read_settings",
-    "read_table",
-    "write_table",
-    "write_template",
-]
+__all__ = ["Column", "RawTable", "Schema", "Setting", "Table", "read_settings", "read_table", "write_table", "write_template"]
 
 _BASE_COLUMNS = ("quantity", "value", "unit", "sd")
 _SHOWN = 20  # problems listed in full; a file with more of them usually has one cause
@@ -220,10 +210,7 @@ class Schema:
             if (quantity := row["quantity"]) not in self.quantities:
                 problems.append(where + str(errors.unknown("quantity", quantity, self.quantities)))
             elif row["value"]:
-                at = [
-                    attempt(_cell, c, row.get(c.name, ""), header.get(c.name, ""), quantity, where=where)
-                    for c in self.columns
-                ]
+                at = [attempt(_cell, c, row.get(c.name, ""), header.get(c.name, ""), quantity, where=where) for c in self.columns]
                 numbers = attempt(self._value_and_sd, row, where=where)
                 kept.append((quantity, *(numbers or (math.nan, math.nan)), line, at))
         if not problems and not kept:
@@ -264,9 +251,7 @@ class Schema:
             columns[name][: len(values)] = values
         unit = np.array([self.quantities[q] for q in quantity])
         nothing = np.full(n, np.nan)
-        return Table(
-            "grid", self.experiment, np.array(quantity), columns, nothing, nothing, unit, np.arange(n), s, 0, {}
-        )
+        return Table("grid", self.experiment, np.array(quantity), columns, nothing, nothing, unit, np.arange(n), s, 0, {})
 
     def pick(self, *names: str) -> tuple[Setting, ...]:
         """Some of the settings, for a prediction that takes no others."""
@@ -282,9 +267,7 @@ class Schema:
         for c in self.columns:
             need = f"needed for {', '.join(c.quantities)}" if c.quantities else "needed"
             need = need if c.required else "may be blank"
-            remarks.append(
-                f"{c.heading}: " + ", ".join(filter(None, (c.description, _bounds(c).strip(), c.kind, need)))
-            )
+            remarks.append(f"{c.heading}: " + ", ".join(filter(None, (c.description, _bounds(c).strip(), c.kind, need))))
         remarks.append("value: the number; leave it empty for a missing point")
         if self.simulated:
             remarks.append("unit: unit of value and sd; any unit of the right kind, empty for dimensionless")
@@ -300,11 +283,7 @@ class Schema:
             lines += [f"## {s.name}: {s.facts}", _setting_line(s)]
         names = ["quantity", *(c.name for c in self.columns), "value", "unit", "sd"]
         headings = ["quantity", *(c.heading for c in self.columns), "value", "unit", "sd"]
-        return (
-            "\n".join(lines)
-            + "\n"
-            + csv_text([headings, *([row.get(n, "") for n in names] for row in self.example_rows)])
-        )
+        return "\n".join(lines) + "\n" + csv_text([headings, *([row.get(n, "") for n in names] for row in self.example_rows)])
 
 
 def write_template(path: str | Path, schema: Schema) -> None:
@@ -315,13 +294,9 @@ def write_template(path: str | Path, schema: Schema) -> None:
 def _count(row: Mapping[str, str]) -> tuple[float, float]:
     value = _number("value", row["value"], "leave the cell empty for a missing point")
     if value < 0.0 or value != round(value):
-        raise HmmInferError(
-            f"{row['quantity']!r} is {value:g}; counts are whole numbers of at least 0: correct it, or leave the cell empty."
-        )
+        raise HmmInferError(f"{row['quantity']!r} is {value:g}; counts are whole numbers of at least 0: correct it, or leave the cell empty.")
     if row.get("sd"):
-        raise HmmInferError(
-            f"sd is {row['sd']}, but {row['quantity']!r} is counted: its expectation sets how it varies; leave the sd empty."
-        )
+        raise HmmInferError(f"sd is {row['sd']}, but {row['quantity']!r} is counted: its expectation sets how it varies; leave the sd empty.")
     return value, math.nan
 
 
@@ -331,9 +306,7 @@ def _value_and_sd(row: Mapping[str, str], unit: str, positive: bool) -> tuple[fl
         raise HmmInferError(f"the unit of {row['quantity']!r} is empty; write it, for example {unit!r}.")
     value = units.convert(_number("value", row["value"], "leave the cell empty for a missing point"), written, unit)
     if positive and value <= 0.0:
-        raise HmmInferError(
-            f"{row['quantity']} is {value:g} {unit}; it cannot be zero or negative: correct its sign or leave the cell empty."
-        )
+        raise HmmInferError(f"{row['quantity']} is {value:g} {unit}; it cannot be zero or negative: correct its sign or leave the cell empty.")
     if not row.get("sd"):
         return value, math.nan
     sd = _number("sd", row["sd"], "leave the cell empty where the noise is not known")

@@ -32,19 +32,7 @@ from .calibration import SBC, sbc
 from .errors import HmmInferError
 from .sensitivity import Identifiability, identifiability
 
-__all__ = [
-    "SBC",
-    "AxialMode",
-    "Check",
-    "Identifiability",
-    "Report",
-    "axial_modes",
-    "checks",
-    "identifiability",
-    "report",
-    "sbc",
-    "summary",
-]
+__all__ = ["SBC", "AxialMode", "Check", "Identifiability", "Report", "axial_modes", "checks", "identifiability", "report", "sbc", "summary"]
 
 
 def summary(tree: xr.DataTree) -> pd.DataFrame:
@@ -74,14 +62,7 @@ def summary(tree: xr.DataTree) -> pd.DataFrame:
             parts = [_of_mode(f(np.radians(2.0 * x)), label == k) for f in (np.cos, np.sin)]
             both = [_convergence([p]) for p in parts] if sampled else [{}]
             worst = {c: (np.max if c == "r_hat" else np.min)([b[c] for b in both]) for c in both[0]}
-            rows[title] = {
-                "mean": mode.mean,
-                "sd": mode.sd,
-                "low": mode.low,
-                "high": mode.high,
-                "unit": attrs["units"],
-                **worst,
-            }
+            rows[title] = {"mean": mode.mean, "sd": mode.sd, "low": mode.low, "high": mode.high, "unit": attrs["units"], **worst}
     out = pd.DataFrame.from_dict(rows, orient="index")
     out = out.reindex(columns=["mean", "sd", "low", "high", "unit", "ess_bulk", "ess_tail", "r_hat"])
     return out.assign(mcse=out["sd"] / np.sqrt(out["ess_bulk"]))
@@ -149,24 +130,14 @@ class Check:
 
 def checks(tree: xr.DataTree) -> list[Check]:
     """All checks of a result of :func:`hmminfer.fit` or :func:`hmminfer.preview`: sampler, data, priors, modes."""
-    return [
-        *_sampling(tree),
-        *_predictive(tree),
-        *_steps(tree),
-        *_pushed(tree),
-        _sensitivity_check(tree),
-        _modes_check(tree),
-    ]
+    return [*_sampling(tree), *_predictive(tree), *_steps(tree), *_pushed(tree), _sensitivity_check(tree), _modes_check(tree)]
 
 
 def _sampling(tree: xr.DataTree) -> list[Check]:
     if tree.attrs.get("method", "nuts") == "laplace":
         return [
             Check(
-                "sampling",
-                "Laplace approximation",
-                None,
-                "A preview draws from a Gaussian around each mode; sample with fit() before you conclude.",
+                "sampling", "Laplace approximation", None, "A preview draws from a Gaussian around each mode; sample with fit() before you conclude."
             )
         ]
     import arviz as az
@@ -174,35 +145,18 @@ def _sampling(tree: xr.DataTree) -> list[Check]:
     table = summary(tree)
     r_hat, bulk, tail = table["r_hat"].max(), table["ess_bulk"].min(), table["ess_tail"].min()
     more = "Chains differ: sample longer; if it stays, look at the trace for a chain in a mode of its own."
-    out = [
-        Check(
-            "R-hat < 1.01",
-            f"{r_hat:.3f} ({table['r_hat'].idxmax()})",
-            bool(r_hat < 1.01),
-            "Chains agree." if r_hat < 1.01 else more,
-        )
-    ]
+    out = [Check("R-hat < 1.01", f"{r_hat:.3f} ({table['r_hat'].idxmax()})", bool(r_hat < 1.01), "Chains agree." if r_hat < 1.01 else more)]
     for name, value, row in (("bulk", bulk, table["ess_bulk"].idxmin()), ("tail", tail, table["ess_tail"].idxmin())):
-        advice = (
-            "Enough independent draws."
-            if value > 400
-            else "Draw more: the Monte Carlo error of means (bulk) or interval ends (tail) is large."
-        )
+        advice = "Enough independent draws." if value > 400 else "Draw more: the Monte Carlo error of means (bulk) or interval ends (tail) is large."
         out.append(Check(f"ESS {name} > 400", f"{value:.0f} ({row})", bool(value > 400), advice))
     stats_ = tree["sample_stats"].to_dataset() if "sample_stats" in tree.children else xr.Dataset()
     if "diverging" in stats_:
         n = int(stats_["diverging"].sum())
-        advice = (
-            "None."
-            if n == 0
-            else "The sampler met curvature it cannot follow: tighten vague priors, or fix what the data do not see."
-        )
+        advice = "None." if n == 0 else "The sampler met curvature it cannot follow: tighten vague priors, or fix what the data do not see."
         out.append(Check("divergences = 0", str(n), n == 0, advice))
     if "energy" in stats_:
         low = float(np.min(az.bfmi(np.asarray(stats_["energy"]))))
-        advice = (
-            "Energies mix." if low > 0.3 else "Heavy tails are explored slowly: tighten vague priors or sample longer."
-        )
+        advice = "Energies mix." if low > 0.3 else "Heavy tails are explored slowly: tighten vague priors or sample longer."
         out.append(Check("E-BFMI > 0.3", f"{low:.2f} (worst chain)", low > 0.3, advice))
     return out
 
@@ -212,14 +166,9 @@ def measured_rows(tree: xr.DataTree) -> Any:
     observed = tree["observed_data"].to_dataset()
     for name, values in observed.data_vars.items():
         labels = (
-            [str(x) for x in observed[f"{name}_specimen"].values]
-            if f"{name}_specimen" in observed.coords
-            else [f"[{i}]" for i in range(values.size)]
+            [str(x) for x in observed[f"{name}_specimen"].values] if f"{name}_specimen" in observed.coords else [f"[{i}]" for i in range(values.size)]
         )
-        groups = (
-            values_of(tree, g, name).reshape(-1, values.size)
-            for g in ("predictions", "posterior_predictive", "prior_predictive")
-        )
+        groups = (values_of(tree, g, name).reshape(-1, values.size) for g in ("predictions", "posterior_predictive", "prior_predictive"))
         clean, predictive, prior = groups
         sd = values_of(tree, "constant_data", name)
         for i, label in enumerate(labels):
@@ -262,11 +211,7 @@ def _predictive(tree: xr.DataTree) -> list[Check]:
     outside = [n for n, v, a, b in zip(names, y, low, high, strict=True) if not a <= v <= b]
     ok = len(outside) <= 0.1 * len(y)
     shown = ", ".join(outside[:4]) + (" ..." if len(outside) > 4 else "")
-    advice = (
-        "The priors expected such data."
-        if ok
-        else f"The priors did not expect {shown}: check units and labels, or widen the priors."
-    )
+    advice = "The priors expected such data." if ok else f"The priors did not expect {shown}: check units and labels, or widen the priors."
     return [*out, Check("data within prior predictive 95 %", f"{len(y) - len(outside)} of {len(y)} rows", ok, advice)]
 
 
@@ -327,8 +272,7 @@ def _sensitivity_check(tree: xr.DataTree) -> Check:
     numbers = [
         str(k)
         for k, v in tree["posterior"].data_vars.items()
-        if v.isel(chain=0, draw=0).size <= LONG
-        and not v.attrs.get("nuisance", 0)  # weights of a known law are their prior
+        if v.isel(chain=0, draw=0).size <= LONG and not v.attrs.get("nuisance", 0)  # weights of a known law are their prior
     ]
     log = logging.getLogger("arviz_stats")
     level = log.level
@@ -354,9 +298,7 @@ def _modes_check(tree: xr.DataTree) -> Check:
     for name, x, attrs in named_entries(tree["posterior"].to_dataset()):
         modes = axial_modes(x) if attrs["axial"] else []
         if len(modes) > 1:
-            many.append(
-                f"{name}: " + ", ".join(f"{m.mean:.1f} +- {m.sd:.1f} ({m.share:.0%})".replace("%", " %") for m in modes)
-            )
+            many.append(f"{name}: " + ", ".join(f"{m.mean:.1f} +- {m.sd:.1f} ({m.share:.0%})".replace("%", " %") for m in modes))
     weights = [m["weight"] for m in json.loads(tree.attrs.get("modes", "[]"))]
     found = f"{len(weights)} found by search" if weights else "not searched"
     if many:
@@ -401,16 +343,11 @@ def report(tree: xr.DataTree, problem: Any = None, folder: str | Path | None = N
         "prior_posterior": lambda: sampling_figures.prior_posterior_figure(tree),
     }
     if tree.attrs.get("method", "nuts") != "laplace":
-        plots |= {
-            "trace": lambda: sampling_figures.trace_figure(tree),
-            "rank": lambda: sampling_figures.rank_figure(tree),
-        }
+        plots |= {"trace": lambda: sampling_figures.trace_figure(tree), "rank": lambda: sampling_figures.rank_figure(tree)}
     model = getattr(problem, "model", problem)
     if model is not None:
         plots = {"posterior": lambda: figures.posterior_figure(tree, model), **plots}
-    targets = (
-        [Path(folder) / name for name in ("report.txt", *(f"{k}.png" for k in plots))] if folder is not None else []
-    )
+    targets = [Path(folder) / name for name in ("report.txt", *(f"{k}.png" for k in plots))] if folder is not None else []
     for path in targets:
         if path.exists():
             raise HmmInferError(f"'{path}' exists already and is not overwritten; give another folder, or remove it.")
@@ -440,20 +377,8 @@ def report(tree: xr.DataTree, problem: Any = None, folder: str | Path | None = N
 def _tables(tree: xr.DataTree, table: pd.DataFrame, found: list[Check]) -> list[Any]:
     from rich.table import Table as RichTable
 
-    first = RichTable(
-        title="{} ({}): {}".format(*(tree.attrs.get(k, "") for k in ("model", "experiment", "data"))),
-        title_justify="left",
-    )
-    for column in (
-        "unknown",
-        "mean",
-        "sd",
-        f"{SHARE:.0%} interval".replace("%", " %"),
-        "unit",
-        "ESS bulk",
-        "ESS tail",
-        "R-hat",
-    ):
+    first = RichTable(title="{} ({}): {}".format(*(tree.attrs.get(k, "") for k in ("model", "experiment", "data"))), title_justify="left")
+    for column in ("unknown", "mean", "sd", f"{SHARE:.0%} interval".replace("%", " %"), "unit", "ESS bulk", "ESS tail", "R-hat"):
         first.add_column(column, justify="left" if column in ("unknown", "unit") else "right")
     for name, r in table.iterrows():
         ess = ["-" if math.isnan(r[c]) else f"{r[c]:.0f}" for c in ("ess_bulk", "ess_tail")]

@@ -71,18 +71,14 @@ class Prediction:
                 try:
                     s.read(taken[s.name])
                 except HmmInferError as error:
-                    raise HmmInferError(
-                        f"{error} This is from the run: {s.name} = {taken[s.name]}; set another one."
-                    ) from error
+                    raise HmmInferError(f"{error} This is from the run: {s.name} = {taken[s.name]}; set another one.") from error
         return replace(self(**given, **taken), again=None)
 
     def _named(self, values: Sequence[Any], given: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments by name, without those that are left to their default."""
         names = [s.name for s in self.settings]
         if len(values) > len(names) or set(names[: len(values)]) & given.keys():
-            raise HmmInferError(
-                f"The settings are {', '.join(names)}; give each of them once, in this order or by name."
-            )
+            raise HmmInferError(f"The settings are {', '.join(names)}; give each of them once, in this order or by name.")
         return {k: v for k, v in {**dict(zip(names, values, strict=False)), **given}.items() if v is not None}
 
     def taken_from(self, posterior: xr.DataTree | xr.Dataset) -> dict[str, Any]:
@@ -163,11 +159,7 @@ def _with_facts(model: Model, facts: Mapping[str, Any], known: set[str]) -> Mode
             raise unknown("setting or parameter", name, [*sorted(known), *model.parameters.names])
     priors = {k: v for k, v in facts.items() if isinstance(v, str) and "(" in v}
     model = model.with_priors(priors) if priors else model
-    values = {
-        k: float(model.parameters[k].from_vector(model.parameters[k].to_vector(v)))
-        for k, v in facts.items()
-        if k not in priors
-    }
+    values = {k: float(model.parameters[k].from_vector(model.parameters[k].to_vector(v))) for k, v in facts.items() if k not in priors}
     return replace(model, fixed={**model.fixed, **values}) if values else model
 
 

@@ -15,12 +15,7 @@ from .diagnostics import measured_rows, named_entries
 from .panels import against, angles, before_after, new_figure, ratios, scores, styled
 from .specimen import body, off_axis, orientation_map, orientation_sd, residual_map, section
 
-PANELS = {
-    f.__name__: f
-    for f in (
-        angles, against, ratios, scores, body, section, off_axis, orientation_map, orientation_sd, residual_map,
-    )
-}  # fmt: skip
+PANELS = {f.__name__: f for f in (angles, against, ratios, scores, body, section, off_axis, orientation_map, orientation_sd, residual_map)}
 FEW = 12  # rows up to which each is shown by itself
 
 

@@ -44,9 +44,7 @@ class ScaledAnswers:
         median, sigma = prior(self.model)
         centre, reach = median[1] - median[0], 5.0 * float(np.hypot(*sigma))
         q = np.linspace(centre - reach, centre + reach, self.nodes)
-        return CubicSpline(
-            q, [self.solve(dict(zip(self.model.parameters.names, (1.0, np.exp(a)), strict=True))) for a in q]
-        )
+        return CubicSpline(q, [self.solve(dict(zip(self.model.parameters.names, (1.0, np.exp(a)), strict=True))) for a in q])
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.table(x[:, 1] - x[:, 0]) * np.exp(-x[:, :1])
@@ -84,9 +82,7 @@ def extra_variance(table: Table) -> LogLikelihood:
 def with_error(model: Model, table: Table, error: HomogenisationError) -> LogLikelihood:
     """y = f (1 + m + B z + V xi) + noise and rest, the weights xi integrated out."""
     if not error.relative:
-        raise HmmInferError(
-            "The grid posterior takes relative homogenisation errors; learn the error with relative=True."
-        )
+        raise HmmInferError("The grid posterior takes relative homogenisation errors; learn the error with relative=True.")
     variance = error.widened(table.sd, table) ** 2
 
     def of(f: np.ndarray, theta: np.ndarray) -> np.ndarray:
@@ -140,9 +136,7 @@ def likelihoods(model: Model, table: Table, errors: Mapping[str, HomogenisationE
     return {"none": noise_only(table), "extra": extra_variance(table), **learnt}
 
 
-def coverage(
-    names: Sequence[str], truths: np.ndarray, found: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]
-) -> dict[str, Any]:
+def coverage(names: Sequence[str], truths: np.ndarray, found: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> dict[str, Any]:
     """Coverage, bias and width for each unknown of one likelihood: ``truths`` (data sets, 2), ``found`` their summaries."""
     mean, sd, ends = (np.array(part) for part in zip(*found, strict=True))
     inside = (truths > ends[:, :, 0]) & (truths < ends[:, :, 1])

@@ -80,16 +80,8 @@ n_data = after = 0
 def shifted_code(law: Code) -> Code:
     """Code of a model with an additive or relative Gaussian error whose weights follow its parameters."""
     forward = specialise(_forward, law.fingerprint, law_forward=law.calls[0])
-    pullback = specialise(
-        _pullback, law.fingerprint, law_pullback=law.calls[1], n_data=7 + law.n_data, after=8 + law.n_data
-    )
-    return Code(
-        (__name__, "shifted_code", law.recipe),
-        forward,
-        pullback,
-        f"i1 f1 f2 f2 i1 f2 i1 {law.data}",
-        f"f1 {law.state}".strip(),
-    )
+    pullback = specialise(_pullback, law.fingerprint, law_pullback=law.calls[1], n_data=7 + law.n_data, after=8 + law.n_data)
+    return Code((__name__, "shifted_code", law.recipe), forward, pullback, f"i1 f1 f2 f2 i1 f2 i1 {law.data}", f"f1 {law.state}".strip())
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,12 +108,7 @@ class HomogenisationError:
         """The noise ``sd`` (rows,) with what the modes leave."""
         return np.hypot(sd, self.rest * np.abs(table.value) if self.relative else self.rest)
 
-    def applied_to(
-        self,
-        model: Model,
-        name: str = "homogenisation_error",
-        description: str = "weights of the modes of resolved - HMM",
-    ) -> Model:
+    def applied_to(self, model: Model, name: str = "homogenisation_error", description: str = "weights of the modes of resolved - HMM") -> Model:
         """The model with this error: an unknown ``name`` (k weights), and a column sd that includes the rest.
 
         With ``fit(model, discrepancy_kind="homogenisation")`` the rest joins whatever noise is given (:meth:`widened`). Applied by hand, as
@@ -130,9 +117,7 @@ class HomogenisationError:
         if model.table is None or not isinstance(model.kernel, Kernel):
             raise HmmInferError("A homogenisation error is applied to the model of one experiment with data.")
         if len(self.mean) != model.n_out:
-            raise HmmInferError(
-                f"The error was learnt for {len(self.mean)} rows, the model has {model.n_out}; learn it anew."
-            )
+            raise HmmInferError(f"The error was learnt for {len(self.mean)} rows, the model has {model.n_out}; learn it anew.")
         k = self.modes.shape[1]
         weights = Parameter(name, "", Normal(0.0, 1.0), description, size=k, symbol="\\xi", nuisance=True)
         flags = np.array([model.kernel.n_in, int(self.relative)], dtype=np.int64)
@@ -195,9 +180,7 @@ def learn(
     share : of the variance that the modes keep; the rest is added to each row's noise.
     """
     if draws < 4:
-        raise HmmInferError(
-            f"draws is {draws}; at least 4 resolved solves are needed for a mean and a spread, tens for modes."
-        )
+        raise HmmInferError(f"draws is {draws}; at least 4 resolved solves are needed for a mean and a spread, tens for modes.")
     rng = np.random.default_rng(seed)
     thetas = model.parameters.sample(rng, draws)
     where = model.parameters.slices()
@@ -209,15 +192,11 @@ def learn(
         named = {k: v if np.ndim(v) else float(v) for k, v in model.parameters.values(theta).items()}
         y = np.asarray(resolved(named), dtype=float)
         if y.shape != f.shape:
-            raise HmmInferError(
-                f"The resolved problem gives {y.shape[0]} values, the model {f.size}; they must be the same rows."
-            )
+            raise HmmInferError(f"The resolved problem gives {y.shape[0]} values, the model {f.size}; they must be the same rows.")
         d = y / f - 1.0 if relative else y - f
         if not np.all(np.isfinite(d)):
             at = ", ".join(f"{k} = {np.round(v, 4)}" for k, v in named.items())
-            raise HmmInferError(
-                f"No finite difference of resolved and HMM at {at}; narrow the priors, or set relative=False."
-            )
+            raise HmmInferError(f"No finite difference of resolved and HMM at {at}; narrow the priors, or set relative=False.")
         differences.append(d)
     d = np.array(differences)
     index = _free(model)
@@ -244,14 +223,10 @@ def known_error(model: Model, progress: bool = True) -> HomogenisationError:
             "hmminfer.homogenisation.learn(model, resolved)."
         )
     if not isinstance(model.kernel, Kernel):
-        raise HmmInferError(
-            "A homogenisation error is applied to the model of one experiment; apply it before joint()."
-        )
+        raise HmmInferError("A homogenisation error is applied to the model of one experiment; apply it before joint().")
     digest = hashlib.sha256(b"".join(d.tobytes() for d in model.kernel.data)).hexdigest()
     priors = [(p.name, repr(p.prior)) for p in model.parameters if p.name not in model.fixed]
-    key = repr(
-        (model.kernel.code.fingerprint, digest, priors, sorted(model.fixed.items()), sorted(model.about.items()))
-    )
+    key = repr((model.kernel.code.fingerprint, digest, priors, sorted(model.fixed.items()), sorted(model.about.items())))
 
     def compute() -> dict[str, np.ndarray]:
         e = learn(model, resolved, progress=progress)

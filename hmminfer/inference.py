@@ -173,18 +173,26 @@ def _nuts(
     interrupted = False
     with threadpool_limits(1, "blas"):
         sampler = nutpie.sample(
-            ready, draws=draws, tune=tune, chains=chains, seed=seed, cores=cores, progress_bar=progress, save_warmup=False,
-            adaptation="low_rank", target_accept=target_accept, blocking=False, **kwargs,
-        )  # fmt: skip
+            ready,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            seed=seed,
+            cores=cores,
+            progress_bar=progress,
+            save_warmup=False,
+            adaptation="low_rank",
+            target_accept=target_accept,
+            blocking=False,
+            **kwargs,
+        )
         try:
             trace = sampler.wait()
         except KeyboardInterrupt:
             interrupted = True
             trace = sampler.abort()
         except RuntimeError as error:
-            raise HmmInferError(
-                f"The sampler could not start: {error}. Check the data and priors, or try another seed."
-            ) from None
+            raise HmmInferError(f"The sampler could not start: {error}. Check the data and priors, or try another seed.") from None
     return trace, interrupted
 
 
@@ -203,25 +211,14 @@ def _unpack(trace: Any, every_chain: bool = False) -> tuple[np.ndarray, dict[str
     chains = longest[: len(length) if every_chain else int(np.argmax(total)) + 1]
     n = int(length[chains].min())
     if n == 0:
-        raise HmmInferError(
-            "The run was interrupted before any draw was kept; run it again, with a smaller tune to see draws sooner."
-        )
+        raise HmmInferError("The run was interrupted before any draw was kept; run it again, with a smaller tune to see draws sooner.")
     chains = np.sort(chains)
-    names = {
-        "diverging": "diverging",
-        "energy": "energy",
-        "n_steps": "n_steps",
-        "depth": "tree_depth",
-        "step_size": "step_size",
-        "logp": "lp",
-    }
+    names = {"diverging": "diverging", "energy": "energy", "n_steps": "n_steps", "depth": "tree_depth", "step_size": "step_size", "logp": "lp"}
     kept = {new: stats[old].values[chains, :n] for old, new in names.items() if old in stats}
     return x[chains, :n], kept
 
 
-def recover(
-    problem: Problem, store: Any, *, seed: int, tune: int, resume: xr.DataTree | None = None, progress: bool = True
-) -> xr.DataTree:
+def recover(problem: Problem, store: Any, *, seed: int, tune: int, resume: xr.DataTree | None = None, progress: bool = True) -> xr.DataTree:
     """The result of a killed run from the draws in its ``store``; the arguments are those of its :func:`fit`."""
     with xr.open_datatree(str(store), engine="zarr", consolidated=False) as trace:
         x, stats = _unpack(trace, resume is not None)
@@ -241,9 +238,7 @@ def _fit_by_simulation(problem: Problem, draws: int, chains: int, seed: int, pro
     model = problem.model
     assert isinstance(model.kernel, Simulation)
     if problem.noise or problem.extra:
-        raise HmmInferError(
-            "A simulated experiment needs a known tolerance; fill in the column sd, or give noise as numbers."
-        )
+        raise HmmInferError("A simulated experiment needs a known tolerance; fill in the column sd, or give noise as numbers.")
     for p in problem.free:
         tried = p.prior.sample(np.random.default_rng(seed), 1000)
         outside = tried[(tried < p.lower) | (tried > p.upper)]
@@ -254,9 +249,15 @@ def _fit_by_simulation(problem: Problem, draws: int, chains: int, seed: int, pro
             )
     draw = model.kernel.draw
     found = abc(
-        lambda values, rng: draw(model.vector(values), rng), problem.table.value, ParameterSet(problem.free), problem.sd,
-        draws=draws, chains=chains, seed=seed, progress=progress,
-    )  # fmt: skip
+        lambda values, rng: draw(model.vector(values), rng),
+        problem.table.value,
+        ParameterSet(problem.free),
+        problem.sd,
+        draws=draws,
+        chains=chains,
+        seed=seed,
+        progress=progress,
+    )
     posterior = found["posterior"].to_dataset()
     x = np.stack([to_unconstrained(p.prior, posterior[p.name].values) for p in problem.free], axis=2)
     # a second simulation at each draw is what data may look like there, and no estimate of the likelihood that was used
@@ -265,18 +266,10 @@ def _fit_by_simulation(problem: Problem, draws: int, chains: int, seed: int, pro
     return tree
 
 
-def _fit_without_gradient(
-    problem: Problem, sampler: str, draws: int, tune: int, chains: int, seed: int, progress: bool
-) -> xr.DataTree:
+def _fit_without_gradient(problem: Problem, sampler: str, draws: int, tune: int, chains: int, seed: int, progress: bool) -> xr.DataTree:
     """SMC or DE Metropolis, for models without gradients or with separate modes."""
     with pymc_model(problem), threadpool_limits(1, "blas"):
-        common: dict[str, Any] = {
-            "draws": draws,
-            "chains": chains,
-            "random_seed": seed,
-            "progressbar": progress,
-            "cores": 1,
-        }
+        common: dict[str, Any] = {"draws": draws, "chains": chains, "random_seed": seed, "progressbar": progress, "cores": 1}
         if sampler == "smc":  # noqa: SIM108 (two calls with a paragraph of arguments read better apart)
             trace = pm.sample_smc(**common)
         else:

@@ -170,14 +170,10 @@ class Kernel:
 
     def __post_init__(self) -> None:
         if len(self.data) != self.code.n_data:
-            raise HmmInferError(
-                f"Kernel {self.code.recipe} takes {self.code.n_data} data arrays, got {len(self.data)}."
-            )
+            raise HmmInferError(f"Kernel {self.code.recipe} takes {self.code.n_data} data arrays, got {len(self.data)}.")
         for i, (array, kind) in enumerate(zip(self.data, array_types(self.code.data), strict=True)):
             if array.dtype.name != kind.dtype.name or array.ndim != kind.ndim or not array.flags.c_contiguous:
-                raise HmmInferError(
-                    f"Data array {i} of kernel {self.code.recipe} must be {kind}, got {array.dtype} of shape {array.shape}."
-                )
+                raise HmmInferError(f"Data array {i} of kernel {self.code.recipe} must be {kind}, got {array.dtype} of shape {array.shape}.")
 
     @property
     def n_in(self) -> int:

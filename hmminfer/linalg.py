@@ -30,9 +30,7 @@ def _lapack(name: str, n_arguments: int) -> types.ExternalFunction:
     """The LAPACK routine ``name`` as a function of ``n_arguments`` pointers, callable from njit code."""
     signature = _CAPSULE_NAME(cython_lapack.__pyx_capi__[name]).decode()
     if "long" in signature or "int64" in signature:  # pragma: no cover - a SciPy built with 64-bit LAPACK integers
-        raise ImportError(
-            f"SciPy's {name} takes 64-bit integers here ({signature}); install a SciPy with 32-bit LAPACK."
-        )
+        raise ImportError(f"SciPy's {name} takes 64-bit integers here ({signature}); install a SciPy with 32-bit LAPACK.")
     symbol = f"hmminfer_{name}"
     llvm.add_symbol(symbol, get_cython_function_address("scipy.linalg.cython_lapack", name))
     return types.ExternalFunction(symbol, types.void(*[types.voidptr] * n_arguments))
@@ -65,9 +63,7 @@ def band_solve(factor, b):
     ldab = np.full(1, factor.shape[1], dtype=np.int32)
     ldb = np.full(1, b.shape[1], dtype=np.int32)
     info = np.zeros(1, dtype=np.int32)
-    _dpbtrs(
-        uplo.ctypes, n.ctypes, kd.ctypes, nrhs.ctypes, factor.ctypes, ldab.ctypes, b.ctypes, ldb.ctypes, info.ctypes
-    )
+    _dpbtrs(uplo.ctypes, n.ctypes, kd.ctypes, nrhs.ctypes, factor.ctypes, ldab.ctypes, b.ctypes, ldb.ctypes, info.ctypes)
 
 
 @njit(cache=True, error_model="numpy")

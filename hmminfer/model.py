@@ -92,9 +92,7 @@ class Model:
         for name in self.fixed:
             self.parameters[name]
         if self.kernel.n_in != self.parameters.size:
-            raise HmmInferError(
-                f"Model {self.name}: kernel takes {self.kernel.n_in} numbers, parameters give {self.parameters.size}."
-            )
+            raise HmmInferError(f"Model {self.name}: kernel takes {self.kernel.n_in} numbers, parameters give {self.parameters.size}.")
 
     @property
     def n_out(self) -> int:
@@ -171,9 +169,7 @@ class Model:
         return out
 
     @one_thread
-    def batch(
-        self, thetas: np.ndarray, progress: bool = False, what: str = "computing", strict: bool = True
-    ) -> np.ndarray:
+    def batch(self, thetas: np.ndarray, progress: bool = False, what: str = "computing", strict: bool = True) -> np.ndarray:
         """y for each row of ``thetas``, (n, n_out); a row without a solution is an error, or NaN when not ``strict``."""
         from .progress import track
 
@@ -184,9 +180,7 @@ class Model:
                 raise HmmInferError(self.explain(thetas[i]))
         return y
 
-    def to_dataset(
-        self, y: np.ndarray, dims: Sequence[str] = (), coords: Mapping[str, Any] | None = None
-    ) -> xr.Dataset:
+    def to_dataset(self, y: np.ndarray, dims: Sequence[str] = (), coords: Mapping[str, Any] | None = None) -> xr.Dataset:
         """Observables of y (..., n_out) as labelled arrays."""
         variables = {}
         for o in self.observables:
@@ -196,9 +190,7 @@ class Model:
         attrs = {"model": self.name, "experiment": self.experiment, **{k: _plain(v) for k, v in self.about.items()}}
         return xr.Dataset(variables, attrs=attrs)
 
-    def _draws_of(
-        self, values: Any, named: Mapping[str, Any], draws: int | None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _draws_of(self, values: Any, named: Mapping[str, Any], draws: int | None) -> tuple[dict[str, Any], dict[str, Any]]:
         """Sample dimensions (name -> coordinate) and named values of what the user gave."""
         if values is None or (isinstance(values, Mapping) and not isinstance(values, xr.Dataset | xr.DataTree)):
             given = {**(values or {}), **named}
@@ -238,8 +230,7 @@ class Model:
             if shape != (() if size is None else (size,)):
                 sizes = f"size {shape[0] if shape else 1} in the posterior and {size or 1} in '{self.experiment}'"
                 raise HmmInferError(
-                    f"Parameter '{name}' has {sizes}; leave the zones, levels or blocks of the run as they are, or choose a prediction "
-                    "that has them."
+                    f"Parameter '{name}' has {sizes}; leave the zones, levels or blocks of the run as they are, or choose a prediction that has them."
                 )
 
     def __call__(self, **variables: Any) -> Any:
@@ -291,17 +282,13 @@ class Model:
         parts = tuple(m.kernel for m in models)
         single = tuple(k for k in parts if isinstance(k, Kernel))
         if len(single) < len(parts):
-            raise HmmInferError(
-                "joint() takes single experiments with a likelihood, not joint models or simulations; give all of them in one call."
-            )
+            raise HmmInferError("joint() takes single experiments with a likelihood, not joint models or simulations; give all of them in one call.")
         if len({m.likelihood for m in models}) > 1:
             raise HmmInferError("joint() takes counts or measured values, not both; fit them apart.")
         kernel = Joint(single, tuple(np.array(i) for i in indices), everything.vector(fixed))
         offsets = np.cumsum([0] + [m.n_out for m in models])
         observables = tuple(
-            _labelled(o, label, int(offset))
-            for m, label, offset in zip(models, labels, offsets[:-1], strict=True)
-            for o in m.observables
+            _labelled(o, label, int(offset)) for m, label, offset in zip(models, labels, offsets[:-1], strict=True) for o in m.observables
         )
         accuracies = [m.accuracy for m in models]
         joined = _joint_accuracy(accuracies, indices, kernel.example)
@@ -328,17 +315,14 @@ class Model:
         )
 
 
-def _joint_accuracy(
-    parts: Sequence[Accuracy | None], indices: Sequence[Sequence[int]], example: np.ndarray
-) -> Accuracy | None:
+def _joint_accuracy(parts: Sequence[Accuracy | None], indices: Sequence[Sequence[int]], example: np.ndarray) -> Accuracy | None:
     """Accuracy of several experiments as one, where all know theirs on one scale; the most generous statement and the first remedy count."""
     known = [a for a in parts if a is not None]
     if len(known) < len(parts) or len({a.scale for a in known}) > 1:
         return None
     own = tuple(np.array(index)[: a.coarse.n_in] for a, index in zip(known, indices, strict=True))
     coarse, finer = (
-        Joint(tuple(k for k in kernels if isinstance(k, Kernel)), own, example)
-        for kernels in ([a.coarse for a in known], [a.finer for a in known])
+        Joint(tuple(k for k in kernels if isinstance(k, Kernel)), own, example) for kernels in ([a.coarse for a in known], [a.finer for a in known])
     )
     return Accuracy(coarse, finer, max(a.stated for a in known), known[0].remedy, known[0].scale)
 

@@ -34,21 +34,14 @@ class Mode:
         return self.logp + 0.5 * np.linalg.slogdet(2 * np.pi * self.covariance)[1]
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "x": self.x.tolist(),
-            "logp": self.logp,
-            "weight": self.weight,
-            "sd": np.sqrt(np.diag(self.covariance)).tolist(),
-        }
+        return {"x": self.x.tolist(), "logp": self.logp, "weight": self.weight, "sd": np.sqrt(np.diag(self.covariance)).tolist()}
 
     @classmethod
     def from_dict(cls, d: dict[str, Any]) -> Mode:
         return cls(np.array(d["x"]), d["logp"], np.diag(np.array(d["sd"]) ** 2), d["weight"])
 
 
-def find_modes(
-    density: LogDensity, starts: np.ndarray, axial: np.ndarray, searches: int = 16, progress: bool = False
-) -> list[Mode]:
+def find_modes(density: LogDensity, starts: np.ndarray, axial: np.ndarray, searches: int = 16, progress: bool = False) -> list[Mode]:
     """Modes reached from the best of ``starts``, heaviest first; empty when no start has a finite density.
 
     ``axial`` marks double angles: they are wrapped to (-pi, pi], so that images of one mode count once. A mode whose weight is below 1e-4 of

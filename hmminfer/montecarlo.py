@@ -44,9 +44,7 @@ def pilot(kernel: Kernel, parameters: ParameterSet, fixed: Mapping[str, Any], ta
     index = np.concatenate([np.arange(where[p.name].start, where[p.name].stop) for p in free])
     priors = [p.prior for p in free for _ in range(p.length)]
     logarithmic = np.array([isinstance(q, LogNormal | HalfNormal) for q in priors])
-    width = np.array(
-        [q.sigma if isinstance(q, LogNormal) else 1.0 if isinstance(q, HalfNormal) else q.sd for q in priors]
-    )
+    width = np.array([q.sigma if isinstance(q, LogNormal) else 1.0 if isinstance(q, HalfNormal) else q.sd for q in priors])
     sd = _noise(table)
     start = theta[index]
     start[logarithmic] = np.log(start[logarithmic])

@@ -28,9 +28,7 @@ def array_types(spec: str) -> tuple[types.Array, ...]:
 def seal(function: Any, spec: str, symbol: str) -> Any:
     """An njit function that calls ``function`` (a dispatcher taking arrays as in ``spec``) through the process symbol ``symbol``."""
     expected = array_types(spec)
-    _, folded = function._compiler.fold_argument_types(
-        expected, {}
-    )  # a *rest argument is one tuple to the compiled function
+    _, folded = function._compiler.fold_argument_types(expected, {})  # a *rest argument is one tuple to the compiled function
     folded = tuple(folded)
     function.compile(folded)
     compiled = function.overloads[folded]

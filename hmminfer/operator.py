@@ -42,14 +42,7 @@ class _KernelOp(Op):
     def __init__(self, kernel: Kernel | None = None, props: tuple | None = None) -> None:
         if kernel is not None:
             data_shapes = tuple(tuple(int(n) for n in d.shape) for d in kernel.data)
-            props = (
-                kernel.code.recipe,
-                kernel.n_in,
-                kernel.shapes,
-                kernel.dtypes,
-                data_shapes,
-                kernel.code.fingerprint,
-            )
+            props = (kernel.code.recipe, kernel.n_in, kernel.shapes, kernel.dtypes, data_shapes, kernel.code.fingerprint)
         assert props is not None
         self.recipe, self.n_in, self.shapes, self.dtypes, self.data_shapes, self.fingerprint = props
 
@@ -88,9 +81,7 @@ class _KernelOp(Op):
     def compiled(self, kernel: Any, name: str, arguments: str) -> tuple[Any, str]:
         """An njit function (theta, floats, ints, *rest) that calls ``kernel`` with views of the data, and its key for the disk cache."""
         data = ", ".join(f"{kind}[{begin}:{end}].reshape({shape})" for kind, begin, end, shape in self._layout())
-        one = (
-            "[0]" if name == "forward" and len(self.shapes) == 1 else ""
-        )  # one output is an array to PyTensor, not a tuple
+        one = "[0]" if name == "forward" and len(self.shapes) == 1 else ""  # one output is an array to PyTensor, not a tuple
         source = f"""
 def {name}(theta, f, i, *rest):
     return kernel(np.ascontiguousarray(theta), {data}, {arguments}){one}
@@ -151,10 +142,7 @@ class Vjp(_KernelOp):
         return [(pt.constant(self.n_in, dtype="int64"),)]
 
     def pullback(self, inputs: Any, outputs: Any, cotangents: Any) -> list[Variable]:
-        return [
-            grad_not_implemented(self, i, x, "hmminfer kernels have exact first derivatives only")
-            for i, x in enumerate(inputs)
-        ]
+        return [grad_not_implemented(self, i, x, "hmminfer kernels have exact first derivatives only") for i, x in enumerate(inputs)]
 
 
 def _core(shapes: tuple) -> str:
@@ -183,12 +171,8 @@ def _vjp_numba(op: Vjp, node: Any = None, **kwargs: Any) -> tuple[Any, str]:
     return op.compiled(op.code.calls[1], "pullback", "*rest[:-1], np.ascontiguousarray(rest[-1])")
 
 
-LARGE = (
-    20_000  # bytes; numba writes constants into the machine code, which takes minutes for the arrays of a reduced basis
-)
-_shared: WeakValueDictionary[int, Any] = (
-    WeakValueDictionary()
-)  # a shared variable keeps its array, and so the id, alive
+LARGE = 20_000  # bytes; numba writes constants into the machine code, which takes minutes for the arrays of a reduced basis
+_shared: WeakValueDictionary[int, Any] = WeakValueDictionary()  # a shared variable keeps its array, and so the id, alive
 
 
 def data_variable(array: np.ndarray) -> Any:
@@ -207,9 +191,7 @@ def apply_vector(kernel: Kernel | Joint | Simulation, theta: Any) -> Any:
     if isinstance(kernel, Simulation):
         raise kernel.refusal()
     if pytensor.config.floatX != "float64":
-        raise HmmInferError(
-            "hmminfer computes in float64; set pytensor.config.floatX = 'float64' (it is float32 here)."
-        )
+        raise HmmInferError("hmminfer computes in float64; set pytensor.config.floatX = 'float64' (it is float32 here).")
     theta = pt.cast(theta, "float64")
     if isinstance(kernel, Joint):
         return pt.concatenate([apply_vector(k, theta[i]) for k, i in zip(kernel.parts, kernel.indices, strict=True)])

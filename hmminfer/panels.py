@@ -15,15 +15,7 @@ from cycler import cycler
 from .axial import axial_mode, centred, interval, mode_of
 from .diagnostics import measured_rows, named_entries, values_of
 
-BLUE, DATA, PRIOR, GREEN, PURPLE, ORANGE, SKY = (
-    "#0072B2",
-    "#D55E00",
-    "#9A9A9A",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-)
+BLUE, DATA, PRIOR, GREEN, PURPLE, ORANGE, SKY = ("#0072B2", "#D55E00", "#9A9A9A", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 CYCLE = (BLUE, GREEN, PURPLE, ORANGE, SKY, DATA)
 STYLE: Any = {
     "font.size": 9,
@@ -129,9 +121,7 @@ def against(ax: Any, tree: xr.DataTree, model: Any = None) -> None:
     units = set()
     for colour, (name, v) in zip(CYCLE, ((n, v) for n, v in observed.data_vars.items() if v.size > 3), strict=False):
         drawn = values_of(tree, "posterior_predictive", name).reshape(-1, v.size)
-        ax.plot(
-            drawn.mean(axis=0), v.values, "o", ms=3, alpha=0.7, color=colour, mew=0, label=str(name).replace("_", " ")
-        )
+        ax.plot(drawn.mean(axis=0), v.values, "o", ms=3, alpha=0.7, color=colour, mew=0, label=str(name).replace("_", " "))
         units.add(v.attrs.get("units", ""))
     low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
     ends = [min(low), max(high)]
@@ -157,9 +147,7 @@ def before_after(ax: Any, tree: xr.DataTree, name: str, x: np.ndarray, attrs: An
     label = mode_of(x) if attrs["axial"] else np.zeros(x.shape, int)
     for k in range(label.max() + 1):
         mode = axial_mode(x[label == k], x.size) if attrs["axial"] else None
-        ax.plot(
-            (mode.low, mode.high) if mode else interval(x), [-0.07, -0.07], color=BLUE, lw=2.5, solid_capstyle="butt"
-        )
+        ax.plot((mode.low, mode.high) if mode else interval(x), [-0.07, -0.07], color=BLUE, lw=2.5, solid_capstyle="butt")
     ax.set(yticks=[], ylim=(-0.14, 1.08))
     ax.spines["left"].set_visible(False)
     ax.set_xlabel(label_of(name, attrs, short=True), labelpad=1)
@@ -189,27 +177,17 @@ def angles(ax: Any, tree: xr.DataTree, model: Any) -> None:
             ax.stairs(height, edges, color=colour, lw=1.0)
             peak = max(peak, height.max())
             share = f"  ({mode.share:.0%})".replace("%", " %") if label.max() else ""
-            texts.append(
-                (colour, mode, f"{degrees(mode.mean)} ± {mode.sd:.1f}°{share}", name if len(entries) > 1 else "")
-            )
+            texts.append((colour, mode, f"{degrees(mode.mean)} ± {mode.sd:.1f}°{share}", name if len(entries) > 1 else ""))
     few = len(texts) <= 3
     for i, (colour, mode, text, name) in enumerate(texts):
-        ax.plot(
-            [mode.low, mode.high],
-            [-0.04 * peak * (1 + (0 if few else i))] * 2,
-            color=colour,
-            lw=3,
-            solid_capstyle="butt",
-        )
+        ax.plot([mode.low, mode.high], [-0.04 * peak * (1 + (0 if few else i))] * 2, color=colour, lw=3, solid_capstyle="butt")
         if few:
             ax.annotate(text, (mode.mean, peak * 1.05), ha="center", va="bottom", color=colour, fontweight="bold")
         else:
             ax.plot([], [], color=colour, lw=3, label=f"{name} {text}")
     nominal = _nominal(model)
     for i, angle in enumerate(nominal):
-        ax.plot(
-            [angle, angle], [0.0, peak], color=DATA, ls="--", lw=1.1, label=f"nominal {angle:g}°" if i == 0 else None
-        )
+        ax.plot([angle, angle], [0.0, peak], color=DATA, ls="--", lw=1.1, label=f"nominal {angle:g}°" if i == 0 else None)
     if nominal or not few:
         ax.legend(loc="center" if few and len(texts) == 2 else "best", fontsize=8 if len(texts) < 7 else 6)
     ax.set_ylim(-0.08 * peak if few else None, 1.2 * peak)
@@ -223,7 +201,5 @@ def _nominal(model: Any) -> list[float]:
     if model.table is None or "specimen" not in model.table.columns:
         return []
     hidden = str(model.about.get("hidden_angles", "")).split(", ")
-    angle = {
-        str(s): float(a) for s, a in zip(model.table.columns["specimen"], model.table.columns["angle"], strict=True)
-    }
+    angle = {str(s): float(a) for s, a in zip(model.table.columns["specimen"], model.table.columns["angle"], strict=True)}
     return [angle[s] for s in hidden if s in angle and np.isfinite(angle[s])]

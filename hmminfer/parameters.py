@@ -65,9 +65,7 @@ class Normal(Prior):
 
     def __post_init__(self) -> None:
         if not (self.standard_deviation > 0 and self.lower < self.upper and math.isfinite(self.mean)):
-            raise HmmInferError(
-                f"{self} needs a finite mean, a positive standard deviation and lower < upper; correct the prior."
-            )
+            raise HmmInferError(f"{self} needs a finite mean, a positive standard deviation and lower < upper; correct the prior.")
 
     def box(self, width: float = 4.0) -> tuple[float, float]:
         reach = width * self.standard_deviation
@@ -175,9 +173,7 @@ def parse_prior(text: str, unit: str = "") -> Prior:
     """Prior from text such as ``LogNormal(3.5 GPa, 0.2)`` or ``Normal(0.6, 0.03, lower=0.3)``; quantities convert to ``unit``."""
     match = re.fullmatch(r"\s*([A-Za-z]+)\s*\(([^()]*)\)\s*", text)
     if match is None:
-        raise HmmInferError(
-            f"Cannot read the prior {text!r}; write it as LogNormal(3.5 GPa, 0.2) or Normal(0.6, 0.03)."
-        )
+        raise HmmInferError(f"Cannot read the prior {text!r}; write it as LogNormal(3.5 GPa, 0.2) or Normal(0.6, 0.03).")
     if match[1] not in PRIORS:
         raise unknown("prior", match[1], PRIORS)
     kind = PRIORS[match[1]]
@@ -234,15 +230,12 @@ class Parameter:
         """Vector entries (..., length) of a user's value: number (for every entry), "3.5 GPa", or array with draws in front."""
         x = np.asarray(units.parse(value, self.unit) if isinstance(value, str) else value, dtype=float)
         if np.any(np.isnan(x)):
-            raise HmmInferError(
-                f"Parameter '{self.name}' has a value that is not a number; give it in {self.unit or 'plain numbers'}."
-            )
+            raise HmmInferError(f"Parameter '{self.name}' has a value that is not a number; give it in {self.unit or 'plain numbers'}.")
         outside = (x < self.lower) | (x > self.upper)
         if np.any(outside):
             value_outside = f"{x[outside].flat[0]:g} {self.unit}".rstrip()
             raise HmmInferError(
-                f"Parameter '{self.name}' = {value_outside} is outside its support [{self.lower:g}, {self.upper:g}]; "
-                "give a value inside."
+                f"Parameter '{self.name}' = {value_outside} is outside its support [{self.lower:g}, {self.upper:g}]; give a value inside."
             )
         if self.size is None:
             x = x[..., None]
@@ -373,9 +366,7 @@ class ParameterSet:
             lead = np.broadcast_shapes(*(x.shape[:-1] for x in parts))
         except ValueError:
             counts = [f"{p.name} {x.shape[:-1]}" for p, x in zip(self.parameters, parts, strict=True) if x.ndim > 1]
-            raise HmmInferError(
-                f"The draws given do not match: {', '.join(counts)}; give as many of each, or one."
-            ) from None
+            raise HmmInferError(f"The draws given do not match: {', '.join(counts)}; give as many of each, or one.") from None
         return np.concatenate([np.broadcast_to(x, lead + x.shape[-1:]) for x in parts], axis=-1)
 
     def values(self, vector: np.ndarray) -> dict[str, np.ndarray]:
@@ -401,9 +392,7 @@ class ParameterSet:
             p = self[name]
             new[name] = replace(p, prior=parse_prior(prior, p.unit) if isinstance(prior, str) else prior)
             if p.axial and not isinstance(new[name].prior, Axial):
-                raise HmmInferError(
-                    f"'{name}' is an axial angle and takes an Axial(mean, concentration) prior; or fix it to a value."
-                )
+                raise HmmInferError(f"'{name}' is an axial angle and takes an Axial(mean, concentration) prior; or fix it to a value.")
         return ParameterSet(tuple(new.get(p.name, p) for p in self.parameters))
 
 

@@ -42,9 +42,7 @@ def pymc_model(problem: Problem) -> pm.Model:
             variables[p.name] = prior_variable(p, problem.value_name(p), variables)
         parts = []
         for p in problem.model.parameters:
-            parts.append(
-                variables[p.name] if p.name in variables else pt.constant(p.to_vector(problem.model.fixed[p.name]))
-            )
+            parts.append(variables[p.name] if p.name in variables else pt.constant(p.to_vector(problem.model.fixed[p.name])))
         y = apply_vector(problem.model.kernel, pt.concatenate([pt.atleast_1d(x) for x in parts]))
         if problem.model.likelihood == POISSON:
             pm.Poisson("observed", y, observed=table.value.astype(np.int64), dims="row")
@@ -118,11 +116,7 @@ class Compiled:
             density = compile_pymc([v], [logp, pytensor.grad(logp, v)], mode="NUMBA")
             expand = compile_pymc([v], [x], mode="NUMBA", on_unused_input="ignore")
         # the callbacks know these arrays by their addresses: they are written to and never replaced
-        self._arrays = {
-            s: np.array(s.get_value(borrow=True), order="C", copy=s in data.values())
-            for f in (density, expand)
-            for s in f.get_shared()
-        }
+        self._arrays = {s: np.array(s.get_value(borrow=True), order="C", copy=s in data.values()) for f in (density, expand) for s in f.get_shared()}
         self._data = {name: self._arrays.get(s) for name, s in data.items()}
         self.nutpie = nutpie_model(density, expand, self.size, self._arrays)
         kinds = (ctypes.c_int64, ctypes.c_uint64, *[ctypes.c_void_p] * 4)
@@ -169,9 +163,7 @@ class Compiled:
             "priors, or fix values, to what the model can be solved for, and check that every datum and sd is finite."
         )
 
-    def _field_modes(
-        self, coordinates: Conditional, rng: np.random.Generator, searches: int, progress: bool
-    ) -> list[Mode]:
+    def _field_modes(self, coordinates: Conditional, rng: np.random.Generator, searches: int, progress: bool) -> list[Mode]:
         """Modes over the hyperparameters with the rest integrated out: the joint mode of a field and its amplitude means little.
 
         Starts are prior draws of the other unknowns with a flat field; Gauss-Newton brings the field to the data, then v is near normal.
@@ -204,11 +196,7 @@ class Compiled:
     def _field_mode(self, coordinates: Conditional, x: np.ndarray) -> Mode:
         def negative(v: np.ndarray) -> tuple[float, np.ndarray]:
             value, gradient = self(v)
-            return (
-                (-value, -gradient)
-                if np.isfinite(value) and np.all(np.isfinite(gradient))
-                else (1e30, np.zeros_like(v))
-            )
+            return (-value, -gradient) if np.isfinite(value) and np.all(np.isfinite(gradient)) else (1e30, np.zeros_like(v))
 
         for _ in range(2):  # linearised anew at the mode
             coordinates.linearise(x)

@@ -45,9 +45,7 @@ def predict(
     values = {name: _numbers(name, text, built.parameters[name].unit) for name, text in given.items()}
     swept = {k: v for k, v in values.items() if np.ndim(v) and built.parameters[k].size is None}
     if len({len(v) for v in swept.values()}) > 1 or (swept and posterior is not None):
-        raise HmmInferError(
-            f"{', '.join(swept)}: give one value each beside a posterior, and lists of one length without it."
-        )
+        raise HmmInferError(f"{', '.join(swept)}: give one value each beside a posterior, and lists of one length without it.")
     result = built.predict(posterior, progress=progress, draws=draws, **values)
     if posterior is not None:
         taken = {k: v for k, v in asked.taken_from(posterior).items() if k not in settings}
@@ -97,10 +95,7 @@ def table(dataset: Any) -> Any:
 
 def shortened(rows_of: Any, rows: int = 7) -> Any:
     """At most ``rows`` evenly spaced rows of each observable."""
-    keep = [
-        g.iloc[np.unique(np.linspace(0, len(g) - 1, rows).round().astype(int))]
-        for _, g in rows_of.groupby("observable", sort=False)
-    ]
+    keep = [g.iloc[np.unique(np.linspace(0, len(g) - 1, rows).round().astype(int))] for _, g in rows_of.groupby("observable", sort=False)]
     return pd.concat(keep)
 
 

@@ -49,9 +49,7 @@ class Problem:
     ) -> Problem:
         """Settle what is known and unknown; see :func:`fit` for the arguments."""
         if model.table is None:
-            raise HmmInferError(
-                f"Model '{model.name}' ({model.experiment}) has no data; build it from a table or a dataset to fit it."
-            )
+            raise HmmInferError(f"Model '{model.name}' ({model.experiment}) has no data; build it from a table or a dataset to fit it.")
         for name in {**(priors or {}), **(fixed or {})}:
             model.parameters[name]
         both = set(priors or {}) & set(fixed or {})
@@ -83,9 +81,7 @@ class Problem:
         choices = {"noise": noise, "priors": priors, "fixed": fixed, "discrepancy": discrepancy_kind}
         problem = cls(model, table, sd, scales, extra, {k: v for k, v in choices.items() if v})
         if not problem.free:
-            raise HmmInferError(
-                f"Nothing is left to infer: {', '.join(model.parameters.names)} are all fixed; free one, with a prior of its own."
-            )
+            raise HmmInferError(f"Nothing is left to infer: {', '.join(model.parameters.names)} are all fixed; free one, with a prior of its own.")
         return problem
 
     @property
@@ -99,13 +95,7 @@ class Problem:
 
     def value_name(self, p: Parameter) -> str:
         """Name of the random variable behind a parameter."""
-        return (
-            f"{p.name}_double"
-            if p.axial and not isinstance(p, Field)
-            else f"{p.name}_z"
-            if isinstance(p, Field)
-            else p.name
-        )
+        return f"{p.name}_double" if p.axial and not isinstance(p, Field) else f"{p.name}_z" if isinstance(p, Field) else p.name
 
     def group_of(self, group: tuple[Parameter, ...]) -> np.ndarray:
         names = list(dict.fromkeys(self.table.quantity.tolist()))
@@ -234,14 +224,7 @@ def _noise(table: Table, noise: Any) -> tuple[np.ndarray, tuple[Parameter, ...]]
         base = np.where(np.isfinite(table.sd), table.sd, 0.03 * rms)
         names = dict.fromkeys(table.quantity.tolist())
         return base, tuple(
-            Parameter(
-                f"noise_scale_{q}",
-                "",
-                LogNormal(1.0, 1.0),
-                f"noise of {q} over the stated sd (3 % of rms where none)",
-                0.0,
-            )
-            for q in names
+            Parameter(f"noise_scale_{q}", "", LogNormal(1.0, 1.0), f"noise of {q} over the stated sd (3 % of rms where none)", 0.0) for q in names
         )
     if isinstance(noise, str) and noise.strip().endswith("%"):
         sd = units.parse(noise, "") * np.abs(table.value)

@@ -36,11 +36,7 @@ def fresh_seed() -> int:
 def versions_now() -> dict[str, str]:
     """What the numbers depend on."""
     packages = ("pymc", "pytensor", "nutpie", "numba", "numpy")
-    return {
-        "hmminfer": __version__,
-        **{p: importlib.metadata.version(p) for p in packages},
-        "python": platform.python_version(),
-    }
+    return {"hmminfer": __version__, **{p: importlib.metadata.version(p) for p in packages}, "python": platform.python_version()}
 
 
 @dataclass(frozen=True)
@@ -97,11 +93,7 @@ class Recipe:
     @property
     def _name(self) -> str:
         """Name of the experiment: as asked, as the data say, or the model's first."""
-        return (
-            self.experiment
-            or str(self.raw.settings.get("experiment", ""))
-            or next(iter(models.get(self.model).EXPERIMENTS))
-        )
+        return self.experiment or str(self.raw.settings.get("experiment", "")) or next(iter(models.get(self.model).EXPERIMENTS))
 
     @property
     def _sampler(self) -> str:
@@ -111,24 +103,13 @@ class Recipe:
     @property
     def choices(self) -> dict[str, Any]:
         """Arguments of :func:`hmminfer.fit` that settle the problem."""
-        return {
-            "noise": self.noise,
-            "priors": dict(self.priors),
-            "fixed": dict(self.fixed),
-            "discrepancy_kind": self.discrepancy,
-        }
+        return {"noise": self.noise, "priors": dict(self.priors), "fixed": dict(self.fixed), "discrepancy_kind": self.discrepancy}
 
     def fit(self, store: Path | None = None, progress: bool = True) -> xr.DataTree:
         """Sample as the recipe says, its extensions included."""
         from .inference import fit
 
-        common = {
-            **self.choices,
-            "tune": self.tune,
-            "target_accept": self.target_accept,
-            "sampler": self._sampler,
-            "progress": progress,
-        }
+        common = {**self.choices, "tune": self.tune, "target_accept": self.target_accept, "sampler": self._sampler, "progress": progress}
         model = self.problem.model
         kept: dict[str, Any] = {"store": store} if self._sampler == "nuts" else {}
         tree = fit(model, draws=self.draws, chains=self.chains, seed=self.seed, **common, **kept)
@@ -147,11 +128,7 @@ class Recipe:
                     target.parent.mkdir(exist_ok=True)
                     shutil.copyfile(value, target)
                 change = str(target)
-                mine = (
-                    replace(mine, data=change)
-                    if key == "data"
-                    else replace(mine, settings={**mine.settings, key: change})
-                )
+                mine = replace(mine, data=change) if key == "data" else replace(mine, settings={**mine.settings, key: change})
         replace_text(folder / NAME, mine._text(folder))
         return mine
 
@@ -182,9 +159,7 @@ class Recipe:
         try:
             given = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError:
-            raise HmmInferError(
-                f"There is no run file '{path}'; give the run.toml of a run, or the folder that holds it."
-            ) from None
+            raise HmmInferError(f"There is no run file '{path}'; give the run.toml of a run, or the folder that holds it.") from None
         except ValueError as error:
             raise HmmInferError(f"The run file '{path}' is not valid TOML ({error}); correct that line.") from None
         known = [f.name for f in fields(cls)]

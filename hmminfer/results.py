@@ -16,9 +16,7 @@ from .modes import Mode
 from .parameters import Field
 
 
-def assemble(
-    problem: Any, x: np.ndarray, stats: Mapping[str, np.ndarray], found: list[Mode], seed: int, progress: bool
-) -> xr.DataTree:
+def assemble(problem: Any, x: np.ndarray, stats: Mapping[str, np.ndarray], found: list[Mode], seed: int, progress: bool) -> xr.DataTree:
     """The labelled result of unconstrained draws (chain, draw, dim)."""
     model, table = problem.model, problem.table
     chains, n, _ = x.shape
@@ -41,9 +39,7 @@ def assemble(
         "log_prior": _log_prior(problem, draws, dims),
         "prior": _dataset(problem, {k: v[None] for k, v in prior.items()}, {"chain": [0], "draw": np.arange(500)}),
         "prior_predictive": model.to_dataset(
-            draw(law, rng, y_prior, problem.sigma_of(prior))[None],
-            ["chain", "draw"],
-            {"chain": [0], "draw": np.arange(500)},
+            draw(law, rng, y_prior, problem.sigma_of(prior))[None], ["chain", "draw"], {"chain": [0], "draw": np.arange(500)}
         ),
         "observed_data": observed,
         "constant_data": model.to_dataset(problem.sd),
@@ -135,13 +131,7 @@ def extend(first: xr.DataTree, more: xr.DataTree) -> xr.DataTree:
             old = first[name].to_dataset()
             new = new.assign_coords(draw=new["draw"].values + old.sizes["draw"])
             groups[name] = xr.concat(
-                [old, new],
-                dim="draw",
-                combine_attrs="override",
-                data_vars="minimal",
-                coords="minimal",
-                compat="override",
-                join="outer",
+                [old, new], dim="draw", combine_attrs="override", data_vars="minimal", coords="minimal", compat="override", join="outer"
             )
         else:
             groups[name] = new

@@ -56,9 +56,7 @@ def check_new(path: str | Path) -> None:
     """Refuse a folder that holds anything: results are never overwritten."""
     path = Path(path)
     if path.is_dir() and any(path.iterdir()):
-        raise HmmInferError(
-            f"The folder '{path}' exists already and is not overwritten; choose another --output, or move it away."
-        )
+        raise HmmInferError(f"The folder '{path}' exists already and is not overwritten; choose another --output, or move it away.")
     if path.exists() and not path.is_dir():
         raise HmmInferError(f"'{path}' exists already and is not a folder; choose another --output, or move it.")
 
@@ -70,9 +68,7 @@ def new_folder(path: str | Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise HmmInferError(
-            f"The folder '{path}' cannot be made ({error.strerror}); choose another --output."
-        ) from None
+        raise HmmInferError(f"The folder '{path}' cannot be made ({error.strerror}); choose another --output.") from None
     return path
 
 
@@ -158,9 +154,7 @@ def _read(file: Path) -> xr.DataTree:
         with xr.open_datatree(file, engine="h5netcdf") as opened:
             tree = opened.load()
     except Exception as error:  # h5py and xarray raise many types for a damaged file
-        raise HmmInferError(
-            f"'{file}' cannot be read as a result of hmminfer ({error}); give a {RESULT} that hmminfer fit wrote."
-        ) from None
+        raise HmmInferError(f"'{file}' cannot be read as a result of hmminfer ({error}); give a {RESULT} that hmminfer fit wrote.") from None
     if "hmminfer" not in tree.attrs or "posterior" not in tree.children:
         raise HmmInferError(f"'{file}' is not a result of hmminfer; give a {RESULT} that hmminfer fit wrote.")
     return tree
@@ -181,9 +175,7 @@ def recover(folder: str | Path, progress: bool = True) -> Run:
         old = _read(folder / RESULT) if (folder / RESULT).exists() else None
         more = None if old is None else _extension(recipe, 0)
         seed = recipe.seed if more is None else more["seed"]
-        tree = inference.recover(
-            recipe.problem, folder / STORE, seed=seed, tune=recipe.tune, resume=old, progress=progress
-        )
+        tree = inference.recover(recipe.problem, folder / STORE, seed=seed, tune=recipe.tune, resume=old, progress=progress)
         if old is not None and more is not None and tree is not old:
             more["draws"] = tree["posterior"].sizes["draw"] - old["posterior"].sizes["draw"]
             recipe = replace(recipe, extensions=(*recipe.extensions, more))
@@ -196,13 +188,9 @@ def extend(run: Run, draws: int, progress: bool = True) -> Run:
     from .inference import fit
 
     if run.recipe is None:
-        raise HmmInferError(
-            f"There is no {RECIPE} beside the result in '{run.folder}'; only a whole run can be extended."
-        )
+        raise HmmInferError(f"There is no {RECIPE} beside the result in '{run.folder}'; only a whole run can be extended.")
     if (method := run.tree.attrs["method"]) != "nuts":
-        raise HmmInferError(
-            f"The run in '{run.folder}' was sampled by {method}; only nuts can go on. Fit again with more draws."
-        )
+        raise HmmInferError(f"The run in '{run.folder}' was sampled by {method}; only nuts can go on. Fit again with more draws.")
     if draws < 1:
         raise HmmInferError(f"draws is {draws}; give a whole number of at least 1.")
     recipe, more = run.recipe, _extension(run.recipe, draws)
@@ -210,9 +198,16 @@ def extend(run: Run, draws: int, progress: bool = True) -> Run:
         (run.folder / STORE).mkdir(exist_ok=True)
         try:
             tree = fit(
-                recipe.problem.model, draws=draws, tune=recipe.tune, target_accept=recipe.target_accept, seed=more["seed"],
-                resume=run.tree, store=run.folder / STORE, progress=progress, **recipe.choices,
-            )  # fmt: skip
+                recipe.problem.model,
+                draws=draws,
+                tune=recipe.tune,
+                target_accept=recipe.target_accept,
+                seed=more["seed"],
+                resume=run.tree,
+                store=run.folder / STORE,
+                progress=progress,
+                **recipe.choices,
+            )
         except BaseException:
             if not has_draws(run.folder):
                 shutil.rmtree(run.folder / STORE)
@@ -242,9 +237,7 @@ def _in_use(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise HmmInferError(
-            f"The run in '{folder}' is being sampled by another process; wait until it ends, or stop it."
-        ) from None
+        raise HmmInferError(f"The run in '{folder}' is being sampled by another process; wait until it ends, or stop it.") from None
     try:
         yield
     finally:

@@ -22,12 +22,7 @@ def prior_posterior_figure(tree: xr.DataTree) -> Any:
     for i, (name, x, attrs) in enumerate(entries):
         ax = figure.add_subplot(rows, columns, i + 1)
         before_after(ax, tree, name, x, attrs)
-    figure.suptitle(
-        "Prior (grey) and posterior (blue), each to its own height; bars: 89 % intervals",
-        x=0.01,
-        ha="left",
-        fontsize=9.5,
-    )
+    figure.suptitle("Prior (grey) and posterior (blue), each to its own height; bars: 89 % intervals", x=0.01, ha="left", fontsize=9.5)
     return figure
 
 
@@ -62,16 +57,12 @@ def trace_figure(tree: xr.DataTree) -> Any:
             left.stairs(np.histogram(chain, edges, density=True)[0], edges, color=colour, lw=0.9)
             right.plot(chain, color=colour, lw=0.5, alpha=0.8)
         if bad is not None and bad.any():
-            right.plot(
-                np.flatnonzero(bad.any(axis=0)), np.full(int(bad.any(axis=0).sum()), x.min()), "|", color="black", ms=7
-            )
+            right.plot(np.flatnonzero(bad.any(axis=0)), np.full(int(bad.any(axis=0).sum()), x.min()), "|", color="black", ms=7)
         left.set(yticks=[], xlabel=label_of(name, attrs, short=True))
         left.spines["left"].set_visible(False)
         right.margins(x=0.005)
     axes[-1, 1].set_xlabel("draw")
-    axes[0, 1].set_title(
-        f"{len(entries[0][1])} chains" + ("; ticks: divergences" if bad is not None and bad.any() else "")
-    )
+    axes[0, 1].set_title(f"{len(entries[0][1])} chains" + ("; ticks: divergences" if bad is not None and bad.any() else ""))
     return figure
 
 

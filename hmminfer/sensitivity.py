@@ -40,9 +40,7 @@ class Standard:
         u = rng.standard_normal((n, self.size))
         for p in self.problem.free:
             if p.axial and not isinstance(p, Field):
-                u[:, self.u_of[p.name]] = (
-                    p.prior.sample(rng, n * p.length).reshape(n, -1) - p.prior.centre
-                ) / p.prior.sd
+                u[:, self.u_of[p.name]] = (p.prior.sample(rng, n * p.length).reshape(n, -1) - p.prior.centre) / p.prior.sd
         return u
 
     def named(self, u: np.ndarray) -> dict[str, np.ndarray]:
@@ -61,8 +59,11 @@ class Standard:
         """Vectors (..., n_in) of the kernel."""
         named = self.named(u)
         theta = np.broadcast_to(self.base, (*u.shape[:-1], len(self.base))).copy()
-        parts = [np.radians(2.0 * x) if p.axial and not isinstance(p, Field) else x for p in self.physical
-                 for x in [named[p.name][..., None] if p.size is None else named[p.name]]]  # fmt: skip
+        parts = [
+            np.radians(2.0 * x) if p.axial and not isinstance(p, Field) else x
+            for p in self.physical
+            for x in [named[p.name][..., None] if p.size is None else named[p.name]]
+        ]
         theta[..., self.it] = np.concatenate(parts, axis=-1)
         return theta
 
@@ -74,10 +75,7 @@ class Standard:
         step = np.zeros(self.size)
         step[self.iu] = 1e-4
         if len(self.iu) < len(sigma) / 4:
-            columns = [
-                self.model.kernel(self.theta(u + e)) - self.model.kernel(self.theta(u - e))
-                for e in np.diag(step)[self.iu]
-            ]
+            columns = [self.model.kernel(self.theta(u + e)) - self.model.kernel(self.theta(u - e)) for e in np.diag(step)[self.iu]]
             return np.stack(columns, axis=1) / 2e-4 / sigma[:, None]
         slope = (self.theta(u + step) - self.theta(u - step))[self.it] / 2e-4
         return self.model.kernel.jacobian(self.theta(u))[:, self.it] * slope / sigma[:, None]
@@ -132,15 +130,15 @@ class Identifiability:
         """For a reader who knows the material, not the algebra."""
         middle, low, high = (np.quantile(self.singular, q, axis=0) for q in (0.5, 0.05, 0.95))
         values = ", ".join(f"{m:.2g} [{a:.2g} to {b:.2g}]" for m, a, b in zip(middle, low, high, strict=True))
-        lines = [f"The data see {len(self.seen)} of {len(middle)} directions of the unknowns.",
-                 f"Singular values of the scaled sensitivity [5 to 95 % of the prior]: {values}."]  # fmt: skip
+        lines = [
+            f"The data see {len(self.seen)} of {len(middle)} directions of the unknowns.",
+            f"Singular values of the scaled sensitivity [5 to 95 % of the prior]: {values}.",
+        ]
         lines += [f"  seen:     {what}  (to {left:.2g} of its prior sd)" for what, left in self.seen]
         lines += [f"  not seen: {what}  ({left:.2g} of its prior sd is left)" for what, left in self.flat]
         lines += [f"  {name}: {k} of {n} coefficients are seen" for name, (k, n) in self.fields.items()]
         lines.append(
-            "The data are expected to narrow: "
-            + ", ".join(f"{k} by {max(v, 0.0):.0%}".replace("%", " %") for k, v in self.contraction.items())
-            + "."
+            "The data are expected to narrow: " + ", ".join(f"{k} by {max(v, 0.0):.0%}".replace("%", " %") for k, v in self.contraction.items()) + "."
         )
         lines += [f"Both signs of {name} explain the data equally: expect separate modes." for name in self.symmetric]
         return "\n".join(lines)
@@ -168,11 +166,7 @@ def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifia
     draws = std.prior(rng, n)
     sigma = np.broadcast_to(problem.sigma_of(std.named(draws)), (n, len(problem.sd)))
     singular, logs, sds, counts = [], [], [], []
-    each = (
-        [std.regression(rng, sigma[0])]
-        if std.model.simulated
-        else (std.sensitivity(u, s) for u, s in zip(draws, sigma, strict=True))
-    )
+    each = [std.regression(rng, sigma[0])] if std.model.simulated else (std.sensitivity(u, s) for u, s in zip(draws, sigma, strict=True))
     for S in each:
         if not np.all(np.isfinite(S)):
             continue
@@ -229,10 +223,7 @@ def _combination(v: np.ndarray, names: list[str], scale: np.ndarray) -> str:
     if len(big) == 1:
         return names[big[0]]
     if np.any(scale[big] == 0.0):
-        return (
-            " ".join(f"{'-+'[int(v[i] > 0)]} {abs(v[i]):.1f} {names[i]}" for i in big).removeprefix("+ ")
-            + " (in prior sds)"
-        )
+        return " ".join(f"{'-+'[int(v[i] > 0)]} {abs(v[i]):.1f} {names[i]}" for i in big).removeprefix("+ ") + " (in prior sds)"
     power = v * scale / np.max(np.abs(v[big] * scale[big]))
     text = ""
     for i in big:

@@ -68,22 +68,14 @@ def body(ax: Any, tree: xr.DataTree, model: Any) -> None:
     posterior = tree["posterior"].to_dataset()
     for name, v in posterior.data_vars.items():
         if v.attrs.get("axial") and v.ndim == 3:
-            cases.append(
-                (
-                    "one angle for each zone",
-                    [axial_mode(v.values[..., i], v[..., i].size).mean for i in range(v.shape[2])],
-                    BLUE,
-                )
-            )
+            cases.append(("one angle for each zone", [axial_mode(v.values[..., i], v[..., i].size).mean for i in range(v.shape[2])], BLUE))
         elif v.attrs.get("axial"):
             label = mode_of(v.values)
             for k in range(label.max() + 1):
                 mode = axial_mode(v.values[label == k], v.size)
                 which = "" if len(cases) == 0 and label.max() == 0 else f"{str(name).replace('_', ' ')}: "
                 share = f", {mode.share:.0%} of the draws".replace("%", " %") if label.max() else ""
-                cases.append(
-                    (f"{which}{degrees(mode.mean)} ± {mode.sd:.1f}°{share}", [mode.mean], CYCLE[len(cases) % 6])
-                )
+                cases.append((f"{which}{degrees(mode.mean)} ± {mode.sd:.1f}°{share}", [mode.mean], CYCLE[len(cases) % 6]))
     cases = cases[:4] or [("no angle is inferred", [], BLUE)]
     shift = width * 1.75
     for k, (title, angles, colour) in enumerate(cases):
@@ -97,16 +89,9 @@ def body(ax: Any, tree: xr.DataTree, model: Any) -> None:
             outline(ax, model, -k * shift)
         for at, way in ((x0 - 0.02 * length, -1), (x0 + 1.02 * length, 1)):
             ax.annotate(
-                "",
-                (at + way * 0.1 * length, y + width / 2),
-                (at, y + width / 2),
-                arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 1.2},
+                "", (at + way * 0.1 * length, y + width / 2), (at, y + width / 2), arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 1.2}
             )
-    ax.set(
-        xlim=(x0 - 0.14 * length, x0 + 1.14 * length),
-        ylim=(y0 - (len(cases) - 1) * shift - 0.15 * width, y0 + width * 1.5),
-        aspect="equal",
-    )
+    ax.set(xlim=(x0 - 0.14 * length, x0 + 1.14 * length), ylim=(y0 - (len(cases) - 1) * shift - 0.15 * width, y0 + width * 1.5), aspect="equal")
     ax.set_axis_off()
     ax.set_title("inferred fibres, " + ("plate to scale" if plate is not None else "angle to scale"))
 
@@ -119,9 +104,7 @@ def _fibres(ax: Any, zone: Any, angle: float, spacing: float, colour: str) -> No
     a = math.radians(angle)
     along, across, reach = np.array([math.cos(a), math.sin(a)]), np.array([-math.sin(a), math.cos(a)]), math.hypot(w, h)
     offsets = np.arange(-reach, reach, spacing)[:, None] * across + np.array([x + w / 2, y + h / 2])
-    lines = LineCollection(
-        list(np.stack([offsets - reach * along, offsets + reach * along], axis=1)), colors=colour, lw=1.1, alpha=0.8
-    )
+    lines = LineCollection(list(np.stack([offsets - reach * along, offsets + reach * along], axis=1)), colors=colour, lw=1.1, alpha=0.8)
     ax.add_collection(lines, autolim=False)
     lines.set_clip_path(zone)
 
@@ -130,10 +113,7 @@ def orientation_map(ax: Any, tree: xr.DataTree, model: Any) -> None:
     """Circular posterior mean of the fibre angle over a plate, in degrees, with streamlines."""
     gx, gy, mean, _ = _orientation(tree, model)
     _map(ax, model, gx, gy, 0.5 * np.degrees(mean), "cividis", "fibre angle (deg)")
-    ax.streamplot(
-        gx, gy, np.cos(0.5 * mean), np.sin(0.5 * mean),
-        color="white", density=0.9, linewidth=0.9, arrowstyle="-",
-    )  # fmt: skip
+    ax.streamplot(gx, gy, np.cos(0.5 * mean), np.sin(0.5 * mean), color="white", density=0.9, linewidth=0.9, arrowstyle="-")
     ax.set_title("inferred fibre orientation")
 
 
@@ -178,9 +158,7 @@ def outline(ax: Any, model: Any, shift: float = 0.0) -> None:
     (x0, y0), (x1, y1) = plate.box
     ax.add_patch(Rectangle((x0, y0 + shift), x1 - x0, y1 - y0, fill=False, ec="0.3", lw=0.9, zorder=4))
     if plate.hole is not None:
-        ax.add_patch(
-            Circle((plate.hole[0], plate.hole[1] + shift), plate.hole[2], fc="white", ec="0.3", lw=0.9, zorder=4)
-        )
+        ax.add_patch(Circle((plate.hole[0], plate.hole[1] + shift), plate.hole[2], fc="white", ec="0.3", lw=0.9, zorder=4))
 
 
 def off_axis(ax: Any, tree: xr.DataTree, model: Any) -> None:
@@ -195,11 +173,7 @@ def off_axis(ax: Any, tree: xr.DataTree, model: Any) -> None:
     ax.plot(angle, middle, color=BLUE, label="posterior, 89 % band")
     table = model.table
     hidden = str(model.about.get("hidden_angles", "")).split(", ")
-    first = {
-        "known": "measured",
-        "hidden": "measured, at the inferred angle",
-        "nominal": "the same, at its nominal angle",
-    }
+    first = {"known": "measured", "hidden": "measured, at the inferred angle", "nominal": "the same, at its nominal angle"}
     for i in np.flatnonzero(table.quantity == "youngs_modulus"):
         specimen, at = str(table.columns["specimen"][i]), float(table.columns["angle"][i])
         style = {"fmt": "o", "ms": 5, "capsize": 2, "zorder": 3, "lw": 1.1, "color": DATA}
@@ -211,12 +185,7 @@ def off_axis(ax: Any, tree: xr.DataTree, model: Any) -> None:
         mode = axial_mode(x[mode_of(x) == 0], x.size)
         ax.plot(abs(at), table.value[i], "o", mfc="white", color=DATA, ms=5, zorder=3, label=first.pop("nominal", None))
         ax.errorbar(abs(mode.mean), table.value[i], table.sd[i], mode.sd, label=first.pop("hidden", None), **style)
-    ax.set(
-        yscale="log",
-        xlabel="angle from load to fibre (deg)",
-        ylabel="Young's modulus along the load (GPa)",
-        xticks=[0, 15, 30, 45, 60, 75, 90],
-    )
+    ax.set(yscale="log", xlabel="angle from load to fibre (deg)", ylabel="Young's modulus along the load (GPa)", xticks=[0, 15, 30, 45, 60, 75, 90])
     _plain_log(ax.yaxis, ax.get_ylim())
     ax.set_title("off-axis modulus: model and data")
     ax.legend()
@@ -235,9 +204,7 @@ def _plain_log(axis: Any, limits: tuple[float, float]) -> None:
 def residual_map(ax: Any, tree: xr.DataTree, model: Any) -> None:
     """Residuals in predictive sds at their places; quantities measured at the same points are stacked."""
     observed = tree["observed_data"].to_dataset()
-    local = [
-        n for n, v in observed.data_vars.items() if f"{n}_x" in v.coords and np.isfinite(v[f"{n}_x"].values).all()
-    ][:2]
+    local = [n for n, v in observed.data_vars.items() if f"{n}_x" in v.coords and np.isfinite(v[f"{n}_x"].values).all()][:2]
     (x0, y0), (_, y1) = model.scene["plate"].box
     shift, points = 1.55 * (y1 - y0), None
     for k, name in enumerate(local):
@@ -245,17 +212,7 @@ def residual_map(ax: Any, tree: xr.DataTree, model: Any) -> None:
         drawn = values_of(tree, "posterior_predictive", name).reshape(-1, v.size)
         z = (v.values - drawn.mean(axis=0)) / drawn.std(axis=0)
         outline(ax, model, -k * shift)
-        points = ax.scatter(
-            v[f"{name}_x"],
-            v[f"{name}_y"] - k * shift,
-            c=z,
-            cmap="RdBu_r",
-            vmin=-3,
-            vmax=3,
-            s=13,
-            lw=0.3,
-            edgecolors="0.4",
-        )
+        points = ax.scatter(v[f"{name}_x"], v[f"{name}_y"] - k * shift, c=z, cmap="RdBu_r", vmin=-3, vmax=3, s=13, lw=0.3, edgecolors="0.4")
         ax.text(x0, y1 - k * shift + 0.06 * shift, str(name).replace("_", " "), fontsize=8)
     if points is not None:
         ax.figure.colorbar(points, ax=ax, label="(measured - predicted) / sd", shrink=0.7, fraction=0.05)

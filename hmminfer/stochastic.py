@@ -65,13 +65,7 @@ def detected_log_likelihood(simulated: np.ndarray, counts: np.ndarray, detection
     n = np.asarray(simulated, float)
     seen = counts <= n
     missed = np.where(seen, n - counts, 0.0)
-    log_p = (
-        gammaln(n + 1.0)
-        - gammaln(counts + 1.0)
-        - gammaln(missed + 1.0)
-        + counts * np.log(detection)
-        + missed * np.log1p(-detection)
-    )
+    log_p = gammaln(n + 1.0) - gammaln(counts + 1.0) - gammaln(missed + 1.0) + counts * np.log(detection) + missed * np.log1p(-detection)
     return float(logsumexp(np.where(seen, log_p, -np.inf).sum(axis=1)) - np.log(len(n)))
 
 
@@ -124,12 +118,7 @@ def _plain_numbers(parameters: ParameterSet, who: str) -> None:
 
 
 def _chain(
-    estimate: Callable[..., float],
-    parameters: ParameterSet,
-    draws: int,
-    tune: int,
-    rng: np.random.Generator,
-    show: bool,
+    estimate: Callable[..., float], parameters: ParameterSet, draws: int, tune: int, rng: np.random.Generator, show: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draws (draws, p), estimated log likelihoods and acceptances of one chain, begun at the best of some prior draws."""
     p = len(parameters)
@@ -138,9 +127,7 @@ def _chain(
     values = [estimate(v, rng) for v in first]
     best = int(np.argmax(values))
     if not np.isfinite(values[best]):
-        raise HmmInferError(
-            f"The likelihood is 0 at 20 prior draws, for example at {first[0]}; widen or move the priors."
-        )
+        raise HmmInferError(f"The likelihood is 0 at 20 prior draws, for example at {first[0]}; widen or move the priors.")
     z = np.array([float(to_unconstrained(q.prior, s)) for q, s in zip(parameters, starts[best], strict=True)])
     now = values[best] + _log_prior(parameters, z)
     log_likelihood = values[best]
@@ -215,22 +202,23 @@ def abc(
         raise HmmInferError(f"epsilon is {np.min(near):g}; a tolerance is positive.")
 
     def simulated(rng: np.random.Generator, *arguments: Any) -> np.ndarray:
-        theta = np.array(
-            [np.squeeze(a) for a in arguments[: len(parameters)]]
-        )  # the last argument is a size, never used here
+        theta = np.array([np.squeeze(a) for a in arguments[: len(parameters)]])  # the last argument is a size, never used here
         return np.asarray(simulate(_named(parameters, theta), rng), float)
 
     with warnings.catch_warnings(), pm.Model(), threadpool_limits(1, "blas"):
         # PyMC 6.4 builds its own Simulator in a way that PyTensor announces to change; nothing here can say it otherwise
-        warnings.filterwarnings(
-            "ignore", "(RandomVariable Ops will stop|Calling a RandomVariable without)", DeprecationWarning
-        )
+        warnings.filterwarnings("ignore", "(RandomVariable Ops will stop|Calling a RandomVariable without)", DeprecationWarning)
         variables = [prior_variable(p, p.name, {}) for p in parameters]
         pm.Simulator("summaries", simulated, *variables, epsilon=near, observed=observed)
         trace = pm.sample_smc(
-            draws=draws, chains=chains, random_seed=seed, progressbar=progress, cores=1, compute_convergence_checks=False,
+            draws=draws,
+            chains=chains,
+            random_seed=seed,
+            progressbar=progress,
+            cores=1,
+            compute_convergence_checks=False,
             compile_kwargs={"mode": "FAST_COMPILE"},  # the simulator is Python: nothing to compile around it
-        )  # fmt: skip
+        )
     posterior = trace["posterior"].to_dataset()
     x = np.stack([posterior[name].values for name in parameters.names])
     tree = _tree(parameters, x, np.random.default_rng(seed), {})
@@ -247,8 +235,12 @@ def _tree(parameters: ParameterSet, x: np.ndarray, rng: np.random.Generator, sta
         attrs = {"units": p.unit, "description": p.description, "symbol": p.symbol, "axial": 0}
         return xr.DataArray(value, dims=("chain", "draw"), attrs=attrs)
 
-    return xr.DataTree.from_dict({
-        "posterior": xr.Dataset({p.name: labelled(p, v) for p, v in zip(parameters, x, strict=True)}, coords=dims),
-        "prior": xr.Dataset({p.name: labelled(p, v[None]) for p, v in zip(parameters, prior.T, strict=True)}, coords={"chain": [0], "draw": np.arange(500)}),
-        "sample_stats": xr.Dataset(dict(stats), coords=dims),
-    })  # fmt: skip
+    return xr.DataTree.from_dict(
+        {
+            "posterior": xr.Dataset({p.name: labelled(p, v) for p, v in zip(parameters, x, strict=True)}, coords=dims),
+            "prior": xr.Dataset(
+                {p.name: labelled(p, v[None]) for p, v in zip(parameters, prior.T, strict=True)}, coords={"chain": [0], "draw": np.arange(500)}
+            ),
+            "sample_stats": xr.Dataset(dict(stats), coords=dims),
+        }
+    )

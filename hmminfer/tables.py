@@ -94,10 +94,7 @@ def read_table(path: str | Path) -> RawTable:
             body[i] = ""
             if match := _SETTING.match(line):
                 _read_setting(settings, match[1], match[2], f"'{path}', line {i + 1}")
-    for (
-        key,
-        value,
-    ) in settings.items():  # a setting that names a file beside the data means that file, wherever one stands
+    for key, value in settings.items():  # a setting that names a file beside the data means that file, wherever one stands
         if isinstance(value, str) and value and (path.parent / value).is_file():
             settings[key] = str(path.parent / value)
     first = next((line for line in body if line.strip(" ,;\t")), None)
@@ -147,9 +144,7 @@ def _read_setting(settings: dict[str, Any], key: str, text: str, where: str) -> 
 
 def toml(value: Any) -> str:
     """Value as TOML."""
-    return json.dumps(
-        value, ensure_ascii=False
-    )  # text, numbers, true, false and lists are written alike in TOML and JSON
+    return json.dumps(value, ensure_ascii=False)  # text, numbers, true, false and lists are written alike in TOML and JSON
 
 
 def csv_text(rows: list[list[Any]]) -> str:
@@ -165,8 +160,6 @@ def write_new(path: Path, text: str) -> None:
         with path.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except FileExistsError:
-        raise HmmInferError(
-            f"'{path}' exists already and is not overwritten; choose another name or move it."
-        ) from None
+        raise HmmInferError(f"'{path}' exists already and is not overwritten; choose another name or move it.") from None
     except OSError as error:
         raise HmmInferError(f"'{path}' cannot be written ({error.strerror}); choose another folder.") from error

@@ -62,12 +62,7 @@ def central_difference(function: Callable[[float], float], scale: float = 1.0) -
 
 
 def assert_gradient(
-    kernel: Kernel,
-    points: np.ndarray | None = None,
-    directions: int = 5,
-    seed: int = 0,
-    spread: float = 0.03,
-    relative: float = 1e-7,
+    kernel: Kernel, points: np.ndarray | None = None, directions: int = 5, seed: int = 0, spread: float = 0.03, relative: float = 1e-7
 ) -> None:
     """J^T y_bar against central differences at ``points`` (default: three near the example), random directions.
 
@@ -119,9 +114,7 @@ def posterior_by_quadrature(compiled: Any, mode: Any, n: int = 10) -> dict[str, 
     ``n``: nodes in each direction. The rule is a little wider than the mode's Laplace covariance, so that the weights fall off inside it.
     """
     node, weight = np.polynomial.hermite_e.hermegauss(n)
-    z, w = (
-        np.stack(np.meshgrid(*[a] * len(mode.x), indexing="ij"), -1).reshape(-1, len(mode.x)) for a in (node, weight)
-    )
+    z, w = (np.stack(np.meshgrid(*[a] * len(mode.x), indexing="ij"), -1).reshape(-1, len(mode.x)) for a in (node, weight))
     x = mode.x + z @ np.linalg.cholesky(1.3 * mode.covariance).T
     logp = np.array([compiled(p)[0] for p in x])
     logp += np.log(w).sum(axis=1) + 0.5 * (z**2).sum(axis=1)

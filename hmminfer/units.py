@@ -45,9 +45,7 @@ def parse(value: str | float, unit: str) -> float:
             raise errors.HmmInferError(f"{value!r} is not a number with a unit; write it like '3.5 {unit}'.")
         number, written = float(match[1]), match[2]
         if re.match(r"[\d.,](?!/)", written):  # "3,5" and "1 000" would otherwise be read as 3 and 1 of an odd unit
-            raise errors.HmmInferError(
-                f"{value!r} is not a number with a unit; use a decimal point and no separators, like '3.5 {unit}'."
-            )
+            raise errors.HmmInferError(f"{value!r} is not a number with a unit; use a decimal point and no separators, like '3.5 {unit}'.")
         number = convert(number, written, unit) if written else number
     else:
         number = float(value)
@@ -121,9 +119,7 @@ def _affine(from_unit: str, to_unit: str) -> tuple[float, float]:
         )
     zero, one, two = (_registry().Quantity(x, source).to(target).magnitude for x in (0.0, 1.0, 2.0))
     if not math.isclose(two - one, one - zero, rel_tol=1e-6):
-        raise errors.HmmInferError(
-            f"Unit {from_unit!r} is not proportional to {name(to_unit)!r}; give the number in {name(to_unit)}."
-        )
+        raise errors.HmmInferError(f"Unit {from_unit!r} is not proportional to {name(to_unit)!r}; give the number in {name(to_unit)}.")
     # 1 GPa = 1000 MPa comes out exactly; only an offset unit pays the rounding of a difference
     return (one, 0.0) if zero == 0.0 else (round(one - zero, 12), zero)
 

@@ -40,14 +40,10 @@ from hmminfer.model import Model, Observable, by_quantity
 from hmminfer.parameters import Axial, Field, HalfNormal, LogNormal, Normal, Parameter, ParameterSet
 
 FIXED = {"fibre_axial_poisson": 0.20, "fibre_transverse_poisson": 0.25, "matrix_poisson": 0.36}
-ANGLE = Parameter(
-    "fibre_angle", "deg", Axial(), "angle from the loading direction to the fibre", -180.0, 180.0, "\\theta", axial=True
-)
+ANGLE = Parameter("fibre_angle", "deg", Axial(), "angle from the loading direction to the fibre", -180.0, 180.0, "\\theta", axial=True)
 
 
-def law(
-    packing: str = "hexagonal", cell: str = "reduced", refine: int = 4, phases: tuple[Parameter, ...] | None = None
-) -> LinearLaw:
+def law(packing: str = "hexagonal", cell: str = "reduced", refine: int = 4, phases: tuple[Parameter, ...] | None = None) -> LinearLaw:
     """Stiffness of the composite from its phases.
 
     ``cell``: "reduced" (reduced basis over the prior box, +- 4 sd; the full cell answers outside) or "full"; ``refine``: elements along
@@ -68,20 +64,14 @@ CELL = (  # of every prediction, by the names of the options of the experiments
     Setting("packing", default="hexagonal", kind="text", choices=("hexagonal", "square"), description="of the fibres"),
     Setting("cell", default="reduced", kind="text", choices=("reduced", "full"), description="micro problem: reduced basis, or solved"),
     Setting("refine", default=4, kind="integer", lower=1, upper=16, description="elements along a side of the cell"),
-)  # fmt: skip
+)
 
 # ---------------------------------------------------------------------------------------------------------------- long coupons
 
 COUPONS = Schema(
     experiment="coupons",
     description="Elastic constants of long coupons: tension at an angle to the fibre, shear, Poisson ratio, shear coupling, neat matrix.",
-    quantities={
-        "youngs_modulus": "GPa",
-        "shear_modulus": "GPa",
-        "poisson_ratio": "",
-        "shear_coupling": "",
-        "matrix_modulus": "GPa",
-    },
+    quantities={"youngs_modulus": "GPa", "shear_modulus": "GPa", "poisson_ratio": "", "shear_coupling": "", "matrix_modulus": "GPa"},
     positive=("youngs_modulus", "shear_modulus", "matrix_modulus"),
     columns=(
         Column("specimen", kind="text", description="name of the coupon; rows of one coupon share its angle"),
@@ -96,19 +86,8 @@ COUPONS = Schema(
         Column("temperature", "K", required=False, lower=0.0, description="temperature of the test"),
     ),
     settings=(
-        Setting(
-            "hidden",
-            default="off-axis",
-            kind="text",
-            description="coupons of unknown angle: off-axis, none, or names with commas",
-        ),
-        Setting(
-            "temperature",
-            "K",
-            default=0.0,
-            lower=0.0,
-            description="which temperature to fit; 0 takes the first in the file",
-        ),
+        Setting("hidden", default="off-axis", kind="text", description="coupons of unknown angle: off-axis, none, or names with commas"),
+        Setting("temperature", "K", default=0.0, lower=0.0, description="which temperature to fit; 0 takes the first in the file"),
         Setting("specimen", default="all", kind="text", description="fit the rows of one specimen only, or all"),
     ),
     example_rows=(
@@ -138,18 +117,12 @@ def coupons(table: Table, packing: str = "hexagonal", cell: str = "reduced", ref
                 raise unknown("specimen", name, dict.fromkeys(specimen))
         names = chosen
     angles = [
-        ANGLE
-        if len(names) == 1
-        else Parameter(f"fibre_angle_{n}", "deg", Axial(), f"fibre angle of {n}", -180, 180, "\\theta", True)
-        for n in names
+        ANGLE if len(names) == 1 else Parameter(f"fibre_angle_{n}", "deg", Axial(), f"fibre angle of {n}", -180, 180, "\\theta", True) for n in names
     ]
 
     direct = table.quantity == "matrix_modulus"
     kind = np.array([KINDS.get(q, 0) for q in table.quantity[~direct]])
-    angle_of = np.array(
-        [names.index(s) if s in names and t else -1 for s, t in zip(specimen[~direct], turned[~direct], strict=True)],
-        int,
-    )
+    angle_of = np.array([names.index(s) if s in names and t else -1 for s, t in zip(specimen[~direct], turned[~direct], strict=True)], int)
     known = np.radians(2.0 * np.where(np.isfinite(nominal), nominal, 0.0))[~direct]
     micro = law(packing, cell, refine)
     parameters = ParameterSet((*micro.parameters, *angles))
@@ -165,9 +138,16 @@ def coupons(table: Table, packing: str = "hexagonal", cell: str = "reduced", ref
     table = table.take(order)
     about = {"packing": packing, "cell": cell, "refine": refine, "hidden_angles": ", ".join(names) or "none"}
     return Model(
-        "fibre_composite", "coupons", parameters, kernel, by_quantity(table, {"angle": "deg"}), FIXED, table, about,
+        "fibre_composite",
+        "coupons",
+        parameters,
+        kernel,
+        by_quantity(table, {"angle": "deg"}),
+        FIXED,
+        table,
+        about,
         panels=("angles", "off_axis" if "youngs_modulus" in table.quantity else "scores", "ratios", "section", "body"),
-    )  # fmt: skip
+    )
 
 
 def _selected(table: Table) -> Table:
@@ -178,9 +158,7 @@ def _selected(table: Table) -> Table:
     if known.size:
         wanted = float(table.settings.get("temperature", 0.0)) or float(known[0])
         if wanted not in known:
-            raise HmmInferError(
-                f"No row was measured at {wanted:g} K; the data hold {', '.join(f'{t:g}' for t in np.unique(known))} K."
-            )
+            raise HmmInferError(f"No row was measured at {wanted:g} K; the data hold {', '.join(f'{t:g}' for t in np.unique(known))} K.")
         keep &= ~np.isfinite(temperature) | (temperature == wanted)
     specimen = str(table.settings.get("specimen", "all"))
     if specimen != "all":
@@ -190,10 +168,7 @@ def _selected(table: Table) -> Table:
     return table.take(np.flatnonzero(keep))
 
 
-@prediction(
-    Setting("angles", "deg", tuple(range(91)), "numbers", lower=-180.0, upper=180.0, description="from the load to the fibre"),
-    *CELL,
-)  # fmt: skip
+@prediction(Setting("angles", "deg", tuple(range(91)), "numbers", lower=-180.0, upper=180.0, description="from the load to the fibre"), *CELL)
 def moduli(angles: np.ndarray, packing: str, cell: str, refine: int) -> Model:
     """Prediction model: Young's modulus, shear modulus, Poisson ratio and shear coupling over load angles."""
     n = len(angles)
@@ -203,8 +178,7 @@ def moduli(angles: np.ndarray, packing: str, cell: str, refine: int) -> Model:
     kernel = couple(micro.kernel, macro, range(8), [], [], parameters.vector(FIXED))
     units = {"youngs_modulus": "GPa", "shear_modulus": "GPa"}
     observables = tuple(
-        Observable(name, units.get(name, ""), np.arange(k * n, (k + 1) * n), "angle", {"angle": (angles, "deg")})
-        for name, k in KINDS.items()
+        Observable(name, units.get(name, ""), np.arange(k * n, (k + 1) * n), "angle", {"angle": (angles, "deg")}) for name, k in KINDS.items()
     )
     return Model("fibre_composite", "moduli", parameters, kernel, observables, FIXED, None, {"packing": packing})
 
@@ -219,23 +193,21 @@ def _orientation(plate: Plate, s: Any) -> tuple[np.ndarray, tuple[Parameter, ...
         return np.ones((len(points), 1)), (ANGLE,)
     if s["orientation"] == "zones":
         n = int(s["zones"])
-        zones = Parameter(
-            "fibre_angle",
-            "deg",
-            Axial(),
-            "fibre angle of each zone along x",
-            -180.0,
-            180.0,
-            "\\theta",
-            axial=True,
-            size=n,
-        )
+        zones = Parameter("fibre_angle", "deg", Axial(), "fibre angle of each zone along x", -180.0, 180.0, "\\theta", axial=True, size=n)
         return zone_basis(points, plate.box, n), (zones,)
     phi, frequencies = field_basis(points, plate.box, int(s["field_x"]), int(s["field_y"]))
     field = Field(
-        "angle_field", "deg", Normal(0.0, 1.0), "coefficients of the fibre angle's variation", symbol="\\theta(x)", axial=True,
-        size=phi.shape[1], frequencies=frequencies, amplitude=HalfNormal(15.0), length_scale=LogNormal(MARGIN * float(np.max(np.ptp(plate.box, axis=0))), 0.5),
-    )  # fmt: skip
+        "angle_field",
+        "deg",
+        Normal(0.0, 1.0),
+        "coefficients of the fibre angle's variation",
+        symbol="\\theta(x)",
+        axial=True,
+        size=phi.shape[1],
+        frequencies=frequencies,
+        amplitude=HalfNormal(15.0),
+        length_scale=LogNormal(MARGIN * float(np.max(np.ptp(plate.box, axis=0))), 0.5),
+    )
     return np.hstack([np.ones((len(points), 1)), phi]), (ANGLE, field)
 
 
@@ -262,16 +234,8 @@ def plate(
     micro = law(packing, cell, refine)
     parameters = ParameterSet((*micro.parameters, *angles))
     turned = {p.name: 25.0 if p.size is None else np.full(p.length, 25.0) for p in angles if not isinstance(p, Field)}
-    kernel = couple(
-        micro.kernel, macro, range(8), range(8, parameters.size), [], parameters.vector({**FIXED, **turned})
-    )
-    about = {
-        "packing": packing,
-        "cell": cell,
-        "refine": refine,
-        "nodes": len(geometry.nodes),
-        "unknowns": int(macro.data[5].size),
-    }
+    kernel = couple(micro.kernel, macro, range(8), range(8, parameters.size), [], parameters.vector({**FIXED, **turned}))
+    about = {"packing": packing, "cell": cell, "refine": refine, "nodes": len(geometry.nodes), "unknowns": int(macro.data[5].size)}
     about |= {k: s[k] for k in ("length", "width", "thickness", "load", "orientation")}
     return Model(
         "fibre_composite",
@@ -300,9 +264,7 @@ def _panels(table: Table, angles: tuple[Parameter, ...]) -> tuple[str, ...]:
     *PLATE.settings,
     *CELL,
 )
-def plate_fields(
-    nx: int, ny: int, packing: str, cell: str, refine: int, angle: Callable[..., Any] | None = None, **settings: Any
-) -> Model:
+def plate_fields(nx: int, ny: int, packing: str, cell: str, refine: int, angle: Callable[..., Any] | None = None, **settings: Any) -> Model:
     """Prediction model: displacements and strains on a grid over a plate, and the force under grips.
 
     ``angle(x, y)`` in degrees makes the orientation known.
@@ -326,22 +288,10 @@ def plate_fields(
     model = plate(table, packing, cell, refine, geometry, angle)
     n = len(grid)
     coords = {"x": (grid[:, 0], "mm"), "y": (grid[:, 1], "mm")}
-    observables = [
-        Observable(name, SCALE[name][0], np.arange(i * n, (i + 1) * n), "point", coords) for i, name in enumerate(LOCAL)
-    ]
+    observables = [Observable(name, SCALE[name][0], np.arange(i * n, (i + 1) * n), "point", coords) for i, name in enumerate(LOCAL)]
     if s["load"] == "grips":
         observables.append(Observable("force", "N", np.array([5 * n]), "grip"))
-    return Model(
-        model.name,
-        "plate_fields",
-        model.parameters,
-        model.kernel,
-        tuple(observables),
-        FIXED,
-        None,
-        model.about,
-        model.scene,
-    )
+    return Model(model.name, "plate_fields", model.parameters, model.kernel, tuple(observables), FIXED, None, model.about, model.scene)
 
 
 @prediction(*PLATE.pick("length", "width", "thickness"), *CELL, width=12.5)
@@ -349,9 +299,16 @@ def clamped_coupon(packing: str, cell: str, refine: int, **settings: Any) -> Mod
     """Prediction model: apparent modulus F l / (w h delta) of an off-axis coupon in rigid grips."""
     model = plate(PLATE.blank(settings, lambda _: (["apparent_modulus"], {})), packing, cell, refine)
     return Model(
-        model.name, "clamped_coupon", model.parameters, model.kernel,
-        (Observable("apparent_modulus", "GPa", np.array([0]), "coupon"),), FIXED, None, model.about, model.scene,
-    )  # fmt: skip
+        model.name,
+        "clamped_coupon",
+        model.parameters,
+        model.kernel,
+        (Observable("apparent_modulus", "GPa", np.array([0]), "coupon"),),
+        FIXED,
+        None,
+        model.about,
+        model.scene,
+    )
 
 
 _OF_COUPONS = {"moduli": moduli}

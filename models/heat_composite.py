@@ -52,9 +52,9 @@ from hmminfer.micro.pattern_cell import BOUNDARIES, pattern_cell
 from hmminfer.model import Model, Observable, by_quantity
 from hmminfer.parameters import Field, HalfNormal, LogNormal, Normal, Parameter, ParameterSet
 
-MATRIX = Parameter("matrix_conductivity", "W/m/K", Normal(220.0, 15.0, 1.0), "conductivity of the matrix", 1e-4, 1e4, "k_m")  # fmt: skip
-PARTICLE = Parameter("particle_conductivity", "W/m/K", LogNormal(300.0, 0.35), "conductivity of the particles", 1e-4, 1e5, "k_p")  # fmt: skip
-CONTACT = Parameter("interface_conductance", "W/m^2/K", LogNormal(1e8, 1.5), "conductance of the surface between the phases", 1.0, 1e13, "h")  # fmt: skip
+MATRIX = Parameter("matrix_conductivity", "W/m/K", Normal(220.0, 15.0, 1.0), "conductivity of the matrix", 1e-4, 1e4, "k_m")
+PARTICLE = Parameter("particle_conductivity", "W/m/K", LogNormal(300.0, 0.35), "conductivity of the particles", 1e-4, 1e5, "k_p")
+CONTACT = Parameter("interface_conductance", "W/m^2/K", LogNormal(1e8, 1.5), "conductance of the surface between the phases", 1.0, 1e13, "h")
 
 # -------------------------------------------------------------------------------------------------------------------- particles
 
@@ -69,14 +69,20 @@ PARTICLES = Schema(
         Column("volume_fraction", lower=0.0, upper=0.9, quantities=("conductivity",), description="of the particles"),
     ),
     settings=(
-        Setting("scheme", default="dense", kind="text", choices=SCHEMES, description="law of the composite: dense (Bruggeman) or dilute (Hasselman-Johnson)"),
+        Setting(
+            "scheme",
+            default="dense",
+            kind="text",
+            choices=SCHEMES,
+            description="law of the composite: dense (Bruggeman) or dilute (Hasselman-Johnson)",
+        ),
     ),
     example_rows=(
         {"quantity": "conductivity", "specimen": "fine", "particle_diameter": 7, "volume_fraction": 0.4, "value": 182, "unit": "W/m/K", "sd": 7},
         {"quantity": "conductivity", "specimen": "coarse", "particle_diameter": 250, "volume_fraction": 0.4, "value": 272, "unit": "W/m/K", "sd": 11},
         {"quantity": "matrix_conductivity", "specimen": "neat", "value": 220, "unit": "W/m/K", "sd": 15},
     ),
-)  # fmt: skip
+)
 
 
 def particles(table: Table) -> Model:
@@ -92,16 +98,14 @@ def particles(table: Table) -> Model:
     kernel = couple(micro, bulk(len(rows)), range(3), [], [0] * int(direct.sum()), parameters.vector({}))
     about = {"scheme": table.settings["scheme"]}
     observables = by_quantity(table, {"particle_diameter": "um", "volume_fraction": ""})
-    return Model(
-        "heat_composite", "particles", parameters, kernel, observables, {}, table, about, panels=("ratios", _ridge)
-    )
+    return Model("heat_composite", "particles", parameters, kernel, observables, {}, table, about, panels=("ratios", _ridge))
 
 
 @prediction(
     Setting("diameters", "um", tuple(np.geomspace(1.0, 1000.0, 61)), "numbers", lower=1e-3, description="of the particles"),
     Setting("volume_fraction", default=0.4, lower=0.0, upper=0.9, description="of the particles"),
     *PARTICLES.settings,
-)  # fmt: skip
+)
 def sizes(diameters: np.ndarray, volume_fraction: float, scheme: str) -> Model:
     """Prediction model: conductivity of composites over particle diameters."""
     parameters = ParameterSet((MATRIX, PARTICLE, CONTACT))
@@ -144,15 +148,21 @@ PLATE = Schema(
         Setting("state", default="steady", kind="text", choices=("steady", "transient"), description="transient: the ends change at time 0"),
         Setting("initial", "K", default=300.0, lower=0.0, description="temperature before, for state = transient"),
         Setting("steps", default=100, kind="integer", lower=2, upper=100000, description="time steps up to the last datum"),
-        Setting("content", default="zones", kind="text", choices=("zones", "field"), description="volume fraction by zones, or a smooth Gaussian field"),
+        Setting(
+            "content", default="zones", kind="text", choices=("zones", "field"), description="volume fraction by zones, or a smooth Gaussian field"
+        ),
         Setting("field_x", default=5, kind="integer", lower=1, upper=20, description="basis functions of the field along x"),
         Setting("field_y", default=5, kind="integer", lower=1, upper=20, description="basis functions along y"),
         Setting("zones_x", default=1, kind="integer", lower=1, upper=50, description="zones of volume fraction along x"),
         Setting("zones_y", default=1, kind="integer", lower=1, upper=50, description="zones along y"),
-        Setting("packing", default="square", kind="text", choices=("square", "hexagonal", "laminate"), description="cylinders across the plate, or layers"),
+        Setting(
+            "packing", default="square", kind="text", choices=("square", "hexagonal", "laminate"), description="cylinders across the plate, or layers"
+        ),
         Setting("layer_angle", "deg", default=0.0, description="from the flow to the layers of packing = laminate"),
         Setting("contact", default="perfect", kind="text", choices=("perfect", "resisting"), description="between cylinder and matrix"),
-        Setting("inclusion_radius", "um", default=5.0, lower=1e-3, description="of the cylinders, half thickness of layers; matters where contact resists"),
+        Setting(
+            "inclusion_radius", "um", default=5.0, lower=1e-3, description="of the cylinders, half thickness of layers; matters where contact resists"
+        ),
         Setting("cell", default="table", kind="text", choices=("table", "full"), description="micro problem: tabulated series, or solved"),
         Setting("refine", default=4, kind="integer", lower=1, upper=16, description="elements along a side of the cell"),
         Setting("elements_x", default=24, kind="integer", lower=1, upper=400, description="elements along x, rounded up to whole zones"),
@@ -163,14 +173,14 @@ PLATE = Schema(
         {"quantity": "temperature", "x": 75, "y": 10, "value": 312.6, "unit": "K", "sd": 0.2},
         {"quantity": "heat_flow", "value": 5.9, "unit": "W/m", "sd": 0.1},
     ),
-)  # fmt: skip
+)
 PHASES = (
     Parameter("matrix_conductivity", "W/m/K", LogNormal(0.3, 0.5), "conductivity of the matrix", 1e-4, 1e4, "k_m"),
     Parameter("inclusion_conductivity", "W/m/K", LogNormal(3.0, 1.0), "conductivity of the inclusions", 1e-4, 1e5, "k_i"),
     Parameter("interface_conductance", "W/m^2/K", LogNormal(1e5, 1.5), "conductance of their surface", 1.0, 1e13, "h"),
     Parameter("matrix_heat_capacity", "MJ/m^3/K", LogNormal(1.7, 0.2), "heat capacity of the matrix", 1e-3, 100.0, "c_m"),
     Parameter("inclusion_heat_capacity", "MJ/m^3/K", LogNormal(1.7, 0.2), "heat capacity of the inclusions", 1e-3, 100.0, "c_i"),
-)  # fmt: skip
+)
 KNOWN = {"interface_conductance": 1e5, "matrix_heat_capacity": 1.7, "inclusion_heat_capacity": 1.7}
 
 
@@ -193,11 +203,7 @@ def plate(table: Table) -> Model:
     fixed, value = np.zeros(len(domain.nodes), bool), np.zeros(len(domain.nodes))
     fixed[left] = fixed[right] = True
     value[left], value[right] = s["hot"], s["cold"]
-    macro = (
-        _steady(table, domain, fixed, value, zone)
-        if s["state"] == "steady"
-        else _transient(table, domain, fixed, value, zone)
-    )
+    macro = _steady(table, domain, fixed, value, zone) if s["state"] == "steady" else _transient(table, domain, fixed, value, zone)
 
     contact = (s["contact"] == "resisting", 1e-6 * s["inclusion_radius"])
     if s["packing"] == "laminate":
@@ -208,16 +214,29 @@ def plate(table: Table) -> Model:
     count = int(zone.max()) + 1
     limit = {"square": 0.75, "hexagonal": 0.85, "laminate": 0.90}[s["packing"]]
     content = Parameter(
-        "volume_fraction", "", Normal(0.4, 0.15, 0.02, limit), "of the inclusions" + (", zone by zone" if count > 1 else ""), 0.001, 0.9,
-        "v", size=None if count == 1 or field else count,
-    )  # fmt: skip
+        "volume_fraction",
+        "",
+        Normal(0.4, 0.15, 0.02, limit),
+        "of the inclusions" + (", zone by zone" if count > 1 else ""),
+        0.001,
+        0.9,
+        "v",
+        size=None if count == 1 or field else count,
+    )
     if field:
         points, size = domain.quadrature_points.reshape(-1, 2), (int(s["field_x"]), int(s["field_y"]))
         phi, frequencies = field_basis(points, domain.box, *size)
         variation = Field(
-            "content_field", "", Normal(0.0, 1.0), "coefficients of the variation of ln(v / (limit - v))", symbol="v(x)", size=phi.shape[1],
-            frequencies=frequencies, amplitude=HalfNormal(0.5), length_scale=LogNormal(MARGIN * float(np.max(np.ptp(domain.box, axis=0))), 0.5),
-        )  # fmt: skip
+            "content_field",
+            "",
+            Normal(0.0, 1.0),
+            "coefficients of the variation of ln(v / (limit - v))",
+            symbol="v(x)",
+            size=phi.shape[1],
+            frequencies=frequencies,
+            amplitude=HalfNormal(0.5),
+            length_scale=LogNormal(MARGIN * float(np.max(np.ptp(domain.box, axis=0))), 0.5),
+        )
         parameters = ParameterSet((*PHASES, content, variation))
         example = parameters.vector({"volume_fraction": 0.3})
         facts = np.hstack([np.full((count, 1), limit), phi])
@@ -300,9 +319,8 @@ def _transient(table: Table, domain: Domain, fixed: np.ndarray, value: np.ndarra
     points = np.stack([table.columns["x"], table.columns["y"]], axis=1)
     start = np.where(fixed, value, s["initial"])
     return parabolic_kernel(
-        domain, fixed, value, np.zeros(len(fixed)), start, float(times.max()), int(s["steps"]), domain.interpolation(points)[0], times,
-        zone=zone,
-    )  # fmt: skip
+        domain, fixed, value, np.zeros(len(fixed)), start, float(times.max()), int(s["steps"]), domain.interpolation(points)[0], times, zone=zone
+    )
 
 
 # ----------------------------------------------------------------------------------------------------------------------- blocks
@@ -318,7 +336,10 @@ BLOCKS = Schema(
         Setting("blocks", default=8, kind="integer", lower=1, upper=32, description="along each side"),
         Setting("elements", default=32, kind="integer", lower=1, upper=512, description="bilinear elements along each side, a multiple of blocks"),
         Setting(
-            "density", default="theta", kind="text", choices=("theta", "log theta"),
+            "density",
+            default="theta",
+            kind="text",
+            choices=("theta", "log theta"),
             description="over which the prior exp(-(ln theta)^2 / 8) is a density: ln theta ~ Normal(4, 2^2), or Normal(0, 2^2)",
         ),
     ),
@@ -326,7 +347,7 @@ BLOCKS = Schema(
         {"quantity": "temperature", "x": 0.5, "y": 0.5, "value": 0.71, "unit": "K", "sd": 0.05},
         {"quantity": "temperature", "x": 0.25, "y": 0.5, "value": 0.60, "unit": "K", "sd": 0.05},
     ),
-)  # fmt: skip
+)
 
 
 def blocks(table: Table) -> Model:
@@ -350,9 +371,17 @@ def blocks(table: Table) -> Model:
     scene = {"domain": domain, "settings": s, "macro": macro}
     observables = by_quantity(table, {"x": "m", "y": "m"})
     return Model(
-        "heat_composite", "blocks", ParameterSet((conductivity,)), kernel, observables, {}, table, about, scene,
+        "heat_composite",
+        "blocks",
+        ParameterSet((conductivity,)),
+        kernel,
+        observables,
+        {},
+        table,
+        about,
+        scene,
         panels=(partial(_block_map, of="median"), partial(_block_map, of="sd"), "against", "scores"),
-    )  # fmt: skip
+    )
 
 
 def _block_map(ax: Any, tree: Any, model: Model, of: str) -> None:
@@ -386,7 +415,7 @@ PERIODIC = Schema(
         {"quantity": "temperature", "x": 0.5, "y": 0.5, "value": 0.052, "unit": "K", "sd": 0.001},
         {"quantity": "temperature", "x": 0.25, "y": 0.5, "value": 0.043, "unit": "K", "sd": 0.001},
     ),
-)  # fmt: skip
+)
 SLOW = (
     Parameter("conductivity", "W/m/K", LogNormal(1.0, 0.5), "a_1, homogenised conductivity at x = 0", 1e-6, 1e6, "a_1"),
     Parameter("conductivity_slope", "W/m^2/K", LogNormal(0.8, 0.5), "a_2, its increase along x", 0.0, 1e6, "a_2"),
@@ -416,18 +445,14 @@ def periodic(table: Table) -> Model:
         )
     meshes, corner = int(s["cell_meshes"]), 0.5 * (1.0 - s["cell_periods"])
     n = meshes * round(s["cell_elements"] * s["cell_periods"] / meshes)
-    cell = pattern_cell(
-        lambda y1, y2: [oscillation(y1, y2)], n, str(s["boundary"]), (corner, corner), s["cell_periods"], meshes
-    )
+    cell = pattern_cell(lambda y1, y2: [oscillation(y1, y2)], n, str(s["boundary"]), (corner, corner), s["cell_periods"], meshes)
     slow = np.stack([np.ones(len(places)), places], axis=1)
     scaled = s["cell"] == "scaled"
     law = affine(np.kron(slow, cell(np.ones(1))[:, None])) if scaled else chain(affine(slow), each(cell, len(places)))
     fixed = domain.boundary
     points = np.stack([table.columns["x"], table.columns["y"]], axis=1)
     observe = domain.interpolation(points)[0]
-    macro = elliptic_kernel(
-        domain, fixed, np.zeros(len(fixed)), domain.load(s["source"]), observe, zone=zone.reshape(x.shape)
-    )
+    macro = elliptic_kernel(domain, fixed, np.zeros(len(fixed)), domain.load(s["source"]), observe, zone=zone.reshape(x.shape))
     parameters = ParameterSet(SLOW)
     kernel = chain(law, macro)
 
@@ -435,13 +460,10 @@ def periodic(table: Table) -> Model:
         a1, a2, m = values["conductivity"], values["conductivity_slope"], int(s["periods"])
         return resolved(lambda x, y: (a1 + a2 * x) * oscillation(m * x, m * y), s["source"], 24 * m, points)
 
-    about = {
-        k: s[k] for k in ("periods", "elements", "cell", "cell_elements", "cell_meshes", "cell_periods", "boundary")
-    }
+    about = {k: s[k] for k in ("periods", "elements", "cell", "cell_elements", "cell_meshes", "cell_periods", "boundary")}
     return Model(
-        "heat_composite", "periodic", parameters, kernel, by_quantity(table, {"x": "m", "y": "m"}), {}, table, about,
-        resolved=resolved_values,
-    )  # fmt: skip
+        "heat_composite", "periodic", parameters, kernel, by_quantity(table, {"x": "m", "y": "m"}), {}, table, about, resolved=resolved_values
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------------ predictions
@@ -478,9 +500,7 @@ def periodic_temperatures(n: int, **settings: Any) -> Model:
     return _as_prediction(model, "periodic_temperatures", n * n, {})
 
 
-def _grid(
-    schema: Schema, settings: Any, nx: int, ny: int, extent: tuple[str | float, ...], more: tuple[str, ...] = ()
-) -> Table:
+def _grid(schema: Schema, settings: Any, nx: int, ny: int, extent: tuple[str | float, ...], more: tuple[str, ...] = ()) -> Table:
     """A table without values: temperatures on a grid, then one row of each of ``more``; ``extent``: numbers, or settings that hold them."""
 
     def rows(s: dict[str, Any]) -> tuple[list[str], dict[str, np.ndarray]]:
@@ -512,4 +532,4 @@ EXPERIMENTS = {
     "plate": Experiment(PLATE, plate, "heated_plate", "temperatures in a plate with cylinders or layers, steady or in time", _OF_PLATES),
     "periodic": Experiment(PERIODIC, periodic, "periodic_square", "temperatures in a square of locally periodic material", _OF_PERIODIC),
     "blocks": Experiment(BLOCKS, blocks, "aristoff_bangerth", "temperatures in a square of unknown blocks", _OF_BLOCKS),
-}  # fmt: skip
+}

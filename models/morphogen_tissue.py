@@ -58,22 +58,28 @@ from hmminfer.montecarlo import pilot, with_monte_carlo_error
 from hmminfer.parameters import HalfNormal, LogNormal, Normal, Parameter, ParameterSet, Uniform
 from hmminfer.simulation import Simulation
 
-BURST_STEP, HEAL, MEASURE = (
-    2.0,
-    2,
-    3,
-)  # s and steps: 4 s to heal are twice 1 / unbinding_rate, and the lift is near equilibrium
+BURST_STEP, HEAL, MEASURE = (2.0, 2, 3)  # s and steps: 4 s to heal are twice 1 / unbinding_rate, and the lift is near equilibrium
 SEEDS = 32  # of which the Monte Carlo error is told; the relative error of its sd is then an eighth
 
-TISSUE = ParameterSet((
-    Parameter("diffusivity", "um^2/s", LogNormal(0.3, 1.5), "of free molecules", 1e-6, 1e4, "D"),
-    Parameter("degradation", "1/h", LogNormal(1.08, 1.0), "rate of bound molecules", 1e-6, 1e4, "k"),
-    Parameter("binding_ratio", "", LogNormal(1.0, 0.5), "bound over free molecules in equilibrium", 1e-6, 1e6, "\\kappa"),
-    Parameter("unbinding_rate", "1/s", LogNormal(0.5, 0.5), "of bound molecules; fast, so not seen", 1e-3, 1e3, "k_{off}"),
-    Parameter("cell_diffusivity", "um^2/s", LogNormal(0.01, 1.0), "of one cell among others, with what is bound to it", 0.0, 1e4, "D_c"),
-    Parameter("amplitude", "", LogNormal(150.0, 1.0), "intensity at the source in an endless tissue at rest, J lambda / D_eff", 0.0, 1e9, "A"),
-    Parameter("background", "", Normal(0.0, 10.0), "reading where there is no morphogen; of either sign, for one may have been subtracted", -1e9, 1e9, "b"),
-))  # fmt: skip
+TISSUE = ParameterSet(
+    (
+        Parameter("diffusivity", "um^2/s", LogNormal(0.3, 1.5), "of free molecules", 1e-6, 1e4, "D"),
+        Parameter("degradation", "1/h", LogNormal(1.08, 1.0), "rate of bound molecules", 1e-6, 1e4, "k"),
+        Parameter("binding_ratio", "", LogNormal(1.0, 0.5), "bound over free molecules in equilibrium", 1e-6, 1e6, "\\kappa"),
+        Parameter("unbinding_rate", "1/s", LogNormal(0.5, 0.5), "of bound molecules; fast, so not seen", 1e-3, 1e3, "k_{off}"),
+        Parameter("cell_diffusivity", "um^2/s", LogNormal(0.01, 1.0), "of one cell among others, with what is bound to it", 0.0, 1e4, "D_c"),
+        Parameter("amplitude", "", LogNormal(150.0, 1.0), "intensity at the source in an endless tissue at rest, J lambda / D_eff", 0.0, 1e9, "A"),
+        Parameter(
+            "background",
+            "",
+            Normal(0.0, 10.0),
+            "reading where there is no morphogen; of either sign, for one may have been subtracted",
+            -1e9,
+            1e9,
+            "b",
+        ),
+    )
+)
 KNOWN = {"binding_ratio": 1.0, "unbinding_rate": 0.5, "cell_diffusivity": 0.0}
 EXAMPLE = TISSUE.vector({**KNOWN, "cell_diffusivity": 0.01})
 
@@ -112,7 +118,7 @@ _GRID = (
     Setting("molecules", default=10000.0, lower=1.0, description="for each cell at the source in a burst: many, for its mean is wanted"),
     Setting("seed", default=1, kind="integer", lower=0, description="of the normals that all bursts share"),
     Setting("accuracy", default=0.01, lower=1e-6, description="largest error of elements, patches and leaps, over the largest intensity"),
-)  # fmt: skip
+)
 _POSITION = Column("position", "%", lower=0.0, upper=100.0, description="along the tissue, of its length")
 GRADIENT = Schema(
     experiment="gradient",
@@ -129,7 +135,7 @@ GRADIENT = Schema(
         {"quantity": "intensity", "position": 30, "value": 76, "sd": 5},
         {"quantity": "intensity", "position": 60, "value": 26, "sd": 2},
     ),
-)  # fmt: skip
+)
 GROWTH = Schema(
     experiment="growth",
     description="Intensity of a morphogen along a tissue while it builds up, from none when the source begins.",
@@ -137,7 +143,13 @@ GROWTH = Schema(
     columns=(_POSITION, Column("time", "h", lower=0.0, description="since the source began")),
     settings=(
         *_GRID,
-        Setting("leap", default="implicit", kind="text", choices=("implicit", "explicit"), description="stable for any step, or coarse projective integration"),
+        Setting(
+            "leap",
+            default="implicit",
+            kind="text",
+            choices=("implicit", "explicit"),
+            description="stable for any step, or coarse projective integration",
+        ),
         Setting("steps", default=32, kind="integer", lower=2, upper=100000, description="leaps to the last time"),
     ),
     example_rows=(
@@ -146,7 +158,7 @@ GROWTH = Schema(
         {"quantity": "intensity", "position": 10, "time": 3, "value": 100, "sd": 4},
         {"quantity": "intensity", "position": 30, "time": 3, "value": 35, "sd": 3},
     ),
-)  # fmt: skip
+)
 
 
 COUNTS = Schema(
@@ -162,17 +174,21 @@ COUNTS = Schema(
         {"quantity": "count", "specimen": "B", "position": 20, "value": 31},
         {"quantity": "count", "specimen": "B", "position": 60, "value": 2},
     ),
-)  # fmt: skip
-COUNTED = ParameterSet((
-    *TISSUE.parameters[:5],
-    Parameter("amplitude", "", LogNormal(50.0, 1.0), "molecules counted in a cell at the source, in an endless tissue at rest", 0.0, 1e9, "A"),
-    Parameter("background", "", HalfNormal(1.0), "false counts of a cell", 0.0, 1e9, "b"),
-))  # fmt: skip
+)
+COUNTED = ParameterSet(
+    (
+        *TISSUE.parameters[:5],
+        Parameter("amplitude", "", LogNormal(50.0, 1.0), "molecules counted in a cell at the source, in an endless tissue at rest", 0.0, 1e9, "A"),
+        Parameter("background", "", HalfNormal(1.0), "false counts of a cell", 0.0, 1e9, "b"),
+    )
+)
 
-MOVING = ParameterSet((
-    Parameter("motility", "1/h", LogNormal(1.0, 0.7), "tries of a cell in each direction", 1e-6, 1e6, "m"),
-    Parameter("adhesion", "", Uniform(0.0, 1.5), "energy of a contact over that of the cell's fluctuations", 0.0, 1.7, "E"),
-))  # fmt: skip
+MOVING = ParameterSet(
+    (
+        Parameter("motility", "1/h", LogNormal(1.0, 0.7), "tries of a cell in each direction", 1e-6, 1e6, "m"),
+        Parameter("adhesion", "", Uniform(0.0, 1.5), "energy of a contact over that of the cell's fluctuations", 0.0, 1.7, "E"),
+    )
+)
 SPREADING = Schema(
     experiment="spreading",
     description="A tissue spreads from the first columns of a sheet.",
@@ -195,7 +211,7 @@ SPREADING = Schema(
         {"quantity": "density", "position": 65, "time": 30, "value": 0.17, "sd": 0.03},
         {"quantity": "contacts", "time": 30, "value": 3.1, "sd": 0.1},
     ),
-)  # fmt: skip
+)
 
 
 def _kernel(s: Mapping[str, Any], position: Any, time: Any = None, seed: int | None = None, still: int = 0) -> Kernel:
@@ -208,9 +224,7 @@ def _kernel(s: Mapping[str, Any], position: Any, time: Any = None, seed: int | N
     finer, molecules = max(still, 1), s["molecules"]
     cell, cells, nodes = s["cell_size"] / finer, int(s["patch"]), finer * (int(s["nodes"]) - 1) + 1
     part = finer * finer  # of a burst's steps: what hops in one stays below a cell
-    law = burst(
-        cell, cells, 1, HEAL * part, MEASURE * part, BURST_STEP / part, 256, s["seed"] if seed is None else seed
-    )
+    law = burst(cell, cells, 1, HEAL * part, MEASURE * part, BURST_STEP / part, 256, s["seed"] if seed is None else seed)
     law = quiet(law) if still else law
     front = closure(tissue, [[molecules]], 8, EXAMPLE)
     theta = front(front.example)
@@ -255,9 +269,19 @@ def _model(table: Table, time: Any) -> Model:
     observables = by_quantity(table, {"position": "%"} | ({} if time is None else {"time": "h"}))
     panels: tuple[Any, ...] = (_over_position, _ridge, "scores")
     model = Model(
-        "morphogen_tissue", table.experiment, parameters, kernel, observables, KNOWN, table, about, {"settings": s}, panels,
-        **_errors(s, position, time), likelihood=POISSON if counted else NORMAL,
-    )  # fmt: skip
+        "morphogen_tissue",
+        table.experiment,
+        parameters,
+        kernel,
+        observables,
+        KNOWN,
+        table,
+        about,
+        {"settings": s},
+        panels,
+        **_errors(s, position, time),
+        likelihood=POISSON if counted else NORMAL,
+    )
     model = with_monte_carlo_error(model, others, theta, f"raise molecules above {s['molecules']:g}")
     if not counted:
         return model
@@ -271,9 +295,7 @@ def gradient(table: Table) -> Model:
     c, s = table.columns["position"], table.settings
     keep = (c >= s["from"]) & (c <= s["to"])
     if not keep.any():
-        raise HmmInferError(
-            f"No position lies from {s['from']:g} to {s['to']:g} %: the profile is empty; widen from and to."
-        )
+        raise HmmInferError(f"No position lies from {s['from']:g} to {s['to']:g} %: the profile is empty; widen from and to.")
     return _model(table.take(np.flatnonzero(keep)), None)
 
 
@@ -297,9 +319,7 @@ def _simulation(s: Mapping[str, Any], of_density: np.ndarray, position: np.ndarr
             f"{columns} columns cannot hold a tissue on {s['filled']:g} % of them and bands of {band}; give more columns, or a narrower band."
         )
     times, when = np.unique(time, return_inverse=True)
-    first = np.clip(
-        np.round(0.01 * np.where(of_density, position, 0.0) * columns - 0.5 * band).astype(int), 0, columns - band
-    )
+    first = np.clip(np.round(0.01 * np.where(of_density, position, 0.0) * columns - 0.5 * band).astype(int), 0, columns - band)
 
     def draw(theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if not (theta[0] > 0.0 and theta[1] >= 0.0):
@@ -318,9 +338,7 @@ def spread_out(table: Table) -> Model:
     about = {k: s[k] for k in ("columns", "rows", "band")}
     observables = by_quantity(table, {"position": "%", "time": "h"})
     panels = (_over_position, _of_movement, "scores")
-    return Model(
-        "morphogen_tissue", "spreading", MOVING, simulation, observables, {}, table, about, {"settings": s}, panels
-    )
+    return Model("morphogen_tissue", "spreading", MOVING, simulation, observables, {}, table, about, {"settings": s}, panels)
 
 
 def _predicted(s: Mapping[str, Any], position: np.ndarray, time: Any) -> Model:
@@ -328,24 +346,11 @@ def _predicted(s: Mapping[str, Any], position: np.ndarray, time: Any) -> Model:
     _stable(kernel, s)
     coords = {"position": (position, "%")} | ({} if time is None else {"time": (time, "h")})
     name = "profile" if time is None else "history"
-    observable = Observable(
-        "intensity", "", np.arange(len(position)), "row" if time is not None else "position", coords
-    )
+    observable = Observable("intensity", "", np.arange(len(position)), "row" if time is not None else "position", coords)
     return Model("morphogen_tissue", name, TISSUE, kernel, (observable,), KNOWN, **_errors(s, position, time))
 
 
-@prediction(
-    Setting(
-        "position",
-        "%",
-        tuple(np.linspace(0.0, 100.0, 51)),
-        "numbers",
-        lower=0.0,
-        upper=100.0,
-        description="of the length",
-    ),
-    *_GRID,
-)
+@prediction(Setting("position", "%", tuple(np.linspace(0.0, 100.0, 51)), "numbers", lower=0.0, upper=100.0, description="of the length"), *_GRID)
 def profile(position: np.ndarray, **settings: Any) -> Model:
     """Prediction model: the profile at rest over positions."""
     return _predicted(settings, position, None)
@@ -362,10 +367,7 @@ def history(position: np.ndarray, time: np.ndarray, **settings: Any) -> Model:
     return _predicted(settings, x, when)
 
 
-@prediction(
-    Setting("time", "h", (0.0, 20.0, 40.0, 80.0), "numbers", lower=0.0, description="since the cells were let go"),
-    *SPREADING.settings,
-)
+@prediction(Setting("time", "h", (0.0, 20.0, 40.0, 80.0), "numbers", lower=0.0, description="since the cells were let go"), *SPREADING.settings)
 def front(time: np.ndarray, **settings: Any) -> Model:
     """Prediction model: density along a sheet of moving cells, one simulation for each draw."""
     columns, band = int(settings["columns"]), int(settings["band"])
@@ -408,9 +410,7 @@ def _ridge(ax: Any, tree: Any, model: Model) -> None:
         elif draws:
             ax.hist(draws[0], 30, density=True, color=colour, alpha=0.6, label=group)
     if len(names) == 2:
-        known = {
-            n: float(model.fixed[n]) if n in model.fixed else float(np.median(tree["posterior"][n])) for n in KNOWN
-        }
+        known = {n: float(model.fixed[n]) if n in model.fixed else float(np.median(tree["posterior"][n])) for n in KNOWN}
         middle = float(np.median(decay_length({n: tree["posterior"][n].values for n in names} | known)))
         first, last = np.quantile(tree["prior"]["degradation"].values, [0.01, 0.99])
         k = np.geomspace(first, last, 50)
@@ -434,11 +434,7 @@ def _of_movement(ax: Any, tree: Any, model: Model) -> None:
             ax.scatter(*values.values(), s=size, color=colour, lw=0, alpha=0.6, label=group)
         else:
             ax.hist(next(iter(values.values())), 30, density=True, color=colour, alpha=0.6, label=group)
-    ax.set(
-        xlabel=f"{next(iter(values))}",
-        ylabel="adhesion" if len(values) == 2 else "density",
-        title="what the tissue's edge tells",
-    )
+    ax.set(xlabel=f"{next(iter(values))}", ylabel="adhesion" if len(values) == 2 else "density", title="what the tissue's edge tells")
     if "motility" in values:
         ax.set(xscale="log", xlabel="motility (1/h)")
     ax.legend()
@@ -446,14 +442,8 @@ def _of_movement(ax: Any, tree: Any, model: Model) -> None:
 
 PREDICTIONS = {"profile": profile, "history": history, "front": front}
 EXPERIMENTS = {
-    "gradient": Experiment(
-        GRADIENT, gradient, "bicoid_profile", "profile of a morphogen at rest", {"profile": profile}
-    ),
-    "growth": Experiment(
-        GROWTH, growth, "morphogen_growth", "profile of a morphogen building up", {"history": history}
-    ),
+    "gradient": Experiment(GRADIENT, gradient, "bicoid_profile", "profile of a morphogen at rest", {"profile": profile}),
+    "growth": Experiment(GROWTH, growth, "morphogen_growth", "profile of a morphogen building up", {"history": history}),
     "counts": Experiment(COUNTS, counts, "morphogen_counts", "molecules counted in single cells", {"profile": profile}),
-    "spreading": Experiment(
-        SPREADING, spread_out, "tissue_front", "cells that move and hold on to each other", {"front": front}
-    ),
+    "spreading": Experiment(SPREADING, spread_out, "tissue_front", "cells that move and hold on to each other", {"front": front}),
 }

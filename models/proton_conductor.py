@@ -77,22 +77,51 @@ FILMS = Schema(
         Column("temperature", "K", lower=200.0, upper=500.0),
     ),
     settings=(
-        Setting("water", default="springer", kind="text", choices=("springer", "levels"), description="humidity by Springer's law, or free at each level"),
+        Setting(
+            "water", default="springer", kind="text", choices=("springer", "levels"), description="humidity by Springer's law, or free at each level"
+        ),
         Setting("lowest_humidity", "%", default=0.0, lower=0.0, upper=100.0, description="rows below are left out"),
         Setting("temperature", "K", default=0.0, lower=0.0, description="fit the rows of one temperature; 0 takes all"),
-        Setting("reference_humidity", "%", default=95.0, lower=1.0, upper=100.0, description="at which conductivities are stated, for water = springer"),
+        Setting(
+            "reference_humidity", "%", default=95.0, lower=1.0, upper=100.0, description="at which conductivities are stated, for water = springer"
+        ),
         Setting("reference_temperature", "K", default=303.15, lower=200.0, upper=500.0, description="at which conductivities are stated"),
     ),
     example_rows=(
-        {"quantity": "conductivity", "specimen": "thin", "thickness": 10, "humidity": 95, "temperature": 303.15, "value": 22.1, "unit": "mS/cm", "sd": 3.5},
-        {"quantity": "conductivity", "specimen": "thin", "thickness": 10, "humidity": 95, "temperature": 333.15, "value": 62.4, "unit": "mS/cm", "sd": 10},
-        {"quantity": "conductivity", "specimen": "thick", "thickness": 300, "humidity": 95, "temperature": 303.15, "value": 43.9, "unit": "mS/cm", "sd": 7},
+        {
+            "quantity": "conductivity",
+            "specimen": "thin",
+            "thickness": 10,
+            "humidity": 95,
+            "temperature": 303.15,
+            "value": 22.1,
+            "unit": "mS/cm",
+            "sd": 3.5,
+        },
+        {
+            "quantity": "conductivity",
+            "specimen": "thin",
+            "thickness": 10,
+            "humidity": 95,
+            "temperature": 333.15,
+            "value": 62.4,
+            "unit": "mS/cm",
+            "sd": 10,
+        },
+        {
+            "quantity": "conductivity",
+            "specimen": "thick",
+            "thickness": 300,
+            "humidity": 95,
+            "temperature": 303.15,
+            "value": 43.9,
+            "unit": "mS/cm",
+            "sd": 7,
+        },
     ),
-)  # fmt: skip
-LAYER = Parameter(
-    "interface_thickness", "nm", LogNormal(50.0, 0.8), "thickness of the layer at the interface", 0.01, 1e5, "d"
 )
-ENERGY = Parameter("activation_energy", "kJ/mol", Normal(20.0, 8.0, 0.0, 100.0), "of conduction", 0.0, 200.0, "E")  # fmt: skip
+LAYER = Parameter("interface_thickness", "nm", LogNormal(50.0, 0.8), "thickness of the layer at the interface", 0.01, 1e5, "d")
+ENERGY = Parameter("activation_energy", "kJ/mol", Normal(20.0, 8.0, 0.0, 100.0), "of conduction", 0.0, 200.0, "E")
 
 
 def _layer_parameters(levels: int | None) -> tuple[Parameter, ...]:
@@ -103,7 +132,7 @@ def _layer_parameters(levels: int | None) -> tuple[Parameter, ...]:
         ENERGY,
         Parameter("bulk_conductivity", "mS/cm", bulk, f"of the film beyond the layer, {where}", 1e-6, 1e5, "s_b", size=levels),
         Parameter("interface_conductivity", "mS/cm", interface, f"of the layer, {where}", 1e-6, 1e5, "s_i", size=levels),
-    )  # fmt: skip
+    )
 
 
 @njit(cache=True, error_model="numpy")
@@ -155,9 +184,7 @@ def films(table: Table) -> Model:
     if s["temperature"]:
         keep &= np.abs(table.columns["temperature"] - s["temperature"]) < 0.01
     if not keep.any():
-        raise HmmInferError(
-            "No row is left at this humidity and temperature; lower lowest_humidity or change temperature."
-        )
+        raise HmmInferError("No row is left at this humidity and temperature; lower lowest_humidity or change temperature.")
     table = table.take(np.flatnonzero(keep))
     c = table.columns
     levels = np.unique(c["humidity"]) if s["water"] == "levels" else None
@@ -168,9 +195,7 @@ def films(table: Table) -> Model:
     about |= {} if levels is None else {"levels": ", ".join(f"{v:g} %" for v in levels)}
     observables = by_quantity(table, {"thickness": "nm", "humidity": "%", "temperature": "K"})
     panels: tuple[Any, ...] = (_over_thickness, "ratios" if len(table) <= 24 else "against", "scores")
-    return Model(
-        "proton_conductor", "films", parameters, kernel, observables, known, table, about, {"settings": s}, panels
-    )
+    return Model("proton_conductor", "films", parameters, kernel, observables, known, table, about, {"settings": s}, panels)
 
 
 @prediction(
@@ -240,9 +265,18 @@ MEMBRANES = Schema(
     example_rows=(
         {"quantity": "area_resistance", "specimen": "thin", "thickness": 60, "temperature": 298.15, "value": 0.07, "unit": "ohm*cm^2", "sd": 0.004},
         {"quantity": "area_resistance", "specimen": "thick", "thickness": 208, "temperature": 298.15, "value": 0.16, "unit": "ohm*cm^2", "sd": 0.008},
-        {"quantity": "water_flux", "thickness": 50, "temperature": 333, "humidity_a": 90, "humidity_c": 3, "value": 0.01, "unit": "mol/m^2/s", "sd": 0.001},
+        {
+            "quantity": "water_flux",
+            "thickness": 50,
+            "temperature": 333,
+            "humidity_a": 90,
+            "humidity_c": 3,
+            "value": 0.01,
+            "unit": "mol/m^2/s",
+            "sd": 0.001,
+        },
     ),
-)  # fmt: skip
+)
 MEMBRANE = (
     Parameter("mobility", "", LogNormal(1.0, 0.5), "conductivity over Springer's, where swollen", 1e-6, 1e3, "m"),
     Parameter("activation_energy", "kJ/mol", Normal(20.0, 8.0, 0.0, 100.0), "of conduction", 0.0, 200.0, "E"),
@@ -251,10 +285,8 @@ MEMBRANE = (
     Parameter("water_diffusivity", "", LogNormal(1.0, 0.5), "diffusivity of water over the published law", 1e-6, 1e3, "D"),
     Parameter("water_transfer", "mol/m^2/s", LogNormal(0.01, 1.0), "flux through a surface per unit of water content", 1e-9, 1e6, "k_w"),
     Parameter("contact_resistance", "ohm*cm^2", LogNormal(0.03, 0.7), "of both surfaces together", 0.0, 1e3, "r"),
-)  # fmt: skip
-MEMBRANE_KNOWN = {
-    "activation_energy": SPRINGER_ENERGY, "swollen_share": 0.5, "dry_ratio": 1.0, "water_diffusivity": 1.0, "water_transfer": 0.01,
-}  # fmt: skip
+)
+MEMBRANE_KNOWN = {"activation_energy": SPRINGER_ENERGY, "swollen_share": 0.5, "dry_ratio": 1.0, "water_diffusivity": 1.0, "water_transfer": 0.01}
 WHAT = {"area_resistance": RESISTANCE, "conductivity_along": ALONG, "water_flux": FLUX, "water_content": UPTAKE}
 
 
@@ -296,13 +328,11 @@ def _membranes(c: Any, s: Any, specimen: Any, what: Any, position: Any = None) -
             f"Springer's diffusivity holds above {DRIEST:g} water molecules per acid group; a bath gives {bath.min():.2f}. "
             "Set diffusivity = motupally."
         )
-    facts = np.stack([c["temperature"], np.nan_to_num(c["current_density"]), np.full(len(bath), DIFFUSIVITIES.index(s["diffusivity"]))], axis=1)  # fmt: skip
+    facts = np.stack([c["temperature"], np.nan_to_num(c["current_density"]), np.full(len(bath), DIFFUSIVITIES.index(s["diffusivity"]))], axis=1)
     parameters = ParameterSet(MEMBRANE)
     theta = parameters.vector({**MEMBRANE_KNOWN, "dry_ratio": 0.3})
     law = closure(membrane_law, np.zeros((1, 0)), 3, np.concatenate([[10.0, 100.0], theta[:5], facts[0]]))
-    kernel = membrane_kernel(
-        law, theta[:5], facts, 1e-4 * c["thickness"], bath, specimen, what, position, int(s["elements"])
-    )
+    kernel = membrane_kernel(law, theta[:5], facts, 1e-4 * c["thickness"], bath, specimen, what, position, int(s["elements"]))
     return kernel, parameters
 
 
@@ -314,17 +344,13 @@ def membranes(table: Table) -> Model:
     about = {k: s[k] for k in ("diffusivity", "liquid_water_content", "elements")}
     observables = by_quantity(table, {"thickness": "um", "temperature": "K"})
     panels = ("ratios",) if n <= 4 else ("against", "scores")
-    return Model(
-        "proton_conductor", "membranes", parameters, kernel, observables, MEMBRANE_KNOWN, table, about, panels=panels
-    )
+    return Model("proton_conductor", "membranes", parameters, kernel, observables, MEMBRANE_KNOWN, table, about, panels=panels)
 
 
 @prediction(
     Setting("thickness", "um", default=50.0, lower=0.1, description="of the membrane as it is measured, wet"),
     Setting("humidity_a", "%", default=80.0, lower=0.0, upper=100.0, description="relative humidity at z = 0 (anode)"),
-    Setting(
-        "humidity_c", "%", default=80.0, lower=0.0, upper=100.0, description="relative humidity at z = L (cathode)"
-    ),
+    Setting("humidity_c", "%", default=80.0, lower=0.0, upper=100.0, description="relative humidity at z = L (cathode)"),
     Setting("current_density", "A/cm^2", default=0.0, description="protons from a to c"),
     Setting("temperature", "K", default=333.15, lower=200.0, upper=500.0),
     Setting("points", default=41, kind="integer", lower=2, upper=10001, description="through the thickness"),
@@ -340,9 +366,7 @@ def water_profile(thickness: float, points: int, **s: Any) -> Model:
     kernel, parameters = _membranes(columns, s, np.zeros(points + 3, int), what, np.append(place, np.zeros(3)))
     coords = {"depth": (place * thickness, "um")}
     observables = [Observable("water_content", "", np.arange(points), "depth", coords)]
-    observables += [
-        Observable(name, MEMBRANES.quantities[name], np.array([points + i]), "membrane") for i, name in enumerate(more)
-    ]
+    observables += [Observable(name, MEMBRANES.quantities[name], np.array([points + i]), "membrane") for i, name in enumerate(more)]
     return Model("proton_conductor", "water_profile", parameters, kernel, tuple(observables), MEMBRANE_KNOWN)
 
 

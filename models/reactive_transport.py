@@ -68,7 +68,9 @@ COLUMNS = Schema(
         Setting("differences", default="hierarchical", kind="text", choices=DIFFER, description="between several columns, of what they store"),
         Setting("points", default=12, kind="integer", lower=2, upper=16, description="concentrations at which a saturable law is asked"),
         Setting("elements", default=50, kind="integer", lower=2, upper=5000, description="along the column"),
-        Setting("step", "h", default=0.0, lower=0.0, description="of time while the pulse lasts; 0: a quarter of the water's passage or of the pulse"),
+        Setting(
+            "step", "h", default=0.0, lower=0.0, description="of time while the pulse lasts; 0: a quarter of the water's passage or of the pulse"
+        ),
         Setting("accuracy", default=0.01, lower=1e-6, description="largest error of mesh and steps, over the inflow"),
     ),
     example_rows=(
@@ -78,11 +80,11 @@ COLUMNS = Schema(
         {"quantity": "relative_concentration", "specimen": "B", "time": 1, "flow": 24, "pulse": 1.3, "inlet": 0.2, "value": 0.80, "sd": 0.05},
         {"quantity": "relative_concentration", "specimen": "B", "time": 2, "flow": 24, "pulse": 1.3, "inlet": 0.2, "value": 0.30, "sd": 0.05},
     ),
-)  # fmt: skip
-DISTRIBUTION = Parameter("distribution", "", LogNormal(5.0, 1.0), "K: sorbed over dissolved at equilibrium, dilute; k_f / k_b", 1e-6, 1e6, "K")  # fmt: skip
-HALF = Parameter("half_saturation", "g/m^3", LogNormal(1.0, 1.5), "concentration at which half the sites are taken", 1e-9, 1e9, "c_h")  # fmt: skip
-FAST = Parameter("log10_fast_rate", "", Uniform(6.0, 9.0), "of the fast rate k_f in 1/s; unseen by data of hours", 5.0, 10.0, "\\log_{10} k_f")  # fmt: skip
-SPREAD = Parameter("column_spread", "", HalfNormal(0.2), "standard deviation of ln storage between columns", 0.0, 10.0, "\\tau")  # fmt: skip
+)
+DISTRIBUTION = Parameter("distribution", "", LogNormal(5.0, 1.0), "K: sorbed over dissolved at equilibrium, dilute; k_f / k_b", 1e-6, 1e6, "K")
+HALF = Parameter("half_saturation", "g/m^3", LogNormal(1.0, 1.5), "concentration at which half the sites are taken", 1e-9, 1e9, "c_h")
+FAST = Parameter("log10_fast_rate", "", Uniform(6.0, 9.0), "of the fast rate k_f in 1/s; unseen by data of hours", 5.0, 10.0, "\\log_{10} k_f")
+SPREAD = Parameter("column_spread", "", HalfNormal(0.2), "standard deviation of ln storage between columns", 0.0, 10.0, "\\tau")
 DECAY_KNOWN = {"decay_rate": 0.0}
 
 
@@ -92,7 +94,7 @@ def _slow_parameters(length: float) -> tuple[Parameter, ...]:
         Parameter("exchange_rate", "1/h", LogNormal(0.1, 1.5), "alpha: of the slow sites", 0.0, 1e6, "\\alpha"),
         Parameter("dispersivity", "mm", LogNormal(0.04 * length, 0.8), "a_L, along the flow", 1e-6 * length, 1e3 * length, "a_L"),
         Parameter("decay_rate", "1/h", LogNormal(0.01, 1.5), "of what is dissolved", 0.0, 1e6, "\\lambda"),
-    )  # fmt: skip
+    )
 
 
 @njit(cache=True, error_model="numpy")
@@ -151,13 +153,23 @@ def _columns_kernel(c: Any, s: Any, column: Any, time: Any, place: Any, several:
             f"prior: an element must be shorter than two dispersivities; give at least {int(np.ceil(length / (2.0 * least)))}."
         )
     macro = column_kernel(
-        np.full(auto.shape, length), velocity, c["inlet"], c["pulse"], column, time, step, GROWTH / refine, place, points,
-        refine * int(s["elements"]), several,
-    )  # fmt: skip
+        np.full(auto.shape, length),
+        velocity,
+        c["inlet"],
+        c["pulse"],
+        column,
+        time,
+        step,
+        GROWTH / refine,
+        place,
+        points,
+        refine * int(s["elements"]),
+        several,
+    )
     n, p = len(auto), len(parameters)
     parameters += slow
     if several:
-        deviation = Parameter("column_deviation", "", Normal(0.0, 1.0), "z of each column, in order of appearance", -20.0, 20.0, "z", size=n)  # fmt: skip
+        deviation = Parameter("column_deviation", "", Normal(0.0, 1.0), "z of each column, in order of appearance", -20.0, 20.0, "z", size=n)
         parameters += (SPREAD, deviation)
         factors = closure(factor, np.zeros((n, 0)), 1, np.append(np.linspace(-1.0, 1.0, n), 0.1), own=1)
         index = [*range(p + 5, p + 5 + n), p + 4]
@@ -168,9 +180,7 @@ def _columns_kernel(c: Any, s: Any, column: Any, time: Any, place: Any, several:
     return couple(law, macro, range(p), range(p, p + 4), [], example), ParameterSet(parameters)
 
 
-def _with_accuracy(
-    c: Any, s: Any, column: Any, time: Any, place: Any, several: bool
-) -> tuple[Any, ParameterSet, Accuracy]:
+def _with_accuracy(c: Any, s: Any, column: Any, time: Any, place: Any, several: bool) -> tuple[Any, ParameterSet, Accuracy]:
     """As :func:`_columns_kernel`, and what tells its error: a solve twice finer in mesh, steps and points of the law."""
     kernel, parameters = _columns_kernel(c, s, column, time, place, several)
     finer, _ = _columns_kernel(c, s, column, time, place, several, refine=2)
@@ -210,10 +220,7 @@ def columns(table: Table) -> Model:
     about["specimens"] = ", ".join(names)
     scene = {"settings": s, "facts": facts, "names": names, "column": column, "several": several}
     panels: tuple[Any, ...] = (_curves, "ratios" if len(table) <= 24 else "against", "scores")
-    return Model(
-        "reactive_transport", "columns", parameters, kernel, observables, DECAY_KNOWN, table, about, scene, panels,
-        accuracy=accuracy,
-    )  # fmt: skip
+    return Model("reactive_transport", "columns", parameters, kernel, observables, DECAY_KNOWN, table, about, scene, panels, accuracy=accuracy)
 
 
 @prediction(
@@ -231,9 +238,7 @@ def breakthrough(flow: float, pulse: float, inlet: float, duration: float, point
     kernel, parameters, accuracy = _with_accuracy(facts, s, np.zeros(t.size, int), t, 1.0, False)
     observable = Observable("relative_concentration", "", np.arange(t.size), "time", {"time": (t, "h")})
     about = {"flow": flow, "pulse": pulse, "inlet": inlet, "isotherm": s["isotherm"]}
-    return Model(
-        "reactive_transport", "breakthrough", parameters, kernel, (observable,), DECAY_KNOWN, about=about, accuracy=accuracy
-    )  # fmt: skip
+    return Model("reactive_transport", "breakthrough", parameters, kernel, (observable,), DECAY_KNOWN, about=about, accuracy=accuracy)
 
 
 def _curves(ax: Any, tree: Any, model: Model) -> None:
@@ -262,6 +267,4 @@ def _curves(ax: Any, tree: Any, model: Model) -> None:
 
 _OF_COLUMNS = {"breakthrough": breakthrough}
 PREDICTIONS = dict(_OF_COLUMNS)
-EXPERIMENTS = {
-    "columns": Experiment(COLUMNS, columns, "pfos_columns", "breakthrough of a pulse through packed columns", _OF_COLUMNS),
-}  # fmt: skip
+EXPERIMENTS = {"columns": Experiment(COLUMNS, columns, "pfos_columns", "breakthrough of a pulse through packed columns", _OF_COLUMNS)}

@@ -47,12 +47,8 @@ from hmminfer.micro.poisson_boltzmann import thermal
 from hmminfer.model import Model, Observable, by_quantity
 from hmminfer.parameters import HalfNormal, LogNormal, Normal, Parameter, ParameterSet
 
-CHARGE = Parameter(
-    "fixed_charge", "mol/L", LogNormal(0.2, 0.5), "of the water in the reference state", 1e-3, 10.0, "c_0"
-)
-WATER = Parameter(
-    "water_fraction", "", Normal(0.8, 0.04, 0.5, 0.99), "of the reference state, by volume", 0.05, 0.999, "w"
-)
+CHARGE = Parameter("fixed_charge", "mol/L", LogNormal(0.2, 0.5), "of the water in the reference state", 1e-3, 10.0, "c_0")
+WATER = Parameter("water_fraction", "", Normal(0.8, 0.04, 0.5, 0.99), "of the reference state, by volume", 0.05, 0.999, "w")
 NETWORKS = {
     "tissue": (
         Parameter("network_modulus", "MPa", LogNormal(0.4, 0.5), "confined modulus of the network alone, at J = 1", 1e-5, 1e3, "H"),
@@ -62,21 +58,16 @@ NETWORKS = {
         Parameter("interaction", "", Normal(0.45, 0.05, 0.0, 0.6), "Flory's chi of polymer and water", -1.0, 2.0, "\\chi"),
         Parameter("chain_segments", "", LogNormal(200.0, 0.5), "segments of a chain between two crosslinks", 2.0, 1e5, "N"),
     ),
-}  # fmt: skip
-CHAINS = Parameter("chain_pressure", "MPa*L^2/mol^2", HalfNormal(0.6), "pressure of the uncharged chains over c_F^2", 0.0, 100.0, "A")  # fmt: skip
-COEFFICIENT = Parameter("osmotic_coefficient", "", Normal(0.5, 0.15, 0.05, 1.0), "measured over ideal pressure of the ions", 0.0, 2.0, "\\phi")  # fmt: skip
+}
+CHAINS = Parameter("chain_pressure", "MPa*L^2/mol^2", HalfNormal(0.6), "pressure of the uncharged chains over c_F^2", 0.0, 100.0, "A")
+COEFFICIENT = Parameter("osmotic_coefficient", "", Normal(0.5, 0.15, 0.05, 1.0), "measured over ideal pressure of the ions", 0.0, 2.0, "\\phi")
 RODS = (
     Parameter("charge_spacing", "nm", LogNormal(0.64, 0.1), "length of rod for each charge", 0.05, 10.0, "b"),
     Parameter("rod_radius", "nm", LogNormal(0.55, 0.1), "of the polymer, hydrated", 0.05, 10.0, "r_s"),
 )
 MICRO = ("rods", "donnan")
-KNOWN = {
-    "water_fraction": 0.8, "network_poisson": 0.1, "chain_pressure": 0.0, "permeability_exponent": 2.0,
-}  # fmt: skip
-RANGE = {
-    "tissue": (0.01, 3.0, 24),
-    "gel": (1e-3, 10.0, 40),
-}  # fixed charges (mol/L) between which the micro problem is asked, and how many
+KNOWN = {"water_fraction": 0.8, "network_poisson": 0.1, "chain_pressure": 0.0, "permeability_exponent": 2.0}
+RANGE = {"tissue": (0.01, 3.0, 24), "gel": (1e-3, 10.0, 40)}  # fixed charges (mol/L) between which the micro problem is asked, and how many
 WHAT = {
     "osmotic_pressure": swelling.PRESSURE_AT,
     "swelling_pressure": swelling.PRESSURE,
@@ -84,16 +75,18 @@ WHAT = {
     "aggregate_modulus": swelling.MODULUS,
     "swelling_degree": swelling.DEGREE,
 }
-UNITS = {"osmotic_pressure": "MPa", "swelling_pressure": "MPa", "volume_ratio": "", "aggregate_modulus": "MPa", "swelling_degree": ""}  # fmt: skip
+UNITS = {"osmotic_pressure": "MPa", "swelling_pressure": "MPa", "volume_ratio": "", "aggregate_modulus": "MPa", "swelling_degree": ""}
 COMMON = (
     Setting("micro", default="rods", kind="text", choices=MICRO, description="rods (Poisson-Boltzmann), or donnan with an osmotic coefficient"),
-    Setting("rods", default="known", kind="text", choices=("known", "unknown"), description="spacing and radius: known, or unknown parameters around them"),
+    Setting(
+        "rods", default="known", kind="text", choices=("known", "unknown"), description="spacing and radius: known, or unknown parameters around them"
+    ),
     Setting("spacing", "nm", default=0.64, lower=0.05, upper=10.0, description="length of a rod for each charge (chondroitin sulphate: 0.64)"),
     Setting("radius", "nm", default=0.55, lower=0.05, upper=10.0, description="of a rod (chondroitin sulphate: 0.55)"),
     Setting("temperature", "K", default=298.15, lower=273.15, upper=373.15),
     Setting("micro_nodes", default=0, kind="integer", lower=0, upper=200, description="micro problems in each bath; 0: 24 for tissue, 40 for gels"),
     Setting("micro_elements", default=16, kind="integer", lower=4, upper=512, description="between a rod and its cell's edge, for micro = rods"),
-)  # fmt: skip
+)
 
 
 def _range(s: Any, network: str) -> tuple[float, float, int]:
@@ -153,7 +146,9 @@ EQUILIBRIUM = Schema(
     ),
     settings=(
         *COMMON,
-        Setting("network", default="tissue", kind="text", choices=tuple(NETWORKS), description="tissue strained along one axis, or gel swelling freely"),
+        Setting(
+            "network", default="tissue", kind="text", choices=tuple(NETWORKS), description="tissue strained along one axis, or gel swelling freely"
+        ),
         Setting("volume", default="held", kind="text", choices=("held", "free"), description="tissue: held at J = 1 by its fibres, or free to swell"),
         Setting("specimen", default="all", kind="text", description="fit the rows of one specimen only, or all"),
     ),
@@ -163,7 +158,7 @@ EQUILIBRIUM = Schema(
         {"quantity": "aggregate_modulus", "specimen": "plug", "bath": 1, "value": 1.27, "unit": "MPa", "sd": 0.1},
         {"quantity": "swelling_pressure", "specimen": "plug", "bath": 150, "value": 0.05, "unit": "MPa", "sd": 0.01},
     ),
-)  # fmt: skip
+)
 
 
 def _equilibrium(c: Any, quantity: np.ndarray, s: Any) -> tuple[Kernel, ParameterSet]:
@@ -172,9 +167,7 @@ def _equilibrium(c: Any, quantity: np.ndarray, s: Any) -> tuple[Kernel, Paramete
     if network == "tissue" and (quantity == "swelling_degree").any():
         raise HmmInferError("A swelling_degree is that of a gel; set network = gel, or give a volume_ratio.")
     if network == "gel" and (quantity == "aggregate_modulus").any():
-        raise HmmInferError(
-            "A gel swells freely here and has no aggregate_modulus; set network = tissue, or remove the row."
-        )
+        raise HmmInferError("A gel swells freely here and has no aggregate_modulus; set network = tissue, or remove the row.")
     baths, which = _baths(c["bath"])
     law, micro = _law(s, baths, network)
     parameters = ParameterSet((*micro, CHARGE, WATER, *NETWORKS[network], CHAINS))
@@ -201,9 +194,7 @@ def equilibrium(table: Table) -> Model:
     if s["specimen"] != "all":
         keep = table.columns["specimen"] == s["specimen"]
         if not keep.any():
-            raise HmmInferError(
-                f"No row is of specimen {s['specimen']!r}; it has {', '.join(sorted(set(table.columns['specimen'])))}."
-            )
+            raise HmmInferError(f"No row is of specimen {s['specimen']!r}; it has {', '.join(sorted(set(table.columns['specimen'])))}.")
         table = table.take(np.flatnonzero(keep))
     kernel, parameters = _equilibrium(table.columns, table.quantity, s)
     held = _known(parameters)
@@ -215,9 +206,7 @@ def equilibrium(table: Table) -> Model:
     about = {k: s[k] for k in ("micro", "network", "volume", "temperature")}
     panels = (_over_salt, "ratios" if len(table) <= 20 else "against", "scores")
     observables = by_quantity(table, {"bath": "mmol/L"})
-    return Model(
-        "swelling_gel", "equilibrium", parameters, kernel, observables, held, table, about, {"settings": s}, panels
-    )
+    return Model("swelling_gel", "equilibrium", parameters, kernel, observables, held, table, about, {"settings": s}, panels)
 
 
 @prediction(
@@ -240,7 +229,7 @@ def salt_curve(lowest: float, highest: float, points: int, load: float, **s: Any
     kernel, parameters = _equilibrium(columns, np.repeat(names, points), s)
     observables = tuple(
         Observable(name, UNITS[name], np.arange(i * points, (i + 1) * points), "bath", {"bath": (bath, "mmol/L")}) for i, name in enumerate(names)
-    )  # fmt: skip
+    )
     return Model("swelling_gel", "salt_curve", parameters, kernel, observables, _known(parameters))
 
 
@@ -257,18 +246,10 @@ def _over_salt(ax: Any, tree: Any, model: Model) -> None:
         charge = table.columns["fixed_charge"][rows][0]
         columns = {"bath": x, "load": np.zeros(25), "fixed_charge": np.full(25, charge)}
         kernel, parameters = _equilibrium(columns, np.full(25, name), s)
-        curve = Model(
-            "swelling_gel", "curve", parameters, kernel, (Observable(name, "MPa", np.arange(25), "bath"),), model.fixed
-        )
+        curve = Model("swelling_gel", "curve", parameters, kernel, (Observable(name, "MPa", np.arange(25), "bath"),), model.fixed)
     else:
         curve = salt_curve(
-            x[0],
-            x[-1],
-            25,
-            **{
-                k: s[k]
-                for k in ("micro", "rods", "spacing", "radius", "micro_nodes", "network", "volume", "temperature")
-            },
+            x[0], x[-1], 25, **{k: s[k] for k in ("micro", "rods", "spacing", "radius", "micro_nodes", "network", "volume", "temperature")}
         )
     y = curve.predict(tree, draws=150, progress=False)[name].values
     low, middle, high = np.quantile(y, [0.055, 0.5, 0.945], axis=0)
@@ -306,11 +287,13 @@ CONFINED = Schema(
         {"quantity": "displacement", "time": 1000, "value": 54.0, "unit": "um", "sd": 1},
         {"quantity": "displacement", "time": 10000, "value": 71.0, "unit": "um", "sd": 1},
     ),
-)  # fmt: skip
+)
 PERMEABILITY = (
-    Parameter("permeability", "um^4/uN/s", LogNormal(400.0, 0.7), "hydraulic, in the reference state (1 um^4/uN/s = 1e-18 m^4/N/s)", 1e-6, 1e9, "k_0"),
+    Parameter(
+        "permeability", "um^4/uN/s", LogNormal(400.0, 0.7), "hydraulic, in the reference state (1 um^4/uN/s = 1e-18 m^4/N/s)", 1e-6, 1e9, "k_0"
+    ),
     Parameter("permeability_exponent", "", Normal(2.0, 2.0, 0.0, 20.0), "M of Holmes and Mow: how it falls when pressed", 0.0, 50.0, "M"),
-)  # fmt: skip
+)
 
 
 def _edges(end: float, ramp: float, steps: int) -> np.ndarray:
@@ -351,21 +334,28 @@ def confined(table: Table) -> Model:
     def macro(edges: np.ndarray, side: np.ndarray) -> Kernel:
         control = np.full(len(edges) - 1, BY_STRAIN if test == "relaxation" else BY_LOAD)
         return confined_kernel(
-            _range(s, "tissue"), thermal(float(s["temperature"])), float(s["thickness"]), tare, int(which[0]), edges, np.full(control.size, which[1]),
-            control, target, what, table.columns["time"], side, TISSUE, example, scale=1e3,
-        )  # fmt: skip
+            _range(s, "tissue"),
+            thermal(float(s["temperature"])),
+            float(s["thickness"]),
+            tare,
+            int(which[0]),
+            edges,
+            np.full(control.size, which[1]),
+            control,
+            target,
+            what,
+            table.columns["time"],
+            side,
+            TISSUE,
+            example,
+            scale=1e3,
+        )
 
     side = 1.0 - graded(int(s["elements"]), 1.12)[::-1]
     kernel = _coupled(law, macro(edges, side), theta)
     finer = _coupled(law, macro(_halved(edges), _halved(side)), theta)
-    accuracy = Accuracy(
-        kernel, finer, s["accuracy"], f"give more steps than {steps} or more elements than {s['elements']}"
-    )
-    change = {
-        "creep": "a smaller load or a longer ramp",
-        "relaxation": "a smaller strain or a longer ramp",
-        "bath": "baths nearer to each other",
-    }
+    accuracy = Accuracy(kernel, finer, s["accuracy"], f"give more steps than {steps} or more elements than {s['elements']}")
+    change = {"creep": "a smaller load or a longer ramp", "relaxation": "a smaller strain or a longer ramp", "bath": "baths nearer to each other"}
     about = {k: s[k] for k in ("micro", "test", "thickness", "bath", "steps", "elements")}
     observables = by_quantity(table, {"time": "s"})
     panels = (_over_time, "against", "scores")
@@ -421,9 +411,7 @@ def _over_time(ax: Any, tree: Any, model: Model) -> None:
     low, middle, high = np.quantile(y.values, [0.055, 0.5, 0.945], axis=0)
     ax.fill_between(y["time"], low, high, color="C0", alpha=0.25, lw=0)
     ax.plot(y["time"], middle, color="C0", label="posterior")
-    ax.errorbar(
-        t[rows], table.value[rows], table.sd[rows], fmt="o", ms=4, capsize=2, lw=1, color="C1", label="measured"
-    )
+    ax.errorbar(t[rows], table.value[rows], table.sd[rows], fmt="o", ms=4, capsize=2, lw=1, color="C1", label="measured")
     ax.set(xscale="log", xlabel="time (s)", ylabel=f"{name} ({CONFINED.quantities[name]})")
     ax.set_title(f"{s['test']} in confined compression")
     ax.legend()
@@ -435,4 +423,4 @@ PREDICTIONS = {**_OF_EQUILIBRIUM, **_OF_CONFINED}
 EXPERIMENTS = {
     "equilibrium": Experiment(EQUILIBRIUM, equilibrium, "chondroitin_sulphate", "pressure, stiffness and volume against bath salt", _OF_EQUILIBRIUM),
     "confined": Experiment(CONFINED, confined, "confined_creep", "creep, relaxation and swelling in confined compression", _OF_CONFINED),
-}  # fmt: skip
+}

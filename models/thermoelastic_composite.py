@@ -56,24 +56,37 @@ THERMAL = (
     Parameter("fibre_axial_conductivity", "W/m/K", LogNormal(8.0, 0.6), "conductivity along the fibre", 1e-4, 1e4, "k_{1f}"),
     Parameter("fibre_transverse_conductivity", "W/m/K", LogNormal(1.0, 0.6), "conductivity across the fibre", 1e-4, 1e4, "k_{2f}"),
     Parameter("matrix_conductivity", "W/m/K", LogNormal(0.2, 0.3), "conductivity of the matrix", 1e-4, 1e4, "k_m"),
-)  # fmt: skip
+)
 PARAMETERS = (*PHASES, *THERMAL)
 INDEX = {p.name: i for i, p in enumerate(PARAMETERS)}
 # T300 in 934 epoxy: what stays known unless a prior or a value is given, and the rest of it
 KNOWN = {
-    "fibre_axial_modulus": 233.0, "fibre_transverse_modulus": 23.1, "fibre_shear_modulus": 8.96, "fibre_axial_poisson": 0.2,
-    "fibre_transverse_poisson": 0.4, "matrix_modulus": 4.35, "matrix_poisson": 0.37, "fibre_heat_capacity": 1.3, "matrix_heat_capacity": 1.4,
-    "fibre_axial_conductivity": 8.0, "fibre_transverse_conductivity": 1.0, "matrix_conductivity": 0.2,
-}  # fmt: skip
-T300_934 = {
-    "volume_fraction": 0.57, "fibre_axial_expansion": -0.54, "fibre_transverse_expansion": 10.1, "matrix_expansion": 43.9,
-}  # fmt: skip
+    "fibre_axial_modulus": 233.0,
+    "fibre_transverse_modulus": 23.1,
+    "fibre_shear_modulus": 8.96,
+    "fibre_axial_poisson": 0.2,
+    "fibre_transverse_poisson": 0.4,
+    "matrix_modulus": 4.35,
+    "matrix_poisson": 0.37,
+    "fibre_heat_capacity": 1.3,
+    "matrix_heat_capacity": 1.4,
+    "fibre_axial_conductivity": 8.0,
+    "fibre_transverse_conductivity": 1.0,
+    "matrix_conductivity": 0.2,
+}
+T300_934 = {"volume_fraction": 0.57, "fibre_axial_expansion": -0.54, "fibre_transverse_expansion": 10.1, "matrix_expansion": 43.9}
 CELL = (
     Setting("packing", default="hexagonal", kind="text", choices=("hexagonal", "square"), description="of the fibres"),
-    Setting("cell", default="reduced", kind="text", choices=("reduced", "full"), description="micro problem: reduced basis with exact identities, or solved"),
+    Setting(
+        "cell",
+        default="reduced",
+        kind="text",
+        choices=("reduced", "full"),
+        description="micro problem: reduced basis with exact identities, or solved",
+    ),
     Setting("refine", default=4, kind="integer", lower=1, upper=16, description="elements along a side of the cell"),
     Setting("reference", "K", default=REFERENCE, lower=1.0, description="temperature T0 at which nothing is strained"),
-)  # fmt: skip
+)
 
 
 def law(packing: str = "hexagonal", cell: str = "reduced", refine: int = 4, reference: float = REFERENCE) -> Kernel:
@@ -89,25 +102,25 @@ def law(packing: str = "hexagonal", cell: str = "reduced", refine: int = 4, refe
         box = np.array([p.prior.box(4.0) for p in phases_of(packing)])
         reduced = reduced_cell(box[:, 0], box[:, 1], packing, refine).kernel
         mechanics = couple(reduced, thermal_identities(reference), range(8), range(13), [], example[:13])
-    names = (
-        "matrix_conductivity",
-        "fibre_transverse_conductivity",
-        "matrix_conductivity",
-    )  # the third: contact, perfect here
+    names = ("matrix_conductivity", "fibre_transverse_conductivity", "matrix_conductivity")  # the third: contact, perfect here
     index = [INDEX[n] for n in (*names, "volume_fraction", "matrix_heat_capacity", "fibre_heat_capacity")]
     return beside(mechanics, conductive_table(packing, refine), range(13), index, example)
 
 
-AXIAL = [
-    INDEX[n] for n in ("volume_fraction", "fibre_axial_conductivity", "matrix_conductivity")
-]  # conduction along the fibre
+AXIAL = [INDEX[n] for n in ("volume_fraction", "fibre_axial_conductivity", "matrix_conductivity")]  # conduction along the fibre
 
 # ---------------------------------------------------------------------------------------------------------------------- laminae
 
 PROPERTIES = {
-    "axial_modulus": "GPa", "transverse_modulus": "GPa", "shear_modulus": "GPa", "poisson_ratio": "", "axial_expansion": "um/m/K",
-    "transverse_expansion": "um/m/K", "axial_conductivity": "W/m/K", "transverse_conductivity": "W/m/K",
-}  # fmt: skip
+    "axial_modulus": "GPa",
+    "transverse_modulus": "GPa",
+    "shear_modulus": "GPa",
+    "poisson_ratio": "",
+    "axial_expansion": "um/m/K",
+    "transverse_expansion": "um/m/K",
+    "axial_conductivity": "W/m/K",
+    "transverse_conductivity": "W/m/K",
+}
 DIRECT = ("matrix_modulus", "matrix_expansion", "matrix_conductivity")
 LAMINAE = Schema(
     experiment="laminae",
@@ -127,7 +140,7 @@ LAMINAE = Schema(
         {"quantity": "transverse_expansion", "specimen": "A", "volume_fraction": 0.57, "value": 29.0, "unit": "um/m/K", "sd": 1.0},
         {"quantity": "axial_modulus", "specimen": "A", "volume_fraction": 0.57, "value": 135, "unit": "GPa", "sd": 4},
     ),
-)  # fmt: skip
+)
 
 
 @njit(cache=True, error_model="numpy")
@@ -169,9 +182,7 @@ def laminae(table: Table) -> Model:
     if s["specimen"] and s["specimen"] not in names:
         raise unknown("specimen", s["specimen"], names)
     if not s["specimen"] and len(names) > 1:
-        raise HmmInferError(
-            f"The data hold {len(names)} laminae; choose one with the setting specimen: {', '.join(names)}."
-        )
+        raise HmmInferError(f"The data hold {len(names)} laminae; choose one with the setting specimen: {', '.join(names)}.")
     table = table.take(np.flatnonzero(table.columns["specimen"].astype(str) == (s["specimen"] or names[0])))
     direct = np.isin(table.quantity, DIRECT)
     table = table.take(np.concatenate([np.flatnonzero(~direct), np.flatnonzero(direct)]))
@@ -182,9 +193,7 @@ def laminae(table: Table) -> Model:
     for p in PHASES:
         given = np.unique(table.columns[p.name][np.isfinite(table.columns[p.name])])
         if given.size > 1:
-            raise HmmInferError(
-                f"Lamina {s['specimen'] or names[0]!r} has several values of {p.name}; it can have one."
-            )
+            raise HmmInferError(f"Lamina {s['specimen'] or names[0]!r} has several values of {p.name}; it can have one.")
         if given.size and p.name == "volume_fraction":
             parameters = parameters.replaced({p.name: Normal(float(given[0]), 0.02, 0.01, 0.9)})
         elif given.size:
@@ -199,17 +208,7 @@ def laminae(table: Table) -> Model:
     kernel = couple(micro, observe, range(len(PARAMETERS)), AXIAL, index, micro.example)
     about = {k: s[k] for k in ("packing", "cell", "refine", "reference")} | {"specimen": s["specimen"] or names[0]}
     observables = by_quantity(table, {})
-    return Model(
-        "thermoelastic_composite",
-        "laminae",
-        parameters,
-        kernel,
-        observables,
-        known,
-        table,
-        about,
-        panels=("ratios", "scores"),
-    )
+    return Model("thermoelastic_composite", "laminae", parameters, kernel, observables, known, table, about, panels=("ratios", "scores"))
 
 
 @prediction(*CELL)
@@ -219,14 +218,7 @@ def lamina_properties(**s: Any) -> Model:
     observe = closure(properties, np.arange(8.0)[:, None], 1, example)
     kernel = couple(micro, observe, range(len(PARAMETERS)), AXIAL, [], micro.example)
     observables = tuple(Observable(q, u, np.array([i]), "lamina") for i, (q, u) in enumerate(PROPERTIES.items()))
-    return Model(
-        "thermoelastic_composite",
-        "lamina_properties",
-        ParameterSet((*phases_of(str(s["packing"])), *THERMAL)),
-        kernel,
-        observables,
-        KNOWN,
-    )
+    return Model("thermoelastic_composite", "lamina_properties", ParameterSet((*phases_of(str(s["packing"])), *THERMAL)), kernel, observables, KNOWN)
 
 
 # ------------------------------------------------------------------------------------------------------------------------ strip
@@ -244,7 +236,13 @@ STRIP = Schema(
         Setting("layup", default="0/90", kind="text", description="layers from below: 0 (fibres along the strip) or 90 (across it)"),
         Setting("length", "mm", default=60.0, lower=0.1),
         Setting("layer_thickness", "mm", default=1.0, lower=1e-3),
-        Setting("load", default="heat", kind="text", choices=("heat", "stretch"), description="lower surface at a temperature, or a stress on the right end"),
+        Setting(
+            "load",
+            default="heat",
+            kind="text",
+            choices=("heat", "stretch"),
+            description="lower surface at a temperature, or a stress on the right end",
+        ),
         Setting("temperature_rise", "K", default=50.0, description="of the lower surface, for load = heat"),
         Setting("stress", "MPa", default=100.0, description="on the right end, for load = stretch; the strip is then insulated"),
         Setting("ramp", "s", default=2.0, lower=0.0, description="time in which the load rises; 0: at once"),
@@ -258,7 +256,7 @@ STRIP = Schema(
         {"quantity": "temperature_change", "x": 30, "y": 2, "time": 10, "value": 40.1, "unit": "K", "sd": 0.3},
         {"quantity": "temperature_change", "x": 30, "y": 2, "time": 60, "value": 50.1, "unit": "K", "sd": 0.3},
     ),
-)  # fmt: skip
+)
 COMPONENT = {"extension": 0, "deflection": 1, "temperature_change": 2}
 
 
@@ -266,9 +264,7 @@ COMPONENT = {"extension": 0, "deflection": 1, "temperature_change": 2}
 def section(x, facts, out):
     """Plane stress in the section (strip, thickness) of a layer: Q, beta, c, K from the law's answer, v, k_1f, k_m. facts: 0 or 90, T0."""
     along = facts[0] == 0.0
-    a, b, o, shear = (
-        (0, 2, 1, 4) if along else (1, 2, 0, 3)
-    )  # strip, thickness, free of stress; all in the fibre's axes
+    a, b, o, shear = (0, 2, 1, 4) if along else (1, 2, 0, 3)  # strip, thickness, free of stress; all in the fibre's axes
     rigid = x[6 * o + o]
     out[0] = x[6 * a + a] - x[6 * a + o] ** 2 / rigid
     out[1] = x[6 * b + b] - x[6 * b + o] ** 2 / rigid
@@ -320,9 +316,19 @@ def strip(table: Table) -> Model:
     observe = csr_array((value.data, column, value.indptr), shape=(len(table), 3 * n))
     times = table.columns["time"]
     macro = thermoelastic_kernel(
-        domain, fixed, lambda t: ramp(t)[:, None, None] * rise, load, lambda t: ramp(t)[:, None], float(times.max()), int(s["steps"]),
-        observe, times, zone, float(s["reference"]), float(s["ramp"]),
-    )  # fmt: skip
+        domain,
+        fixed,
+        lambda t: ramp(t)[:, None, None] * rise,
+        load,
+        lambda t: ramp(t)[:, None],
+        float(times.max()),
+        int(s["steps"]),
+        observe,
+        times,
+        zone,
+        float(s["reference"]),
+        float(s["ramp"]),
+    )
     micro, example = _answer(s)
     facts = np.stack([angles, np.full(len(angles), s["reference"])], axis=1)
     plane = closure(section, facts, NUMBERS, example)
@@ -332,9 +338,17 @@ def strip(table: Table) -> Model:
     observables = by_quantity(table, {"x": "mm", "y": "mm", "time": "s"})
     scene = {"domain": domain, "settings": s}
     return Model(
-        "thermoelastic_composite", "strip", ParameterSet((*phases_of(str(s["packing"])), *THERMAL)), kernel, observables, known, table, about, scene,
+        "thermoelastic_composite",
+        "strip",
+        ParameterSet((*phases_of(str(s["packing"])), *THERMAL)),
+        kernel,
+        observables,
+        known,
+        table,
+        about,
+        scene,
         panels=(_in_time, "against" if len(table) > 12 else "ratios", "scores"),
-    )  # fmt: skip
+    )
 
 
 def _in_time(ax: Any, tree: Any, model: Model) -> None:
@@ -362,15 +376,10 @@ def _in_time(ax: Any, tree: Any, model: Model) -> None:
     Setting("duration", "s", default=60.0, lower=1e-9, description="since the load began"),
     Setting("steps", default=0, kind="integer", lower=0, upper=100000, description="time steps; 0: two for each point, 40 at least"),
     *STRIP.settings,
-)  # fmt: skip
+)
 def strip_history(points: int, duration: float, steps: int, **settings: Any) -> Model:
     """Prediction model: tip deflection and extension, and temperature of both surfaces half-way, over time."""
-    where = {
-        "deflection": (1.0, 0.0),
-        "extension": (1.0, 0.5),
-        "temperature_below": (0.5, 0.0),
-        "temperature_above": (0.5, 1.0),
-    }
+    where = {"deflection": (1.0, 0.0), "extension": (1.0, 0.5), "temperature_below": (0.5, 0.0), "temperature_above": (0.5, 1.0)}
     times = np.linspace(0.0, duration, points)[1:]
 
     def rows(s: dict[str, Any]) -> tuple[list[str], dict[str, np.ndarray]]:
@@ -382,32 +391,16 @@ def strip_history(points: int, duration: float, steps: int, **settings: Any) -> 
     model = strip(STRIP.blank({"steps": steps or max(40, 2 * points), **settings}, rows))
     coords = {"time": (times, "s")}
     observables = tuple(
-        Observable(
-            name, STRIP.quantities.get(name, "K"), np.arange(i * len(times), (i + 1) * len(times)), "time", coords
-        )
+        Observable(name, STRIP.quantities.get(name, "K"), np.arange(i * len(times), (i + 1) * len(times)), "time", coords)
         for i, name in enumerate(where)
     )
-    return Model(
-        model.name,
-        "strip_history",
-        model.parameters,
-        model.kernel,
-        observables,
-        model.fixed,
-        None,
-        model.about,
-        model.scene,
-    )
+    return Model(model.name, "strip_history", model.parameters, model.kernel, observables, model.fixed, None, model.about, model.scene)
 
 
 _OF_LAMINAE = {"lamina_properties": lamina_properties}
 _OF_STRIPS = {"strip_history": strip_history}
 PREDICTIONS = {**_OF_LAMINAE, **_OF_STRIPS}
 EXPERIMENTS = {
-    "laminae": Experiment(
-        LAMINAE, laminae, "carbon_expansion", "moduli, expansion and conductivity of a lamina", _OF_LAMINAE
-    ),
-    "strip": Experiment(
-        STRIP, strip, "heated_strip", "layers that bend when warmed and cool when stretched", _OF_STRIPS
-    ),
+    "laminae": Experiment(LAMINAE, laminae, "carbon_expansion", "moduli, expansion and conductivity of a lamina", _OF_LAMINAE),
+    "strip": Experiment(STRIP, strip, "heated_strip", "layers that bend when warmed and cool when stretched", _OF_STRIPS),
 }

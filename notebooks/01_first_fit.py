@@ -72,9 +72,7 @@ worst = {}
 for name in observed.data_vars:
     z = (observed[name] - predicted[name].mean(["chain", "draw"])) / together["constant_data"][name]
     worst[name] = float(np.abs(z).max())
-print(
-    f"joint angle {angle.mean():.1f} +- {angle.std():.1f} degrees; largest misfit {max(worst.values()):.1f} sd in {max(worst, key=worst.get)}"
-)
+print(f"joint angle {angle.mean():.1f} +- {angle.std():.1f} degrees; largest misfit {max(worst.values()):.1f} sd in {max(worst, key=worst.get)}")
 
 # %% [markdown]
 # The joint angle lies above the 295 K one and the hot transverse modulus is missed by several standard deviations. The resin creeps when

@@ -45,9 +45,7 @@ assert middle[0] > 180.0 > middle[-1]
 # A plate with a hole under a new load: displacement and strain fields, with units.
 
 # %%
-plate = fibre.plate_fields(
-    nx=25, ny=9, length="100 mm", width="36 mm", hole_radius="4 mm", load="stress", stress="50 MPa"
-)
+plate = fibre.plate_fields(nx=25, ny=9, length="100 mm", width="36 mm", hole_radius="4 mm", load="stress", stress="50 MPa")
 field = plate.predict({"fibre_angle": "30 deg", "volume_fraction": 0.6}, progress=False)
 field
 

@@ -27,9 +27,7 @@ particles = heat.EXPERIMENTS["particles"]
 for name in ("sic_aluminium", "diamond_aluminium"):
     posterior = fit(particles.model(name), draws=DRAWS, tune=DRAWS, seed=1, progress=False)["posterior"]
     k, h = posterior["particle_conductivity"], posterior["interface_conductance"]
-    print(
-        f"{name}: particle {float(k.mean()):.0f} +- {float(k.std()):.0f} W/m/K, contact {float(h.mean()):.2g} +- {float(h.std()):.1g} W/m^2/K"
-    )
+    print(f"{name}: particle {float(k.mean()):.0f} +- {float(k.std()):.0f} W/m/K, contact {float(h.mean()):.2g} +- {float(h.std()):.1g} W/m^2/K")
 
 # %% [markdown]
 # Two numbers for three unknowns: the matrix keeps its prior, and the posterior is a ridge along which a better matrix asks for worse particles.
@@ -67,9 +65,7 @@ from hmminfer import datasets
 
 raw = datasets.load("heated_plate")
 blind = heat.EXPERIMENTS["plate"].model(replace(raw, rows=raw.rows[:-1], lines=raw.lines[:-1]))
-w = fit(blind, draws=DRAWS, tune=DRAWS, chains=2, seed=4, progress=False)["posterior"][
-    "volume_fraction"
-].values.reshape(-1, 4)
+w = fit(blind, draws=DRAWS, tune=DRAWS, chains=2, seed=4, progress=False)["posterior"]["volume_fraction"].values.reshape(-1, 4)
 print("sd with the flow", v.std(axis=0).round(3), "without", w.std(axis=0).round(3))
 assert w.std() > v.std()
 
@@ -83,6 +79,4 @@ assert w.std() > v.std()
 blocks = heat.EXPERIMENTS["blocks"].model("aristoff_bangerth")
 theta = blocks.vector({"conductivity": np.ones(64)})
 y, gradient = blocks.kernel.value_and_pullback(theta, np.ones(169))
-print(
-    f"{blocks.n_out} temperatures of {theta.size} conductivities; gradient of their sum by block (1, 1): {gradient[0]:.4f}"
-)
+print(f"{blocks.n_out} temperatures of {theta.size} conductivities; gradient of their sum by block (1, 1): {gradient[0]:.4f}")

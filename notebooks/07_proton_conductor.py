@@ -50,9 +50,7 @@ assert not worst.ok
 # Conductivities of their own at each humidity, one temperature, one thickness of the layer for all: this fits, and narrows the layer.
 
 # %%
-levels = films.model(
-    "nafion_films", water="levels", temperature="333.15 K", lowest_humidity="40 %", reference_temperature="333.15 K"
-)
+levels = films.model("nafion_films", water="levels", temperature="333.15 K", lowest_humidity="40 %", reference_temperature="333.15 K")
 own = fit(levels, draws=DRAWS, tune=DRAWS, seed=3, progress=False)["posterior"]
 d = np.log(own["interface_thickness"].values)
 print(f"layer at 60 deg C: {np.exp(d.mean()):.0f} nm, sd of its logarithm {d.std():.2f}")
@@ -69,9 +67,7 @@ print("layer", own["interface_conductivity"].mean(("chain", "draw")).values.roun
 membranes = proton.EXPERIMENTS["membranes"].model("nafion_membranes")
 two = fit(membranes, draws=DRAWS, tune=DRAWS, seed=4, progress=False)["posterior"]
 s = two["mobility"].values * proton.springer(22.0, proton.SPRINGER_ENERGY, 298.0)
-print(
-    f"conductivity {s.mean():.3f} +- {s.std():.3f} S/cm, contacts {float(two['contact_resistance'].mean()):.3f} ohm cm^2"
-)
+print(f"conductivity {s.mean():.3f} +- {s.std():.3f} S/cm, contacts {float(two['contact_resistance'].mean()):.3f} ohm cm^2")
 
 # %% [markdown]
 # A membrane at work: protons drag water from the anode to the cathode, diffusion brings some of it back, and the anode dries.
@@ -82,10 +78,6 @@ import matplotlib.pyplot as plt
 figure, ax = plt.subplots()
 for current in (0.0, 0.5, 1.0, 1.5):
     y = proton.water_profile(50.0, 80.0, 80.0, current, 353.15).predict(two, draws=50, progress=False)
-    ax.plot(
-        y["depth"],
-        y["water_content"].mean("sample"),
-        label=f"{current} A/cm$^2$: {y['area_resistance'].mean().item():.3f} ohm cm$^2$",
-    )
+    ax.plot(y["depth"], y["water_content"].mean("sample"), label=f"{current} A/cm$^2$: {y['area_resistance'].mean().item():.3f} ohm cm$^2$")
 ax.set(xlabel="depth from the anode (um)", ylabel="water molecules per acid group")
 ax.legend()

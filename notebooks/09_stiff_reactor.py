@@ -73,9 +73,7 @@ columns = reactive.EXPERIMENTS["columns"].model("pfos_columns")
 real = fit(columns, draws=DRAWS, tune=DRAWS, chains=2, seed=2, progress=False)
 p = real["posterior"]
 retardation = 1 + p["distribution"].values
-print(
-    f"R = {retardation.mean():.2f} +- {retardation.std():.2f}, columns differ by {float(p['column_spread'].mean()):.0%}"
-)
+print(f"R = {retardation.mean():.2f} +- {retardation.std():.2f}, columns differ by {float(p['column_spread'].mean()):.0%}")
 capacity, rate = np.log(p["slow_capacity"].values.ravel()), np.log(p["exchange_rate"].values.ravel())
 print(f"ln R_k and ln alpha: correlation {np.corrcoef(capacity, rate)[0, 1]:.2f}")
 print(f"R_k alpha = {np.exp(np.mean(capacity + rate)):.3f} per hour, sd of its logarithm {np.std(capacity + rate):.2f}")
@@ -93,9 +91,7 @@ for check in checks(real):
 # %%
 figure, ax = plt.subplots()
 for flow, pulse in ((12, 2.667), (24, 1.333), (36, 0.889)):
-    curve = reactive.breakthrough(flow, pulse, duration=8.0).predict(real, draws=50, progress=False)[
-        "relative_concentration"
-    ]
+    curve = reactive.breakthrough(flow, pulse, duration=8.0).predict(real, draws=50, progress=False)["relative_concentration"]
     low, middle, high = np.quantile(curve.values, [0.055, 0.5, 0.945], axis=0)
     ax.fill_between(curve["time"], low, high, alpha=0.2, lw=0)
     ax.plot(curve["time"], middle, label=f"{flow} mL/h")

@@ -52,12 +52,7 @@ law = burst(cell_size=2.45, heal=2, measure=3, step=2.0)
 at = {"c": 5000.0, "slope": -43.0, "curvature": 0.37, "D": 4.0, "k": 3e-4, "kappa": 1.0, "k_off": 0.5, "D_c": 0.0}
 answers = np.array([law(np.array([*at.values(), number])) for number in range(64)])
 limit = np.array([-at["D"] * at["slope"] / 2.0, at["k"] * at["c"] / 2.0])
-print(
-    "flux and loss over the limit:",
-    (answers.mean(axis=0) / limit).round(4),
-    "+-",
-    (answers.std(axis=0) / limit).round(4),
-)
+print("flux and loss over the limit:", (answers.mean(axis=0) / limit).round(4), "+-", (answers.std(axis=0) / limit).round(4))
 
 # %% [markdown]
 # Random numbers are drawn once and kept, each used with both signs: the profile is then a smooth function of the parameters with an exact
@@ -103,10 +98,12 @@ from hmminfer.micro.cells import gillespie, line, steady_mean
 from hmminfer.parameters import LogNormal, Parameter, ParameterSet
 from hmminfer.stochastic import counts_of, detected_log_likelihood, poisson_log_likelihood, pseudo_marginal
 
-unknown = ParameterSet((
-    Parameter("degradation", "1/h", LogNormal(1.0, 0.6), "of bound molecules"),
-    Parameter("production", "1/h", LogNormal(12.0, 0.6), "in the first cell"),
-))  # fmt: skip
+unknown = ParameterSet(
+    (
+        Parameter("degradation", "1/h", LogNormal(1.0, 0.6), "of bound molecules"),
+        Parameter("production", "1/h", LogNormal(12.0, 0.6), "in the first cell"),
+    )
+)
 counts, seen, cells = counts_of([8, 4, 2, 1]), 0.5, line(4)
 
 
@@ -156,9 +153,7 @@ coarse = spread(ask, begin, 10.0, 40.0, 10)
 figure, ax = plt.subplots()
 ax.step(np.arange(120), full, where="mid", lw=0.8, label="every cell, mean of 4 sheets")
 ax.plot(10.0 * np.arange(12) + 4.5, coarse[-1], "o", label="bursts in patches, projected")
-ax.set(
-    xlabel="column of cells", ylabel="share of sites that hold a cell", title="spreading edge of a tissue with adhesion"
-)
+ax.set(xlabel="column of cells", ylabel="share of sites that hold a cell", title="spreading edge of a tissue with adhesion")
 ax.legend()
 assert np.sqrt(np.mean((coarse[-1] - full.reshape(12, 10).mean(axis=1)) ** 2)) < 0.04
 
@@ -188,9 +183,5 @@ from hmminfer.micro.movement import self_diffusivity
 for adhesion in (0.0, 0.8):
     in_sites, error = self_diffusivity(rng, 1.0, adhesion, 0.5, residence=3.0)
     of_cells = 0.02 * in_sites  # um^2/s, where one cell alone has 0.02
-    reach = tissue.decay_length(
-        {"diffusivity": 0.02, "degradation": 0.9, "binding_ratio": 2.0, "cell_diffusivity": of_cells}
-    )
-    print(
-        f"adhesion {adhesion}: {in_sites:.2f} +- {error:.2f} of a lone cell's diffusivity; decay length {reach:.1f} um"
-    )
+    reach = tissue.decay_length({"diffusivity": 0.02, "degradation": 0.9, "binding_ratio": 2.0, "cell_diffusivity": of_cells})
+    print(f"adhesion {adhesion}: {in_sites:.2f} +- {error:.2f} of a lone cell's diffusivity; decay length {reach:.1f} um")

@@ -41,9 +41,7 @@ for name, settings in choices.items():
     model = equilibrium.model("chondroitin_sulphate", chain_pressure="HalfNormal(0.6)", **settings)
     found[name] = fit(model, draws=DRAWS, tune=DRAWS, chains=2, seed=1, target_accept=0.95, progress=False)
     x = found[name]["posterior"]["fixed_charge"].values
-    print(
-        f"{name}: {x.mean():.3f} +- {x.std():.3f} mol/L, {(x.mean() - known_charge) / x.std():+.1f} sd from the truth"
-    )
+    print(f"{name}: {x.mean():.3f} +- {x.std():.3f} mol/L, {(x.mean() - known_charge) / x.std():+.1f} sd from the truth")
 figure, ax = plt.subplots()
 for name, tree in found.items():
     ax.hist(tree["posterior"]["fixed_charge"].values.ravel(), bins=40, density=True, histtype="step", label=name)
@@ -60,12 +58,8 @@ assert (known_charge - x.mean()) / x.std() > 4.0
 # %%
 figure, ax = plt.subplots()
 for name, settings in choices.items():
-    curve = gel.salt_curve(
-        1.0, 2000.0, 40, micro=settings["micro"]
-    )  # volume held: the charge is that of the reference state
-    coefficient = (
-        {"osmotic_coefficient": 1.0 if name.startswith("ideal") else 0.5} if settings["micro"] == "donnan" else {}
-    )
+    curve = gel.salt_curve(1.0, 2000.0, 40, micro=settings["micro"])  # volume held: the charge is that of the reference state
+    coefficient = {"osmotic_coefficient": 1.0 if name.startswith("ideal") else 0.5} if settings["micro"] == "donnan" else {}
     y = curve.predict({"fixed_charge": known_charge, **coefficient})["swelling_pressure"]
     ax.plot(y["bath"], y, label=name)
 ax.set(xscale="log", yscale="log", xlabel="salt of the bath (mmol/L)", ylabel="osmotic pressure at 0.4 mol/L (MPa)")
@@ -111,9 +105,7 @@ posterior_figure(course, creep)
 # And what would the same plug do if its bath were diluted tenfold? A prediction of an experiment never made.
 
 # %%
-swelling = gel.course(test="bath", bath=150.0, bath_after=15.0, tare=40.0, end=20000.0).predict(
-    course, draws=50, progress=False
-)
+swelling = gel.course(test="bath", bath=150.0, bath_after=15.0, tare=40.0, end=20000.0).predict(course, draws=50, progress=False)
 y = -swelling["displacement"]
 figure, ax = plt.subplots()
 ax.plot(swelling["time"], y.T, color="C0", alpha=0.2)

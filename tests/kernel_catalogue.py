@@ -72,9 +72,7 @@ def plate(load="grips", orientation="uniform"):
     free = np.flatnonzero(~fixed.ravel())
     rows = eye_array(2 * n, format="csr")[rng.choice(free, 7, replace=False)]
     order = rng.permutation(7 + len(reactions))
-    return plane_stress_kernel(
-        mesh, 1.3, fixed, value, force, csr_array(rows), reactions, order, phi, 0.4 + 0.01 * points[:, 0]
-    )
+    return plane_stress_kernel(mesh, 1.3, fixed, value, force, csr_array(rows), reactions, order, phi, 0.4 + 0.01 * points[:, 0])
 
 
 @functools.cache
@@ -103,15 +101,10 @@ def joint():
 
 # small settings by system and experiment or prediction; one that needs none is not named
 SMALL = {
-    ("fibre_composite", "plate"): {
-        "options": {"refine": 1, "cell": "full"},
-        "settings": {"elements_x": 4, "elements_y": 2},
-    },
+    ("fibre_composite", "plate"): {"options": {"refine": 1, "cell": "full"}, "settings": {"elements_x": 4, "elements_y": 2}},
     ("fibre_composite", "coupons"): {"options": {"refine": 1, "cell": "full"}},
     ("fibre_composite", "moduli"): {"refine": 1, "cell": "full", "angles": [0.0, 20.0, 90.0]},
-    ("fibre_composite", "fields"): {
-        "refine": 1, "cell": "full", "elements_x": 4, "elements_y": 2, "nx": 3, "ny": 3,
-    },
+    ("fibre_composite", "fields"): {"refine": 1, "cell": "full", "elements_x": 4, "elements_y": 2, "nx": 3, "ny": 3},
     ("fibre_composite", "clamped_coupon"): {"refine": 1, "cell": "full"},
     ("heat_composite", "plate"): {"settings": {"cell": "full", "refine": 1, "elements_x": 4, "elements_y": 2}},
     ("heat_composite", "periodic"): {"settings": {"elements": 2, "cell": "full", "cell_elements": 4}},
@@ -124,22 +117,40 @@ SMALL = {
     ("proton_conductor", "film_conductivities"): {"thickness": [5.0, 80.0]},
     ("proton_conductor", "water_profile"): {"points": 3, "elements": 4, "humidity_c": 30.0, "current_density": 0.5},
     ("thermoelastic_composite", "laminae"): {"settings": {"cell": "full", "refine": 1}},
-    ("thermoelastic_composite", "strip"): {"settings": {"cell": "full", "refine": 1, "elements_x": 2, "steps": 12, "ramp": 10, "layer_thickness": 10}},
+    ("thermoelastic_composite", "strip"): {
+        "settings": {"cell": "full", "refine": 1, "elements_x": 2, "steps": 12, "ramp": 10, "layer_thickness": 10}
+    },
     ("thermoelastic_composite", "lamina_properties"): {"cell": "full", "refine": 1},
-    ("thermoelastic_composite", "strip_history"): {"points": 3, "cell": "full", "refine": 1, "elements_x": 2, "steps": 8, "ramp": 10, "layer_thickness": 10},
+    ("thermoelastic_composite", "strip_history"): {
+        "points": 3,
+        "cell": "full",
+        "refine": 1,
+        "elements_x": 2,
+        "steps": 8,
+        "ramp": 10,
+        "layer_thickness": 10,
+    },
     ("swelling_gel", "equilibrium"): {"settings": {"rods": "unknown", "micro_nodes": 8, "micro_elements": 4}},
     ("swelling_gel", "confined"): {"settings": {"micro_nodes": 8, "micro_elements": 4, "steps": 8, "elements": 2, "tare": 40}},
     ("swelling_gel", "salt_curve"): {"points": 2, "network": "gel", "micro": "donnan", "micro_nodes": 10},
     ("swelling_gel", "course"): {
-        "points": 2, "end": 20000, "micro": "donnan", "micro_nodes": 8, "steps": 9, "elements": 2, "tare": 40, "test": "relaxation",
-        "ramp": 200, "strain": 2,
+        "points": 2,
+        "end": 20000,
+        "micro": "donnan",
+        "micro_nodes": 8,
+        "steps": 9,
+        "elements": 2,
+        "tare": 40,
+        "test": "relaxation",
+        "ramp": 200,
+        "strain": 2,
     },
     ("morphogen_tissue", "gradient"): {"settings": {"nodes": 7}},
     ("morphogen_tissue", "growth"): {"settings": {"nodes": 7, "steps": 12}},
     ("morphogen_tissue", "counts"): {"settings": {"nodes": 7}},
     ("morphogen_tissue", "profile"): {"position": [5.0, 15.0, 30.0], "nodes": 9},
     ("morphogen_tissue", "history"): {"position": [5.0, 20.0], "time": [1.0, 4.0], "nodes": 7, "steps": 8},
-}  # fmt: skip
+}
 SMALL |= {
     ("reactive_transport", "columns"): {"settings": {"elements": 48, "accuracy": 0.05, "points": 4}},
     ("reactive_transport", "breakthrough"): {"points_in_time": 3, "duration": 6.0, "elements": 48, "accuracy": 0.05},
@@ -153,11 +164,7 @@ VARIANTS = {
         {"hole_radius": 5, "elements_y": 2, "length": 140},
     ],
     ("heat_composite", "particles"): [{}, {"scheme": "dilute"}],
-    ("heat_composite", "plate"): [
-        {},
-        {"zones_x": 2, "contact": "resisting"},
-        {"packing": "laminate", "layer_angle": 30},
-    ],
+    ("heat_composite", "plate"): [{}, {"zones_x": 2, "contact": "resisting"}, {"packing": "laminate", "layer_angle": 30}],
     ("proton_conductor", "films"): [{}, {"water": "levels"}],
     ("swelling_gel", "equilibrium"): [{}, {"micro": "donnan", "volume": "free"}],
     ("swelling_gel", "confined"): [{}, {"micro": "donnan", "test": "bath"}],
@@ -212,22 +219,32 @@ def transient():
     zone = (domain.quadrature_points[..., 1] > 0.6).astype(int)
     observe = csr_array(np.repeat(domain.interpolation(np.array([[0.5, 0.4], [1.0, 0.9]]))[0].toarray(), 2, axis=0))
     times = np.array([0.11, 0.3, 0.2, 0.23])
-    return parabolic_kernel(
-        domain, fixed, 2.0 * fixed, domain.load(1.0), 0.5 + domain.nodes[:, 0], 0.3, 12, observe, times, lambda t: 1.0 + t, zone
-    )  # fmt: skip
+    return parabolic_kernel(domain, fixed, 2.0 * fixed, domain.load(1.0), 0.5 + domain.nodes[:, 0], 0.3, 12, observe, times, lambda t: 1.0 + t, zone)
 
 
 @functools.cache
 def warming_plate():
     """The heated plate in time with a hexagonal cell at every point: no template has times and no flow, so it is not among VARIANTS."""
-    rows = [
-        {"quantity": "temperature", "x": "25", "y": "10", "time": t, "value": "300", "unit": "K", "sd": "1"}
-        for t in ("300", "900")
-    ]
+    rows = [{"quantity": "temperature", "x": "25", "y": "10", "time": t, "value": "300", "unit": "K", "sd": "1"} for t in ("300", "900")]
     raw = RawTable("warming", "", {}, tuple(rows[0]), rows)
-    return models.get("heat_composite").EXPERIMENTS["plate"].model(
-        raw, state="transient", steps=6, content="field", field_x=2, field_y=1, packing="hexagonal", cell="full", refine=1, elements_x=2, elements_y=1,
-    ).kernel  # fmt: skip
+    return (
+        models.get("heat_composite")
+        .EXPERIMENTS["plate"]
+        .model(
+            raw,
+            state="transient",
+            steps=6,
+            content="field",
+            field_x=2,
+            field_y=1,
+            packing="hexagonal",
+            cell="full",
+            refine=1,
+            elements_x=2,
+            elements_y=1,
+        )
+        .kernel
+    )
 
 
 @functools.cache
@@ -245,9 +262,18 @@ def thermoelastic():
     for i, component in enumerate((0, 1, 2, 2)):
         observe[i, domain.on_side("right")[i // 2], component] = 1.0
     return thermoelastic_kernel(
-        domain, fixed, lambda t: 5.0 * t[:, None, None] * fixed * (np.arange(3) == 2), load, lambda t: np.stack([0.1 * t, 0.3 + t], axis=1),
-        1.0, 8, observe.reshape(4, -1), np.array([1.0, 0.55, 0.25, 0.9]), np.array([0, 1, 1, 0]), 300.0,
-    )  # fmt: skip
+        domain,
+        fixed,
+        lambda t: 5.0 * t[:, None, None] * fixed * (np.arange(3) == 2),
+        load,
+        lambda t: np.stack([0.1 * t, 0.3 + t], axis=1),
+        1.0,
+        8,
+        observe.reshape(4, -1),
+        np.array([1.0, 0.55, 0.25, 0.9]),
+        np.array([0, 1, 1, 0]),
+        300.0,
+    )
 
 
 @functools.cache
@@ -262,9 +288,17 @@ def patches():
 def two_columns():
     """Two columns of a weakly nonlinear law, seen inside and at the outlet, before and after the end of their pulses."""
     return column_kernel(
-        [70.0, 70.0], [206.0, 412.0], [0.2, 0.4], [2.67, 1.3], [0, 0, 0, 1, 1], [1.0, 3.0, 30.0, 0.5, 2.0], [0.1, 0.05],
-        place=[1.0, 0.63, 1.0, 1.0, 0.3], points=2, elements=20,
-    )  # fmt: skip
+        [70.0, 70.0],
+        [206.0, 412.0],
+        [0.2, 0.4],
+        [2.67, 1.3],
+        [0, 0, 0, 1, 1],
+        [1.0, 3.0, 30.0, 0.5, 2.0],
+        [0.1, 0.05],
+        place=[1.0, 0.63, 1.0, 1.0, 0.3],
+        points=2,
+        elements=20,
+    )
 
 
 LEAVES = {
@@ -296,9 +330,7 @@ LEAVES = {
     },
     "thermoelastic cell": lambda: thermoelastic_cell("square", 1),
     "identities of two phases": thermal_identities,
-    "side by side": lambda: beside(
-        conductive_table("square", 1), laminate(2), [3, 1, 0, 2, 1, 0], [1, 0, 3, 2], np.array([2.0, 0.7, 0.3, 1.1])
-    ),
+    "side by side": lambda: beside(conductive_table("square", 1), laminate(2), [3, 1, 0, 2, 1, 0], [1, 0, 3, 2], np.array([2.0, 0.7, 0.3, 1.1])),
     "coupled thermo-elasticity": thermoelastic,
     "rod in its cell": lambda: rod_in_cell(elements=4),
     "laminate": lambda: laminate(3, 2),
@@ -312,9 +344,7 @@ LEAVES = {
 }
 SIMULATED = ("spreading", "front")  # drawn at random: no kernels
 CATALOGUE = {
-    f"{system}: {name}{' ' + str(i) if i else ''}": functools.partial(
-        lambda s, n, i: model_of(s, n, i).kernel, system, name, i
-    )
+    f"{system}: {name}{' ' + str(i) if i else ''}": functools.partial(lambda s, n, i: model_of(s, n, i).kernel, system, name, i)
     for system in models.names()
     for name in models.get(system).EXPERIMENTS
     if name not in SIMULATED

@@ -68,8 +68,4 @@ def triangles(n, length=20.0, width=10.0):
     return Plate(skfem.MeshTri.init_tensor(np.linspace(0, length, 2 * n + 1), np.linspace(0, width, n + 1)))
 
 
-MESHES = {
-    "rectangles": lambda: rectangle(20.0, 10.0, 4, 3, 3.0, 2.0),
-    "distorted": lambda: distorted(3),
-    "triangles": lambda: triangles(3),
-}
+MESHES = {"rectangles": lambda: rectangle(20.0, 10.0, 4, 3, 3.0, 2.0), "distorted": lambda: distorted(3), "triangles": lambda: triangles(3)}

@@ -33,11 +33,21 @@ CASES = {
     "a gradient": ("morphogen_tissue", "gradient", "bicoid_profile", {}, of_tissue),
     "counts": ("morphogen_tissue", "counts", "morphogen_counts", {}, of_tissue),
     "leaps of a tissue": ("morphogen_tissue", "growth", "morphogen_growth", {}, of_tissue),
-    "creep of a gel": ("swelling_gel", "confined", "confined_creep", {"micro": "donnan"},
-                       again("swelling_gel", "confined", "confined_creep", micro="donnan", steps=960, elements=96)),
-    "columns": ("reactive_transport", "columns", "stiff_column", {},
-                again("reactive_transport", "columns", "stiff_column", step="0.005 h", elements=400)),
-}  # fmt: skip
+    "creep of a gel": (
+        "swelling_gel",
+        "confined",
+        "confined_creep",
+        {"micro": "donnan"},
+        again("swelling_gel", "confined", "confined_creep", micro="donnan", steps=960, elements=96),
+    ),
+    "columns": (
+        "reactive_transport",
+        "columns",
+        "stiff_column",
+        {},
+        again("reactive_transport", "columns", "stiff_column", step="0.005 h", elements=400),
+    ),
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -95,10 +105,7 @@ def test_nothing_is_said_where_there_is_no_solution_and_a_finer_failure_is_an_er
     model = models.get("morphogen_tissue").EXPERIMENTS["growth"].model("morphogen_growth")
     nowhere = np.full(model.vector().shape, np.nan)
     model.check_accuracy(nowhere, "nowhere")
-    broken = replace(
-        model.accuracy.finer,
-        data=tuple(np.full_like(d, np.nan) if d.dtype == float else d for d in model.accuracy.finer.data),
-    )
+    broken = replace(model.accuracy.finer, data=tuple(np.full_like(d, np.nan) if d.dtype == float else d for d in model.accuracy.finer.data))
     bad = replace(model, accuracy=Accuracy(model.accuracy.coarse, broken, 0.5, "give more steps"))
     with pytest.raises(HmmInferError, match="wrong by nan of the largest intensity at the prior medians"):
         bad.check_accuracy(model.vector(), "the prior medians")

@@ -48,9 +48,7 @@ CASES = {
     "unknown prior": ((*FIT, "--prior", "matrix_modulus=LogNorm(4, 1)"), "'LogNorm'", "Did you mean 'LogNormal'?"),
     "prior with bad numbers": ((*FIT, "--prior", "matrix_modulus=LogNormal(-4, 1)"), "LogNormal", "positive median"),
     "prior of an angle": ((*FIT, "--prior", "fibre_angle=Normal(10, 1)"), "'fibre_angle'", "Axial"),
-    "fixed and with prior": (
-        (*FIT, "--fix", "matrix_modulus=4", "--prior", "matrix_modulus=LogNormal(4, 1)"), "matrix_modulus", "choose",
-    ),
+    "fixed and with prior": ((*FIT, "--fix", "matrix_modulus=4", "--prior", "matrix_modulus=LogNormal(4, 1)"), "matrix_modulus", "choose"),
     "unknown unit": ((*FIT, "--fix", "matrix_modulus=3.5 Gpa"), "unit 'Gpa'", "Did you mean 'GPa'?"),
     "unit of another kind": ((*FIT, "--fix", "matrix_modulus=3.5 mm"), "'mm'", "GPa"),
     "outside the support, fixed": ((*FIT, "--fix", "volume_fraction=1.2"), "'volume_fraction' = 1.2", "[0.01, 0.9]"),
@@ -71,109 +69,147 @@ CASES = {
     "length that is none": ((*PREDICT, "--what", "fields", "--set", "length=10 GPa"), "'length'", "mm"),
     "no solution": (
         (*PREDICT, "--set", "fibre_axial_modulus=1", "--set", "fibre_transverse_modulus=900"),
-        "no solution because of", "nearer to its prior",
+        "no solution because of",
+        "nearer to its prior",
     ),
     "prior outside its support": ((*FIT, "--prior", "matrix_poisson=Uniform(0.6, 0.7)"), "matrix_poisson", "[0, 0.49]"),
     "no start has a solution": (
         (*FIT, "--prior", "fibre_axial_modulus=LogNormal(1, 0.01)", "--fix", "fibre_transverse_modulus=900"),
-        "could not be solved", "priors",
+        "could not be solved",
+        "priors",
     ),
     "conductivity that is not positive": (
-        ("fit", "heat_composite", "--fix", "particle_conductivity=-300"), "'particle_conductivity' = -300", "give a value inside",
+        ("fit", "heat_composite", "--fix", "particle_conductivity=-300"),
+        "'particle_conductivity' = -300",
+        "give a value inside",
     ),
-    "inclusions that overlap": (
-        ("fit", "heat_composite", "--experiment", "plate", "--fix", "volume_fraction=0.95"), "volume_fraction", "inside",
-    ),
+    "inclusions that overlap": (("fit", "heat_composite", "--experiment", "plate", "--fix", "volume_fraction=0.95"), "volume_fraction", "inside"),
     "contents at which cylinders touch": (
-        ("predict", "heat_composite", "--what", "temperatures", "--set", "volume_fraction=0.8"), "no solution because of volume_fraction", "nearer",
+        ("predict", "heat_composite", "--what", "temperatures", "--set", "volume_fraction=0.8"),
+        "no solution because of volume_fraction",
+        "nearer",
     ),
     "a cell that does not tile": (
-        ("fit", "heat_composite", "--experiment", "periodic", "--set", "cell_periods=1.3"), "1.3 periods does not tile", "whole number",
+        ("fit", "heat_composite", "--experiment", "periodic", "--set", "cell_periods=1.3"),
+        "1.3 periods does not tile",
+        "whole number",
     ),
     "contents at which cylinders touch, fixed": (
-        ("fit", "heat_composite", "--experiment", "plate", "--fix", "volume_fraction=0.8", "--set", "zones_x=1", "--set", "zones_y=1",
-         "--prior", "inclusion_conductivity=LogNormal(3, 1)"),
-        "because of the fixed volume_fraction", "fix values",
+        (
+            "fit",
+            "heat_composite",
+            "--experiment",
+            "plate",
+            "--fix",
+            "volume_fraction=0.8",
+            "--set",
+            "zones_x=1",
+            "--set",
+            "zones_y=1",
+            "--prior",
+            "inclusion_conductivity=LogNormal(3, 1)",
+        ),
+        "because of the fixed volume_fraction",
+        "fix values",
     ),
     "contents at which cylinders touch, fixed for every zone": (
         ("fit", "heat_composite", "--experiment", "plate", "--fix", "volume_fraction=0.8", "--prior", "inclusion_conductivity=LogNormal(3, 1)"),
-        "because of the fixed volume_fraction", "volume_fraction = 0.8",
+        "because of the fixed volume_fraction",
+        "volume_fraction = 0.8",
     ),
     "nothing left unknown": (
         ("fit", "heat_composite", "--fix", "particle_conductivity=300", "--fix", "interface_conductance=1e8", "--fix", "matrix_conductivity=220"),
-        "Nothing is left to infer", "free one",
+        "Nothing is left to infer",
+        "free one",
     ),
     "blocks that do not divide": (("fit", "heat_composite", "--experiment", "blocks", "--set", "elements=30"), "30 elements", "multiple of 8"),
     "a step too long for the data": (
-        ("fit", "thermoelastic_composite", "--experiment", "strip", "--set", "steps=10"), "cannot resolve data at time", "at least",
+        ("fit", "thermoelastic_composite", "--experiment", "strip", "--set", "steps=10"),
+        "cannot resolve data at time",
+        "at least",
     ),
-    "data outside the strip": (
-        ("fit", "thermoelastic_composite", "--experiment", "strip", "--set", "length=20 mm"), "outside the domain", "Correct",
-    ),
-    "layers at an odd angle": (
-        ("fit", "thermoelastic_composite", "--experiment", "strip", "--set", "layup=0/45"), "'0/45'", "0 and 90",
-    ),
+    "data outside the strip": (("fit", "thermoelastic_composite", "--experiment", "strip", "--set", "length=20 mm"), "outside the domain", "Correct"),
+    "layers at an odd angle": (("fit", "thermoelastic_composite", "--experiment", "strip", "--set", "layup=0/45"), "'0/45'", "0 and 90"),
     "lamina of another name": (("fit", "thermoelastic_composite", "--set", "specimen=T300/93"), "specimen 'T300/93'", "'T300/934'"),
     "humidity above saturation": (
-        ("predict", "proton_conductor", "--what", "film_conductivities", "--set", "humidity=120"), "'humidity' is 120 %", "between 0 and 100 %",
+        ("predict", "proton_conductor", "--what", "film_conductivities", "--set", "humidity=120"),
+        "'humidity' is 120 %",
+        "between 0 and 100 %",
     ),
     "no films that wet": (("fit", "proton_conductor", "--set", "lowest_humidity=99 %"), "No row is left", "lower lowest_humidity"),
     "a reaction rate that is negative": (
-        ("fit", "reactive_transport", "--fix", "exchange_rate=-1 1/h"), "'exchange_rate' = -1", "give a value inside",
+        ("fit", "reactive_transport", "--fix", "exchange_rate=-1 1/h"),
+        "'exchange_rate' = -1",
+        "give a value inside",
     ),
     "a step too large for the stated accuracy": (
-        ("fit", "reactive_transport", "--set", "accuracy=1e-4"), "more than accuracy = 0.0001", "give a smaller step",
+        ("fit", "reactive_transport", "--set", "accuracy=1e-4"),
+        "more than accuracy = 0.0001",
+        "give a smaller step",
     ),
     "cells faster than a burst can step": (
-        ("fit", "morphogen_tissue", "--fix", "cell_diffusivity=2"), "because of the fixed cell_diffusivity", "a cell_diffusivity below 1.5 um^2/s",
+        ("fit", "morphogen_tissue", "--fix", "cell_diffusivity=2"),
+        "because of the fixed cell_diffusivity",
+        "a cell_diffusivity below 1.5 um^2/s",
     ),
     "counts with a noise": (
-        ("fit", "morphogen_tissue", "--experiment", "counts", "--noise", "5%"), "Counts vary as their expectation says", "leave out noise",
+        ("fit", "morphogen_tissue", "--experiment", "counts", "--noise", "5%"),
+        "Counts vary as their expectation says",
+        "leave out noise",
     ),
     "a gradient of what is simulated": (
-        ("fit", "morphogen_tissue", "--experiment", "spreading", "--sampler", "nuts"), "simulated at random", "choose the sampler abc",
+        ("fit", "morphogen_tissue", "--experiment", "spreading", "--sampler", "nuts"),
+        "simulated at random",
+        "choose the sampler abc",
     ),
     "an unknown tolerance": (
-        ("fit", "morphogen_tissue", "--experiment", "spreading", "--noise", "infer"), "needs a known tolerance", "fill in the column sd",
+        ("fit", "morphogen_tissue", "--experiment", "spreading", "--noise", "infer"),
+        "needs a known tolerance",
+        "fill in the column sd",
     ),
-    "simulation where there is a likelihood": (
-        ("fit", "morphogen_tissue", "--sampler", "abc"), "has a likelihood", "nuts, smc or demetropolis",
-    ),
+    "simulation where there is a likelihood": (("fit", "morphogen_tissue", "--sampler", "abc"), "has a likelihood", "nuts, smc or demetropolis"),
     "no room for the tissue": (
-        ("predict", "morphogen_tissue", "--what", "front", "--set", "columns=4", "--set", "filled=5"), "4 columns cannot hold a tissue", "give more columns",
+        ("predict", "morphogen_tissue", "--what", "front", "--set", "columns=4", "--set", "filled=5"),
+        "4 columns cannot hold a tissue",
+        "give more columns",
     ),
     "leaps too large for data that soon": (
-        ("fit", "morphogen_tissue", "--experiment", "growth", "--set", "steps=2"), "cannot resolve data at time 900 s", "at least 32 steps",
+        ("fit", "morphogen_tissue", "--experiment", "growth", "--set", "steps=2"),
+        "cannot resolve data at time 900 s",
+        "at least 32 steps",
     ),
     "leaps too large for the stated accuracy": (
-        ("fit", "morphogen_tissue", "--experiment", "growth", "--set", "accuracy=1e-3"), "more than accuracy = 0.001", "give more steps than 32, more nodes",
+        ("fit", "morphogen_tissue", "--experiment", "growth", "--set", "accuracy=1e-3"),
+        "more than accuracy = 0.001",
+        "give more steps than 32, more nodes",
     ),
     "explicit leaps beyond stability": (
         ("predict", "morphogen_tissue", "--what", "history", "--set", "leap=explicit", "--set", "nodes=49", "--set", "patch=2"),
-        "A leap of this history is too large", "or implicit leaps",
+        "A leap of this history is too large",
+        "or implicit leaps",
     ),
     "steps of a gel too large for the stated accuracy": (
         ("fit", "swelling_gel", "--experiment", "confined", "--set", "steps=12", "--set", "elements=2"),
-        "of the largest displacement at the prior medians, more than accuracy = 0.005", "give more steps than 12",
+        "of the largest displacement at the prior medians, more than accuracy = 0.005",
+        "give more steps than 12",
     ),
     "a strain that cannot be solved for": (
         ("predict", "swelling_gel", "--what", "course", "--set", "test=relaxation", "--set", "ramp=100", "--set", "strain=60", "--set", "bath=1"),
-        "no solution", "a smaller strain or a longer ramp",
+        "no solution",
+        "a smaller strain or a longer ramp",
     ),
-    "a step longer than the water's passage": (
-        ("fit", "reactive_transport", "--set", "step=0.5 h"), "step 0.5 h is too large", "give at most",
-    ),
+    "a step longer than the water's passage": (("fit", "reactive_transport", "--set", "step=0.5 h"), "step 0.5 h is too large", "give at most"),
     "a mesh that cannot resolve dispersion": (
-        ("fit", "reactive_transport", "--set", "elements=10"), "10 elements of 7 mm cannot resolve", "give at least",
+        ("fit", "reactive_transport", "--set", "elements=10"),
+        "10 elements of 7 mm cannot resolve",
+        "give at least",
     ),
-    "a flow that is negative": (
-        ("predict", "reactive_transport", "--what", "breakthrough", "--set", "flow=-3"), "'flow' is -3", "must be at least",
-    ),
+    "a flow that is negative": (("predict", "reactive_transport", "--what", "breakthrough", "--set", "flow=-3"), "'flow' is -3", "must be at least"),
     "output of no known kind": ((*PREDICT, "--output", "p.xlsx"), "'p.xlsx'", ".nc or .csv"),
     "no such run": (("report", "no_run"), "no run 'no_run'", "hmminfer fit"),
     "no such run to extend": (("extend", "no_run"), "no run 'no_run'", "hmminfer fit"),
     "no such run file": (("fit", "--run", "no_run.toml"), "no_run.toml", "run.toml of a run"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -186,9 +222,7 @@ def test_a_mistake_is_one_sentence(case, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []  # nothing is left behind
 
 
-HEAT, PROTON, THERMO = (
-    ("predict", f"{name}", "--what") for name in ("heat_composite", "proton_conductor", "thermoelastic_composite")
-)
+HEAT, PROTON, THERMO = (("predict", f"{name}", "--what") for name in ("heat_composite", "proton_conductor", "thermoelastic_composite"))
 PREDICTED = {
     "no model to predict": (("predict",), "No model", "hmminfer predict fibre_composite"),
     "more particles than room": ((*HEAT, "sizes", "--set", "volume_fraction=1.4"), "'volume_fraction' is 1.4", "between 0 and 0.9"),
@@ -207,13 +241,19 @@ PREDICTED = {
     "no grid": ((*HEAT, "temperatures", "--set", "nx=0"), "'nx' is 0", "between 2 and"),
     "one point in time": ((*THERMO, "strip_history", "--set", "points=1"), "'points' is 1", "between 2 and"),
     "a plate in time": ((*HEAT, "temperatures", "--set", "state=transient"), "steady state only", "set state = steady"),
-    "cell that does not tile, predicted": ((*HEAT, "periodic_temperatures", "--set", "cell_periods=1.3"), "1.3 periods does not tile", "whole number"),
+    "cell that does not tile, predicted": (
+        (*HEAT, "periodic_temperatures", "--set", "cell_periods=1.3"),
+        "1.3 periods does not tile",
+        "whole number",
+    ),
     "parameter of another experiment": ((*HEAT, "sizes", "--set", "conductivity=1"), "'conductivity'", "particle_conductivity"),
     "content of three zones of two": (
-        (*HEAT, "temperatures", "--set", "zones_x=2", "--set", "volume_fraction=0.2,0.3,0.4"), "'volume_fraction' needs 2 values", "one for each",
+        (*HEAT, "temperatures", "--set", "zones_x=2", "--set", "volume_fraction=0.2,0.3,0.4"),
+        "'volume_fraction' needs 2 values",
+        "one for each",
     ),
     "prediction to explain": ((*HEAT, "size", "--help"), "prediction 'size'", "Did you mean 'sizes'?"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", PREDICTED)
@@ -260,29 +300,37 @@ BAD_DATA = {
     "outside the plate": (PLATE + "displacement_x,500,5,10,um,1\n", "outside the plate", "Correct the points"),
     "humidity outside 0 to 1": (
         '# experiment = "films"\nquantity,thickness [nm],humidity [%],temperature [K],value,unit,sd\nconductivity,10,130,303,20,mS/cm,2\n',
-        "humidity' is 130 %", "between 0 and 100",
+        "humidity' is 130 %",
+        "between 0 and 100",
     ),
     "negative concentration": (
         '# experiment = "columns"\nquantity,time [h],flow [mL/h],pulse [h],inlet [g/m^3],value,unit,sd\nrelative_concentration,3,12,2.7,0.2,-0.1,,0.05\n',
-        "Line 3: relative_concentration is -0.1", "leave the value empty",
+        "Line 3: relative_concentration is -0.1",
+        "leave the value empty",
     ),
     "count that is no whole number": (
         '# experiment = "counts"\nquantity,position [%],value,unit,sd\ncount,10,12,,\ncount,20,7.5,,\n',
-        "Line 4: 'count' is 7.5", "whole numbers of at least 0",
+        "Line 4: 'count' is 7.5",
+        "whole numbers of at least 0",
     ),
     "simulated tissue without a tolerance": (
-        '# experiment = "spreading"\nquantity,position [%],time [h],value,unit,sd\ndensity,50,10,0.5,,\n', "Line 3 has no sd", "fill the column in",
+        '# experiment = "spreading"\nquantity,position [%],time [h],value,unit,sd\ndensity,50,10,0.5,,\n',
+        "Line 3 has no sd",
+        "fill the column in",
     ),
     "profile of a tissue without a value": (
-        '# experiment = "gradient"\nquantity,position [%],value,unit,sd\nintensity,10,,,1\n', "Every value is empty", "fill in at least one",
+        '# experiment = "gradient"\nquantity,position [%],value,unit,sd\nintensity,10,,,1\n',
+        "Every value is empty",
+        "fill in at least one",
     ),
     "bath of a gel saltier than the range": (
         '# experiment = "equilibrium"\nquantity,bath [mmol/L],value,unit,sd\naggregate_modulus,9000,0.5,MPa,0.1\n',
-        "'bath' is 9000 mmol/L", "between 0.001 and 5000",
+        "'bath' is 9000 mmol/L",
+        "between 0.001 and 5000",
     ),
     "unknown experiment": (PLATE.replace('"plate"', '"plat"') + "force,,,9,N,1\n", "'plat'", "Did you mean 'plate'?"),
     "known fibre outside support": ("# volume_fraction = 3\n" + GOOD, "'volume_fraction'", "give a value inside"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD_DATA)
@@ -290,12 +338,7 @@ def test_bad_data_are_named_with_their_line(case, tmp_path):
     text, thing, remedy = BAD_DATA[case]
     (tmp_path / "my.csv").write_text(text)
     system = "proton_conductor" if "humidity" in case else "fibre_composite"
-    known = {
-        "concentration": "reactive_transport",
-        "count": "morphogen_tissue",
-        "tissue": "morphogen_tissue",
-        "gel": "swelling_gel",
-    }
+    known = {"concentration": "reactive_transport", "count": "morphogen_tissue", "tissue": "morphogen_tissue", "gel": "swelling_gel"}
     system = next((name for word, name in known.items() if word in case.split()), system)
     said = refused("fit", system, "--data", tmp_path / "my.csv", "--output", tmp_path / "out")
     assert thing in said
@@ -322,10 +365,7 @@ def test_results_are_never_overwritten(tmp_path):
         assert "exists already" in said
         assert "choose another --output" in said
     (tmp_path / "p.csv").write_text("mine")
-    for args in (
-        (*PREDICT, "--output", tmp_path / "p.csv"),
-        ("template", "fibre_composite", "--output", tmp_path / "p.csv"),
-    ):
+    for args in ((*PREDICT, "--output", tmp_path / "p.csv"), ("template", "fibre_composite", "--output", tmp_path / "p.csv")):
         assert "exists already and is not overwritten" in refused(*args)
     assert (kept / "notes.txt").read_text() == (tmp_path / "p.csv").read_text() == "mine"
     with pytest.raises(hm.HmmInferError, match="exists already"):
@@ -401,35 +441,48 @@ def test_wrong_usage_is_explained(args):
 
 COMPOSITES = {  # data of the three other systems: system, file, thing, remedy
     "volume fraction above one": (
-        "thermoelastic_composite", '# experiment = "laminae"\nquantity,volume_fraction,value,unit,sd\naxial_modulus,1.4,135,GPa,4\n',
-        "Line 3: column 'volume_fraction' is 1.4", "between 0.01 and 0.9",
+        "thermoelastic_composite",
+        '# experiment = "laminae"\nquantity,volume_fraction,value,unit,sd\naxial_modulus,1.4,135,GPa,4\n',
+        "Line 3: column 'volume_fraction' is 1.4",
+        "between 0.01 and 0.9",
     ),
     "volume fraction below zero": (
-        "thermoelastic_composite", '# experiment = "laminae"\nquantity,volume_fraction,value,unit,sd\naxial_modulus,-0.3,135,GPa,4\n',
-        "column 'volume_fraction' is -0.3", "between 0.01 and 0.9",
+        "thermoelastic_composite",
+        '# experiment = "laminae"\nquantity,volume_fraction,value,unit,sd\naxial_modulus,-0.3,135,GPa,4\n',
+        "column 'volume_fraction' is -0.3",
+        "between 0.01 and 0.9",
     ),
     "modulus below zero": (
-        "thermoelastic_composite", '# experiment = "laminae"\nquantity,value,unit,sd\naxial_modulus,-135,GPa,4\n',
-        "Line 3: axial_modulus is -135 GPa", "cannot be zero or negative",
+        "thermoelastic_composite",
+        '# experiment = "laminae"\nquantity,value,unit,sd\naxial_modulus,-135,GPa,4\n',
+        "Line 3: axial_modulus is -135 GPa",
+        "cannot be zero or negative",
     ),
     "conductivity below zero": (
-        "heat_composite", "quantity,particle_diameter [um],volume_fraction,value,unit,sd\nconductivity,7,0.4,-182,W/m/K,7\n",
-        "Line 2: conductivity is -182 W/m/K", "cannot be zero or negative",
+        "heat_composite",
+        "quantity,particle_diameter [um],volume_fraction,value,unit,sd\nconductivity,7,0.4,-182,W/m/K,7\n",
+        "Line 2: conductivity is -182 W/m/K",
+        "cannot be zero or negative",
     ),
     "conductivity of zero": (
-        "proton_conductor", "quantity,thickness [nm],humidity [%],temperature [K],value,unit,sd\nconductivity,10,95,303,0,mS/cm,2\n",
-        "Line 2: conductivity is 0 mS/cm", "cannot be zero or negative",
+        "proton_conductor",
+        "quantity,thickness [nm],humidity [%],temperature [K],value,unit,sd\nconductivity,10,95,303,0,mS/cm,2\n",
+        "Line 2: conductivity is 0 mS/cm",
+        "cannot be zero or negative",
     ),
     "humidity as a share": (
-        "proton_conductor", "quantity,thickness [nm],humidity [%],temperature [K],value,unit,sd\nconductivity,10,0.95,303,20,mS/cm,2\n",
-        "No humidity is above 0.95 %", "95 and not 0.95",
+        "proton_conductor",
+        "quantity,thickness [nm],humidity [%],temperature [K],value,unit,sd\nconductivity,10,0.95,303,20,mS/cm,2\n",
+        "No humidity is above 0.95 %",
+        "95 and not 0.95",
     ),
     "humidity of a bath as a share": (
         "proton_conductor",
         '# experiment = "membranes"\nquantity,thickness [um],temperature [K],humidity_a [%],value,unit,sd\narea_resistance,60,298,0.5,0.07,ohm*cm^2,0.004\n',
-        "No humidity_a or humidity_c is above 0.5 %", "humidity_a [dimensionless]",
+        "No humidity_a or humidity_c is above 0.5 %",
+        "humidity_a [dimensionless]",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", COMPOSITES)
@@ -460,7 +513,7 @@ TISSUE_CASES = {
     "position outside the tissue": (TISSUE + "intensity,130,100,,5\n", (), "'position' is 130 %", "between 0 and 100 %"),
     "negative rate": (TISSUE + "intensity,10,100,,5\n", ("--fix", "degradation=-1"), "'degradation' = -1 1/h", "give a value inside"),
     "too few molecules": (TISSUE + "intensity,90,10,,0.01\n", ("--set", "molecules=20"), "Monte Carlo error", "raise molecules"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", TISSUE_CASES)

@@ -46,17 +46,7 @@ def folder(tmp_path_factory):
     here = tmp_path_factory.mktemp("run")
     data = here / "my.csv"
     command("template", "fibre_composite", "--output", data)
-    out = command(
-        "fit",
-        "fibre_composite",
-        "--data",
-        data,
-        "--fix",
-        "fibre_shear_modulus=25 GPa",
-        *SMALL,
-        "--output",
-        here / "run",
-    )
+    out = command("fit", "fibre_composite", "--data", data, "--fix", "fibre_shear_modulus=25 GPa", *SMALL, "--output", here / "run")
     assert f"Saved in {here / 'run'}" in out
     data.unlink()  # the run holds its own copy
     return here / "run"
@@ -126,9 +116,7 @@ def test_a_run_file_repeats_the_run_and_an_extension_appends(folder, tmp_path):
 
 
 def test_predict_from_a_posterior_and_from_values(folder, tmp_path):
-    out = command(
-        "predict", "fibre_composite", "--posterior", folder, "--draws", "7", "--output", tmp_path / "p.nc", "--quiet"
-    )
+    out = command("predict", "fibre_composite", "--posterior", folder, "--draws", "7", "--output", tmp_path / "p.nc", "--quiet")
     assert "separate modes" in out or "Saved" in out
     with xr.open_dataset(tmp_path / "p.nc", engine="h5netcdf") as result:
         assert result["youngs_modulus"].dims == ("sample", "angle")
@@ -140,16 +128,7 @@ def test_predict_from_a_posterior_and_from_values(folder, tmp_path):
     lines = (tmp_path / "p.csv").read_text().splitlines()
     assert lines[0] == "observable,angle [deg],value,unit"
     assert len(lines) == 1 + 4 * 2
-    out = command(
-        "predict",
-        "fibre_composite",
-        "--what",
-        "clamped_coupon",
-        "--value",
-        "fibre_angle=0,15,30",
-        "--set",
-        "width=10 mm",
-    )
+    out = command("predict", "fibre_composite", "--what", "clamped_coupon", "--value", "fibre_angle=0,15,30", "--set", "width=10 mm")
     moduli = [float(line.split()[2]) for line in out.splitlines() if line.startswith("apparent_modulus")]
     assert len(moduli) == 3
     assert moduli[0] > moduli[1] > moduli[2]
@@ -174,12 +153,7 @@ def test_units_of_settings_are_those_of_the_system(tmp_path):
 
 def test_predictions_are_listed_with_their_settings():
     page = command("predict", "proton_conductor", "--help")
-    for part in (
-        "Usage",
-        "--posterior",
-        "Prediction film_conductivities: conductivity of films over thickness",
-        "Prediction water_profile",
-    ):
+    for part in ("Usage", "--posterior", "Prediction film_conductivities: conductivity of films over thickness", "Prediction water_profile"):
         assert part in page
     assert re.search(r"thickness +50 um +of the membrane as it is measured, wet, at least 0.1 um", page)
     assert re.search(r"humidity +95 % +relative humidity, between 0 and 100 %", page)
@@ -257,9 +231,13 @@ def _sampling(folder, args):
     """A process that has begun to store draws in every chain."""
     command_line = [sys.executable, "-m", "hmminfer", *args, "--output", str(folder)]
     process = subprocess.Popen(
-        command_line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ},
+        command_line,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite run in the background hands down an ignored SIGINT
-    )  # fmt: skip
+    )
     draws = folder / "draws.zarr" / "posterior" / "x" / "c"
     deadline = time.monotonic() + 250
     while not all((draws / chain / "1").exists() for chain in "01"):

@@ -33,11 +33,7 @@ def multipole(k, f, resistance=0.0, order=81):
     n = np.arange(-120, 121)
     z = n[:, None] + 1j * n[None, :]
     z = z[z != 0]
-    sums = {
-        2: np.pi,
-        4: 3.151212002153897,
-        **{m: float(np.sum(z ** (-float(m))).real) for m in range(8, 2 * order + 1, 4)},
-    }
+    sums = {2: np.pi, 4: 3.151212002153897, **{m: float(np.sum(z ** (-float(m))).real) for m in range(8, 2 * order + 1, 4)}}
     a = np.sqrt(f / np.pi)
     odd = np.arange(1, order + 1, 2)
     from scipy.special import comb
@@ -103,7 +99,7 @@ def test_a_resisting_surface(resistance):
     assert cell(scaled, 10.0, 0.3, 2.0 / 3e-6) == pytest.approx(cell(unit, 10.0, 0.3, 2.0), rel=1e-12)
 
 
-@pytest.mark.parametrize(("c", "v", "square", "hexagonal"), [(10, 0.3, 1.6521, 1.6507), (10, 0.6, 3.0375, 2.9378), (100, 0.5, 2.9951, 2.9270)])  # fmt: skip
+@pytest.mark.parametrize(("c", "v", "square", "hexagonal"), [(10, 0.3, 1.6521, 1.6507), (10, 0.6, 3.0375, 2.9378), (100, 0.5, 2.9951, 2.9270)])
 def test_arrays_of_the_reference_table(c, v, square, hexagonal):
     """Finite elements of an independent calculation, four digits."""
     assert cell(conductive_cell("square", 4), c, v) == pytest.approx(square, rel=3e-4)
@@ -138,9 +134,7 @@ def test_equal_phases_bounds_and_heat_capacity():
 @pytest.mark.parametrize("interface", [False, True])
 def test_table_against_the_cell(interface):
     """Over conductivities of eight decades either way: value to the error it states, its gradient to a digit less."""
-    full, table = (
-        make("square", 1 if interface else 2, interface, 2.0) for make in (conductive_cell, conductive_table)
-    )
+    full, table = (make("square", 1 if interface else 2, interface, 2.0) for make in (conductive_cell, conductive_table))
     assert table_error(table) < 3e-6  # the largest of 300 random places; the largest of all may be twice that
     rng = np.random.default_rng(1)
     for _ in range(100):
@@ -166,11 +160,15 @@ def test_spheres_with_a_resisting_surface():
     f = np.array([0.4, 0.4])
     carbide, diamond = (np.array([3.5e-6, 125e-6]), [182.0, 272.0]), (np.array([15e-6, 100e-6]), [313.0, 475.0])
     for (radius, data), scheme, k, h, m in (
-        (carbide, "dilute", 351.0, 4.8e7, 237.0), (carbide, "dense", 350.0, 4.9e7, 237.0),
-        (carbide, "dilute", 441.0, 7.0e7, 200.0), (carbide, "dense", 435.0, 7.0e7, 200.0),
-        (diamond, "dilute", 2270.0, 3.9e7, 237.0), (diamond, "dense", 1711.0, 4.2e7, 237.0),
-        (diamond, "dilute", 5180.0, 4.5e7, 200.0), (diamond, "dense", 2288.0, 5.1e7, 200.0),
-    ):  # fmt: skip
+        (carbide, "dilute", 351.0, 4.8e7, 237.0),
+        (carbide, "dense", 350.0, 4.9e7, 237.0),
+        (carbide, "dilute", 441.0, 7.0e7, 200.0),
+        (carbide, "dense", 435.0, 7.0e7, 200.0),
+        (diamond, "dilute", 2270.0, 3.9e7, 237.0),
+        (diamond, "dense", 1711.0, 4.2e7, 237.0),
+        (diamond, "dilute", 5180.0, 4.5e7, 200.0),
+        (diamond, "dense", 2288.0, 5.1e7, 200.0),
+    ):
         assert particle_conductivity(radius, f, scheme)(np.array([m, k, h])) == pytest.approx(data, rel=2.5e-3)
     radius = carbide[0]
     few = np.full(2, 1e-4)
@@ -185,18 +183,13 @@ def test_expected_posteriors_of_two_sizes():
     from hmminfer.inference import fit
 
     model = heat.EXPERIMENTS["particles"].model("sic_aluminium", matrix_conductivity="200 W/m/K")
-    wide = {
-        "particle_conductivity": "LogNormal(300 W/m/K, 1.5)",
-        "interface_conductance": "LogNormal(1e8 W/m^2/K, 2.5)",
-    }
+    wide = {"particle_conductivity": "LogNormal(300 W/m/K, 1.5)", "interface_conductance": "LogNormal(1e8 W/m^2/K, 2.5)"}
     tree = fit(model, priors=wide, seed=1, draws=500, tune=300, chains=2, progress=False)
     k, h = (tree["posterior"][n].values.ravel() for n in wide)
     assert np.median(k) == pytest.approx(435.0, rel=0.05)
     assert np.median(h) == pytest.approx(7.0e7, rel=0.10)
-    tree = fit(
-        heat.EXPERIMENTS["particles"].model("diamond_aluminium"), seed=1, draws=1000, tune=300, chains=2, progress=False
-    )
-    k, h, m = (np.log(tree["posterior"][n].values.ravel()) for n in ("particle_conductivity", "interface_conductance", "matrix_conductivity"))  # fmt: skip
+    tree = fit(heat.EXPERIMENTS["particles"].model("diamond_aluminium"), seed=1, draws=1000, tune=300, chains=2, progress=False)
+    k, h, m = (np.log(tree["posterior"][n].values.ravel()) for n in ("particle_conductivity", "interface_conductance", "matrix_conductivity"))
     # the ridge: a better matrix asks for worse particles. Values of the Laplace approximation; Monte Carlo errors are 0.03 and 0.005
     assert np.corrcoef(k, m)[0, 1] == pytest.approx(-0.49, abs=0.1)
     assert h.std() == pytest.approx(0.174, abs=0.025)
@@ -305,13 +298,9 @@ def test_heat_capacity_is_integrated_at_every_point(shape, degree):
     c = np.random.default_rng(4).uniform(0.5, 3.0, points)
     free, zero = np.zeros(len(domain.nodes), bool), np.zeros(len(domain.nodes))
     observe = domain.interpolation(np.array([[0.1, 0.2], [0.9, 0.7]]))[0]
-    kernel = parabolic_kernel(
-        domain, free, zero, domain.load(1.0), zero, 3.0, 4, observe, np.array([1.5, 3.0]), zone=zone
-    )
+    kernel = parabolic_kernel(domain, free, zero, domain.load(1.0), zero, 3.0, 4, observe, np.array([1.5, 3.0]), zone=zone)
     x = np.stack([np.full(c.size, 1e6), np.full(c.size, 1e6), np.zeros(c.size), c.ravel()], axis=1).ravel()
-    assert kernel(x) == pytest.approx(
-        np.array([1.5, 3.0]) / np.sum(c * domain.weights), rel=1e-6
-    )  # 1 / 1e6 of conduction
+    assert kernel(x) == pytest.approx(np.array([1.5, 3.0]) / np.sum(c * domain.weights), rel=1e-6)  # 1 / 1e6 of conduction
 
 
 def test_laser_flash():
@@ -332,7 +321,7 @@ def test_laser_flash():
     zero = np.zeros(len(free))
     kernel = parabolic_kernel(domain, free, zero, zero, start, times[-1], 1200, observe, times)
     y = kernel(np.array([d * 3.0, d * 3.0, 0.0, 3.0]))
-    series = [1.0 + 2.0 * sum((-1) ** n * np.exp(-((n * np.pi) ** 2) * d * t / length**2) for n in range(1, 60)) for t in times]  # fmt: skip
+    series = [1.0 + 2.0 * sum((-1) ** n * np.exp(-((n * np.pi) ** 2) * d * t / length**2) for n in range(1, 60)) for t in times]
     assert y == pytest.approx(series, abs=2e-4)
     assert y[0] < 0.5 < y[2]
     assert y[3] == pytest.approx(1.0, abs=2e-3)  # no heat is lost
@@ -366,9 +355,7 @@ def test_transient_plate_ends_in_the_steady_state(tmp_path):
 
 def test_four_published_values_of_the_benchmark():
     y = heat.EXPERIMENTS["blocks"].model("aristoff_bangerth").table.value.reshape(13, 13)
-    assert [y[0, 0], y[2, 2], y[3, 3], y[6, 6]] == pytest.approx(
-        [0.06076512, 0.71192853, 0.94391546, 0.71219287], abs=1.1e-8
-    )
+    assert [y[0, 0], y[2, 2], y[3, 3], y[6, 6]] == pytest.approx([0.06076512, 0.71192853, 0.94391546, 0.71219287], abs=1.1e-8)
     coarse = heat.EXPERIMENTS["blocks"].model("aristoff_bangerth")
     a = np.ones((8, 8))
     a[1:3, 1:3], a[5:7, 5:7] = 0.1, 10.0
@@ -414,7 +401,7 @@ def wrong(tmp_path, rows, **settings):
         ("temperature,20,10,1,300,K,1\ntemperature,20,10,500,300,K,1", {"state": "transient"}, "give at least 1000 steps"),
         ("temperature,20,10,,300,K,1", {"packing": "cubic"}, "Unknown packing 'cubic'"),
     ],
-)  # fmt: skip
+)
 def test_what_a_plate_refuses(tmp_path, rows, settings, said):
     with pytest.raises(HmmInferError, match=said):
         wrong(tmp_path, rows, **settings)
@@ -424,9 +411,7 @@ def test_other_refusals(tmp_path):
     with pytest.raises(HmmInferError, match="do not divide into 8 blocks; give a multiple of 8"):
         heat.EXPERIMENTS["blocks"].model("aristoff_bangerth", elements=20)
     path = tmp_path / "neat.csv"
-    path.write_text(
-        "quantity,particle_diameter [um],volume_fraction,value,unit,sd\nmatrix_conductivity,,,220,W/m/K,5\n"
-    )
+    path.write_text("quantity,particle_diameter [um],volume_fraction,value,unit,sd\nmatrix_conductivity,,,220,W/m/K,5\n")
     with pytest.raises(HmmInferError, match="tells nothing of the particles"):
         heat.EXPERIMENTS["particles"].model(path)
     model = heat.temperatures(nx=2, ny=2, refine=1)
@@ -437,9 +422,7 @@ def test_other_refusals(tmp_path):
     free = grid(2)
     with pytest.raises(HmmInferError, match="prescribed nowhere"):
         elliptic_kernel(free, np.zeros(9, bool), np.zeros(9), np.zeros(9), np.zeros((1, 9)))
-    nothing = couple(
-        conductive_cell("square", 1), each(conductive_cell("square", 1), 1), range(6), [0, 1], [], np.ones(6) * 0.3
-    )
+    nothing = couple(conductive_cell("square", 1), each(conductive_cell("square", 1), 1), range(6), [0, 1], [], np.ones(6) * 0.3)
     assert np.isnan(nothing(np.array([-1.0, 1, 1, 0.3, 1, 1]))).all()
 
 

@@ -26,11 +26,7 @@ def plate_with_field(path):
     facts = {p.name: 1.0 * template.vector()[i] for i, p in enumerate(template.parameters) if i < 8}
     facts.pop("matrix_modulus")
     model = experiment.model(path, {"cell": "full", "refine": 1}, **settings, **facts)
-    truth = {
-        "matrix_modulus": 3.6,
-        "fibre_angle": 30.0,
-        "angle_field": 0.6 * np.array([1.0, -2.0, 0.5, 0.3, 0.8, -0.4]),
-    }
+    truth = {"matrix_modulus": 3.6, "fibre_angle": 30.0, "angle_field": 0.6 * np.array([1.0, -2.0, 0.5, 0.3, 0.8, -0.4])}
     y_true = model.evaluate(truth)
     noise = np.random.default_rng(3).normal(0.0, 0.5, len(y_true))
     lines = [line.replace(",0,um", f",{v:.6f},um") for line, v in zip(rows[4:], y_true + noise, strict=True)]

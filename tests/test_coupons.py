@@ -41,9 +41,7 @@ def compliances(degrees, e1, e2, g12, nu12):
 DEGREES = np.array([-90.0, -61.0, -45.0, -7.5, 0.0, 2.0, 10.0, 33.0, 45.0, 72.0, 90.0, 135.0])
 
 
-@pytest.mark.parametrize(
-    "constants", [AS4, (45.6, 16.2, 5.83, 0.278), (10.0, 10.0, 10.0 / 2.6, 0.3)], ids=["AS4", "glass", "isotropic"]
-)
+@pytest.mark.parametrize("constants", [AS4, (45.6, 16.2, 5.83, 0.278), (10.0, 10.0, 10.0 / 2.6, 0.3)], ids=["AS4", "glass", "isotropic"])
 def test_closed_forms(constants):
     s11, s12, s16, s66 = compliances(DEGREES, *constants)
     # rounding of a 6 x 6 inverse and two rotations: condition number about 40
@@ -107,12 +105,7 @@ def test_every_modulus_over_all_angles():
     stiff = np.linalg.inv(fibre_composite.law(cell="full", refine=2).kernel(model.vector()).reshape(6, 6))
     e1, e2, g12, nu12 = 1 / stiff[0, 0], 1 / stiff[1, 1], 1 / stiff[5, 5], -stiff[0, 1] / stiff[0, 0]
     s11, s12, s16, s66 = compliances(np.array([0.0, 30.0, 90.0]), e1, e2, g12, nu12)
-    for name, exact in (
-        ("youngs_modulus", 1 / s11),
-        ("shear_modulus", 1 / s66),
-        ("poisson_ratio", -s12 / s11),
-        ("shear_coupling", s16 / s11),
-    ):
+    for name, exact in (("youngs_modulus", 1 / s11), ("shear_modulus", 1 / s66), ("poisson_ratio", -s12 / s11), ("shear_coupling", s16 / s11)):
         np.testing.assert_allclose(out[name].values, exact, rtol=1e-11, atol=1e-12)
     assert out["youngs_modulus"].attrs["units"] == "GPa"
 

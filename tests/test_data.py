@@ -69,11 +69,7 @@ def test_units_missing_points_and_unknown_noise(table):
 def test_overrides_replace_settings_of_the_file(table):
     raw = table("# length = 50\n" + HEADER + "force,,,1,N,\n")
     assert SCHEMA.check(raw).settings["length"] == 50.0
-    assert SCHEMA.check(raw, length="0.2 m", elements="16").settings == {
-        "length": 200.0,
-        "elements": 16,
-        "packing": "hexagonal",
-    }
+    assert SCHEMA.check(raw, length="0.2 m", elements="16").settings == {"length": 200.0, "elements": 16, "packing": "hexagonal"}
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
@@ -197,9 +193,7 @@ def test_a_template_is_valid_explains_itself_and_is_never_overwritten(tmp_path):
 def test_a_setting_without_a_default_must_be_filled_in(tmp_path):
     schema = replace(SCHEMA, settings=(Setting("width", "mm"),))
     with pytest.raises(HmmInferError, match="Setting 'width' is missing; add a line"):
-        schema.check(
-            RawTable("t", "", {}, ("quantity", "value", "unit"), [{"quantity": "force", "value": "1", "unit": "N"}])
-        )
+        schema.check(RawTable("t", "", {}, ("quantity", "value", "unit"), [{"quantity": "force", "value": "1", "unit": "N"}]))
     write_template(tmp_path / "t.csv", schema)
     with pytest.raises(HmmInferError, match=r"Setting 'width': '\? mm' is not a number"):
         schema.check(read_table(tmp_path / "t.csv"))

@@ -95,9 +95,7 @@ def tree_of(stiffness, angle, observed=(5.0, 6.0), noise=0.1, prior_mean=5.0, me
             "prior_predictive": rows(y_prior),
             "observed_data": xr.Dataset({"stress": ("stress_row", np.array(observed))}),
             "constant_data": xr.Dataset({"stress": ("stress_row", np.full(2, noise))}),
-            "sample_stats": xr.Dataset(
-                {"diverging": (dims, np.zeros((chains, n), bool)), "energy": (dims, rng.standard_normal((chains, n)))}
-            ),
+            "sample_stats": xr.Dataset({"diverging": (dims, np.zeros((chains, n), bool)), "energy": (dims, rng.standard_normal((chains, n)))}),
         }
     )
     tree.attrs = {"method": method, "modes": json.dumps([]), "model": "made_up", "experiment": "test", "data": "none"}
@@ -118,11 +116,7 @@ def found(tree):
 
 def test_chains_in_two_modes_are_two_rows_and_agree_within_each():
     table = summary(tree_of(draws(5.0, 0.1), two_signs()))
-    assert list(table.index) == [
-        "modulus",
-        "fibre_angle (mode 1 of 2, 50 %)",
-        "fibre_angle (mode 2 of 2, 50 %)",
-    ]  # and no row for the long vector
+    assert list(table.index) == ["modulus", "fibre_angle (mode 1 of 2, 50 %)", "fibre_angle (mode 2 of 2, 50 %)"]  # and no row for the long vector
     angles = table.iloc[1:]
     assert sorted(angles["mean"].round()) == [-10, 10]
     assert (table["r_hat"] < 1.02).all()
@@ -321,10 +315,7 @@ def test_calibration_of_counts_and_its_negative_control():
     def gaussian(assumed, seed):
         x = np.exp(np.linspace(-3.5, 3.5, 400) * 0.8) * 1.5
         y = np.stack([p.model.kernel(np.array([v])) for v in x])
-        logp = (
-            -0.5 * np.sum(((y - assumed.table.value) / assumed.sd) ** 2, axis=1)
-            - 0.5 * np.linspace(-3.5, 3.5, 400) ** 2
-        )
+        logp = -0.5 * np.sum(((y - assumed.table.value) / assumed.sd) ** 2, axis=1) - 0.5 * np.linspace(-3.5, 3.5, 400) ** 2
         w = np.exp(logp - logp.max())
         return {"mean": np.random.default_rng(seed).choice(x, 99, p=w / w.sum())}
 

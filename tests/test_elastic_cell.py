@@ -34,12 +34,7 @@ TABLE = [
     ("square", SILENKA, 0.60, ("45.768", "14.912", ".2497", ".2649", "4.5772", "3.2539")),
     ("hexagonal", SILENKA, 0.60, ("45.763", "11.798", ".2515", ".4020", "4.3387", "4.2076")),
 ]
-MATERIALS = {
-    "graphite": (GRAPHITE, 0.60),
-    "boron": (BORON_AL, 0.47),
-    "LY556": (LY556, 0.62),
-    "Silenka": (SILENKA, 0.60),
-}
+MATERIALS = {"graphite": (GRAPHITE, 0.60), "boron": (BORON_AL, 0.47), "LY556": (LY556, 0.62), "Silenka": (SILENKA, 0.60)}
 
 
 def stiffness(packing, phases, fraction, n):
@@ -120,8 +115,7 @@ def test_hashin_cylinders(material):
 
 
 @pytest.mark.parametrize(
-    ("material", "lower", "g23", "upper"),
-    [("graphite", 3.2863, 3.3301, 3.4521), ("boron", 49.99, 50.80, 54.52), ("Silenka", 3.825, 4.209, 4.910)],
+    ("material", "lower", "g23", "upper"), [("graphite", 3.2863, 3.3301, 3.4521), ("boron", 49.99, 50.80, 54.52), ("Silenka", 3.825, 4.209, 4.910)]
 )
 def test_printed_bounds_of_the_transverse_shear_modulus(material, lower, g23, upper):
     *_, low, high = cylinders(*MATERIALS[material])
@@ -146,9 +140,7 @@ def test_voigt_and_reuss_bounds(packing, material):
     assert np.linalg.eigvalsh(voigt - c).max() > 0.1 * matrix[3, 3]  # and the cell is not just the Voigt bound
 
 
-@pytest.mark.parametrize(
-    ("packing", "fraction", "meshes", "bound"), [("square", 0.3, (4, 8, 16), 2e-5), ("hexagonal", 0.4, (2, 4, 8), 6e-5)]
-)
+@pytest.mark.parametrize(("packing", "fraction", "meshes", "bound"), [("square", 0.3, (4, 8, 16), 2e-5), ("hexagonal", 0.4, (2, 4, 8), 6e-5)])
 def test_fourth_order(packing, fraction, meshes, bound):
     """Energy of biquadratic elements on a body-fitted quadratic mesh: order 4. Differences of successive halvings fall alike."""
     c = [stiffness(packing, BORON_AL, fraction, n) for n in meshes]

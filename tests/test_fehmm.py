@@ -43,9 +43,7 @@ def test_two_meshes_extrapolate():
     assert abs(pattern_cell(smooth, 32, meshes=2)(np.ones(1))[0] - 1.0) < 1.1e-4
 
 
-@pytest.mark.parametrize(
-    ("size", "aside", "at_corner"), [(1, 0.507, 0.807), (2, 0.153, 0.384), (4, 0.0791, 0.185), (8, 0.0423, None)]
-)
+@pytest.mark.parametrize(("size", "aside", "at_corner"), [(1, 0.507, 0.807), (2, 0.153, 0.384), (4, 0.0791, 0.185), (8, 0.0423, None)])
 def test_a_cell_clamped_on_its_boundary_is_too_stiff(size, aside, at_corner):
     """About a third of eps / delta or more; three digits of an independent calculation, whose grid had 32 elements to a period too."""
     assert error_of(32 * size, "dirichlet", size) == pytest.approx(aside, abs=6e-4)
@@ -54,10 +52,7 @@ def test_a_cell_clamped_on_its_boundary_is_too_stiff(size, aside, at_corner):
         assert error_of(32 * size, "flux", size) < 0.0  # prescribed fluxes err on the other side for these
 
 
-@pytest.mark.parametrize(
-    ("size", "periodic", "dirichlet"),
-    [(1.1, -0.127, 0.313), (1.5, -0.135, 0.087), (5 / 3, -0.083, 0.094), (2.5, 0.122, 0.291)],
-)
+@pytest.mark.parametrize(("size", "periodic", "dirichlet"), [(1.1, -0.127, 0.313), (1.5, -0.135, 0.087), (5 / 3, -0.083, 0.094), (2.5, 0.122, 0.291)])
 def test_a_cell_that_does_not_tile_is_wrong_by_percents(size, periodic, dirichlet):
     """An independent calculation on a grid of its own: what one mesh still adds, 0.3 % of A here, is all that may differ."""
     assert error_of(round(48 * size), "periodic", size) == pytest.approx(periodic, abs=2e-3)
@@ -172,7 +167,7 @@ def test_the_default_dataset_gives_its_truth():
     Cells of one mesh with 16 elements were 2.4 % too stiff and 3.4 % off, ten sds. What remains is the noise and eps itself: the resolved
     solution at 1/32 is 0.33 % below the homogenised one in the mean.
     """
-    for settings, kind, away in (({}, "none", 2.0), ({}, "extra", 2.0), ({"cell_elements": 16, "cell_meshes": 1}, "none", 20.0)):  # fmt: skip
+    for settings, kind, away in (({}, "none", 2.0), ({}, "extra", 2.0), ({"cell_elements": 16, "cell_meshes": 1}, "none", 20.0)):
         model = heat.EXPERIMENTS["periodic"].model("periodic_square", **settings)
         answers = ScaledAnswers(model, model.evaluate, 61)
         posterior = GridPosterior.of(model, answers, likelihoods(model, model.table, {})[kind])

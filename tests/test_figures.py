@@ -18,26 +18,15 @@ def result(angle, rows=5, field_size=0, **fixed):
     chains, n = angle.shape
     dims = ["chain", "draw"]
     truth = np.linspace(1.0, 2.0, rows)
-    place = {
-        "stretch_x": ("stretch_row", np.linspace(5, 95, rows)),
-        "stretch_y": ("stretch_row", np.linspace(5, 45, rows)),
-    }
+    place = {"stretch_x": ("stretch_row", np.linspace(5, 95, rows)), "stretch_y": ("stretch_row", np.linspace(5, 45, rows))}
 
     def parameters(shape, theta):
         out = {
-            "volume_fraction": (
-                dims,
-                0.6 + 0.02 * rng.standard_normal(shape),
-                {"units": "", "axial": 0, "symbol": "v_f"},
-            ),
+            "volume_fraction": (dims, 0.6 + 0.02 * rng.standard_normal(shape), {"units": "", "axial": 0, "symbol": "v_f"}),
             "fibre_angle": (dims, theta, {"units": "deg", "axial": 1, "symbol": "\\theta"}),
         }
         if field_size:
-            out["angle_field"] = (
-                [*dims, "k"],
-                0.1 * rng.standard_normal((*shape, field_size)),
-                {"axial": 0, "units": "deg"},
-            )
+            out["angle_field"] = ([*dims, "k"], 0.1 * rng.standard_normal((*shape, field_size)), {"axial": 0, "units": "deg"})
         return xr.Dataset(out)
 
     def noisy(shape):
@@ -60,13 +49,8 @@ def result(angle, rows=5, field_size=0, **fixed):
 
 
 def plate_model(field_size=0, rows=40):
-    known = (
-        Parameter("volume_fraction", "", LogNormal(0.6, 0.1)),
-        Parameter("fibre_angle", "deg", Axial(), axial=True),
-    )
-    fields = [
-        Field("angle_field", "deg", Normal(0, 1), size=field_size, frequencies=np.ones((field_size, 2)), axial=True)
-    ]
+    known = (Parameter("volume_fraction", "", LogNormal(0.6, 0.1)), Parameter("fibre_angle", "deg", Axial(), axial=True))
+    fields = [Field("angle_field", "deg", Normal(0, 1), size=field_size, frequencies=np.ones((field_size, 2)), axial=True)]
     return SimpleNamespace(
         name="made_up",
         experiment="plate",

@@ -19,9 +19,7 @@ def test_kernel_of_a_model_with_error():
     rng = np.random.default_rng(0)
     for relative in (True, False):
         slopes = 0.01 * rng.standard_normal((49, 2))
-        error = HomogenisationError(
-            0.01 * rng.random(49), 0.02 * rng.random((49, 2)), np.full(49, 0.01), relative, slopes, np.array([1, 0])
-        )
+        error = HomogenisationError(0.01 * rng.random(49), 0.02 * rng.random((49, 2)), np.full(49, 0.01), relative, slopes, np.array([1, 0]))
         shifted = error.applied_to(model)
         for check in (assert_contract, assert_gradient, assert_taylor):
             check(shifted.kernel)

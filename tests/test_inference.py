@@ -139,9 +139,13 @@ def test_inside_ones_own_pymc_model(coupons):
         modulus = pm.LogNormal("modulus", np.log(5.0), 0.3)
         for i in range(2):
             y = coupons(
-                fibre_angle=angle[i], matrix_modulus=modulus, volume_fraction=0.7, fibre_axial_modulus=270.0,
-                fibre_transverse_modulus=16.0, fibre_shear_modulus=60.0,
-            )  # fmt: skip
+                fibre_angle=angle[i],
+                matrix_modulus=modulus,
+                volume_fraction=0.7,
+                fibre_axial_modulus=270.0,
+                fibre_transverse_modulus=16.0,
+                fibre_shear_modulus=60.0,
+            )
             pm.Normal(f"y{i}", y, coupons.table.sd, observed=coupons.table.value)
     function = own.logp_dlogp_function(ravel_inputs=True)
     function.set_extra_values({})
@@ -158,12 +162,7 @@ def test_inside_ones_own_pymc_model(coupons):
 
 
 def test_noise_priors_and_fixed_values_by_name(coupons):
-    problem = Problem.of(
-        coupons,
-        noise="infer",
-        priors={"matrix_poisson": "Normal(0.36, 0.02, 0.2, 0.45)"},
-        fixed={"fibre_angle": "10 deg"},
-    )
+    problem = Problem.of(coupons, noise="infer", priors={"matrix_poisson": "Normal(0.36, 0.02, 0.2, 0.45)"}, fixed={"fibre_angle": "10 deg"})
     names = [p.name for p in problem.free]
     assert "fibre_angle" not in names
     assert "matrix_poisson" in names

@@ -2,17 +2,7 @@
 
 import numpy as np
 import pytest
-from kernel_catalogue import (
-    JOINT,
-    KERNELS,
-    also_joint,
-    coupon_rows,
-    every_kernel,
-    joint,
-    model_of,
-    points_near,
-    stacked,
-)
+from kernel_catalogue import JOINT, KERNELS, also_joint, coupon_rows, every_kernel, joint, model_of, points_near, stacked
 
 from hmminfer.coupling import couple
 from hmminfer.errors import HmmInferError
@@ -79,10 +69,7 @@ UNPHYSICAL = {
 }
 
 
-@pytest.mark.parametrize(
-    "kernel",
-    ["cell, square, 1", "cell, hexagonal, 2", "reduced cell", "fibre_composite: coupons", "fibre_composite: plate"],
-)
+@pytest.mark.parametrize("kernel", ["cell, square, 1", "cell, hexagonal, 2", "reduced cell", "fibre_composite: coupons", "fibre_composite: plate"])
 @pytest.mark.parametrize("case", UNPHYSICAL)
 def test_unphysical_points_give_nan(kernel, case):
     kernel = KERNELS[kernel]()
@@ -90,9 +77,7 @@ def test_unphysical_points_give_nan(kernel, case):
     x = kernel.example.copy()
     x[entry] = value
     y, bar = kernel.value_and_pullback(x, np.ones(kernel.n_out))
-    physical = (
-        y if kernel.n_out == 36 else y[:-1]
-    )  # the neat matrix modulus in the coupons' template is the parameter itself
+    physical = y if kernel.n_out == 36 else y[:-1]  # the neat matrix modulus in the coupons' template is the parameter itself
     assert np.all(np.isnan(physical)), y
     assert np.any(np.isnan(bar))
     # nothing is remembered: the next good point is answered as before
@@ -102,13 +87,7 @@ def test_unphysical_points_give_nan(kernel, case):
 @pytest.mark.parametrize("name", ["plate, grips", "plate, stress", "coupons, hidden angles"])
 def test_macro_problems_refuse_effective_data_that_are_no_stiffness(name):
     kernel = KERNELS[name]()
-    for bad in (
-        -np.eye(6),
-        np.zeros((6, 6)),
-        np.diag([1.0, 1, 1, 1, 1, -1]),
-        np.full((6, 6), np.nan),
-        np.full((6, 6), np.inf),
-    ):
+    for bad in (-np.eye(6), np.zeros((6, 6)), np.diag([1.0, 1, 1, 1, 1, -1]), np.full((6, 6), np.nan), np.full((6, 6), np.inf)):
         x = kernel.example.copy()
         x[:36] = bad.ravel()
         y, bar = kernel.value_and_pullback(x, np.ones(kernel.n_out))

@@ -63,13 +63,7 @@ RANK = {
     "__main__": 22,
 }
 # lazily, inside functions, a lower layer may reach up for convenience: the doors are listed
-DOORS = {
-    ("model", "operator"),
-    ("experiment", "datasets"),
-    ("model", "inference"),
-    ("diagnostics", "figures"),
-    ("diagnostics", "sampling_figures"),
-}
+DOORS = {("model", "operator"), ("experiment", "datasets"), ("model", "inference"), ("diagnostics", "figures"), ("diagnostics", "sampling_figures")}
 PROBABILITY = {"pymc", "pytensor", "nutpie", "arviz"}
 PROBABILISTIC = {
     "operator",
@@ -110,9 +104,7 @@ def layer(path):
 def imports(path):
     """(module, at top level, line) of every import, absolute names; TYPE_CHECKING blocks do not run and do not count."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    package = ["hmminfer"] + (
-        [path.parent.name] if path.parent.name in ("micro", "macro", "models", "datasets") else []
-    )
+    package = ["hmminfer"] + ([path.parent.name] if path.parent.name in ("micro", "macro", "models", "datasets") else [])
     out = []
 
     def visit(node, top):
@@ -124,9 +116,7 @@ def imports(path):
             base = package[: len(package) + 1 - node.level] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
             out.append((module, top, node.lineno))
-            out.extend(
-                (f"{module}.{alias.name}", top, node.lineno) for alias in node.names if module.startswith("hmminfer")
-            )
+            out.extend((f"{module}.{alias.name}", top, node.lineno) for alias in node.names if module.startswith("hmminfer"))
         inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         for child in ast.iter_child_nodes(node):
             visit(child, top and not inside)
@@ -180,9 +170,7 @@ def test_probability_stays_above_physics(path):
         where = f"{path.name}:{line} imports {module}"
         if root == "pytensor":
             # the operator is the one door; coordinates, priors and likelihood are written in PyTensor's tensors
-            assert own in ("operator", "posterior") or (
-                own == "coordinates" and module.startswith("pytensor.tensor")
-            ), where
+            assert own in ("operator", "posterior") or (own == "coordinates" and module.startswith("pytensor.tensor")), where
         if root == "pymc":
             assert own in ("posterior", "inference", "stochastic"), where
         if root == "nutpie":

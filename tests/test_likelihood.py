@@ -40,8 +40,10 @@ def test_density_of_counts_is_that_of_pymc():
     values = {p.name: np.full(p.length, 0.3) if p.size else p.prior.centre for p in problem.free}
     y = problem.model.evaluate(values)
     pymc_model = build(problem.model)
-    point = {pymc_model.rvs_to_values[v].name: np.asarray(np.log(values[v.name]) if v.name != "monte_carlo_error" else values[v.name])
-             for v in pymc_model.free_RVs}  # fmt: skip
+    point = {
+        pymc_model.rvs_to_values[v].name: np.asarray(np.log(values[v.name]) if v.name != "monte_carlo_error" else values[v.name])
+        for v in pymc_model.free_RVs
+    }
     got = pymc_model.compile_logp(vars=pymc_model.observed_RVs)(point)
     assert got == pytest.approx(np.sum(log_density(POISSON, problem.table.value, y, None)), rel=1e-10)
     assert got == pytest.approx(poisson_log_likelihood(y, problem.table.value), rel=1e-10)
@@ -85,15 +87,8 @@ def far_counts(length=30.0):
     position = np.linspace(2.0, 95.0, 10)
     mean = 60.0 * np.cosh((490.0 - 4.9 * position) / length) / np.sinh(490.0 / length)
     counted = np.random.default_rng(30).poisson(mean)
-    rows = [
-        {"quantity": "count", "position": f"{x:g}", "value": f"{v}", "unit": "", "sd": ""}
-        for x, v in zip(position, counted, strict=True)
-    ]
-    return (
-        RawTable("far", "", {}, ("quantity", "position [%]", "value", "unit", "sd"), rows, list(range(2, 12)), {}),
-        position,
-        counted,
-    )
+    rows = [{"quantity": "count", "position": f"{x:g}", "value": f"{v}", "unit": "", "sd": ""} for x, v in zip(position, counted, strict=True)]
+    return (RawTable("far", "", {}, ("quantity", "position [%]", "value", "unit", "sd"), rows, list(range(2, 12)), {}), position, counted)
 
 
 def test_cells_that_hold_none_are_no_impossible_ones():
@@ -125,9 +120,7 @@ def test_counts_are_whole_numbers_without_sd():
     raw = datasets.load("morphogen_counts")
 
     def changed(**cells):
-        return RawTable(
-            raw.name, "", raw.settings, raw.header, [{**raw.rows[0], **cells}, *raw.rows[1:]], raw.lines, {}
-        )
+        return RawTable(raw.name, "", raw.settings, raw.header, [{**raw.rows[0], **cells}, *raw.rows[1:]], raw.lines, {})
 
     for cells, words in (
         ({"value": "2.5"}, "'count' is 2.5; counts are whole numbers of at least 0"),
@@ -156,29 +149,12 @@ def small(seed=21, motility=1.5, adhesion=0.6):
     density, touching = spreading(np.random.default_rng(seed), 24, 24, 12, 1.0, motility, adhesion, np.array([8.0]))
     seen = density[0].reshape(4, 6).mean(axis=1)
     rows = [
-        {
-            "quantity": "density",
-            "position": f"{25.0 * (i + 0.5):g}",
-            "time": "8",
-            "value": f"{v:.4f}",
-            "unit": "",
-            "sd": "0.04",
-        }
+        {"quantity": "density", "position": f"{25.0 * (i + 0.5):g}", "time": "8", "value": f"{v:.4f}", "unit": "", "sd": "0.04"}
         for i, v in enumerate(seen)
     ]
-    rows.append(
-        {"quantity": "contacts", "position": "", "time": "8", "value": f"{touching[0]:.4f}", "unit": "", "sd": "0.1"}
-    )
+    rows.append({"quantity": "contacts", "position": "", "time": "8", "value": f"{touching[0]:.4f}", "unit": "", "sd": "0.1"})
     settings = {"columns": 24, "rows": 24, "band": 6}
-    raw = RawTable(
-        "sheet",
-        "",
-        settings,
-        ("quantity", "position [%]", "time [h]", "value", "unit", "sd"),
-        rows,
-        list(range(2, 7)),
-        {},
-    )
+    raw = RawTable("sheet", "", settings, ("quantity", "position [%]", "time [h]", "value", "unit", "sd"), rows, list(range(2, 7)), {})
     return SPREADING.model(raw)
 
 

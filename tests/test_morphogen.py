@@ -49,20 +49,11 @@ def test_exact_simulation_gives_independent_poisson_counts(snapshots):
 
 def test_leaps_converge_to_the_exact_means():
     """Tau-leaping is of first order in the step: the steps' biases fall in proportion, and the finest is within noise."""
-    j, none, rng = (
-        source(5, 60000.0),
-        np.zeros(5, np.int64),
-        np.random.default_rng(2),
-    )  # many molecules: the noise is 0.1 %
+    j, none, rng = (source(5, 60000.0), np.zeros(5, np.int64), np.random.default_rng(2))  # many molecules: the noise is 0.1 %
     exact = steady_mean(line(5), j, RATES)
     bias = []
     for dt in (0.1, 0.05, 0.025):
-        bias.append(
-            np.mean(
-                [leap(rng, line(5), j, RATES, none, none, dt, round(15.0 / dt)) / exact - 1.0 for _ in range(20)],
-                axis=0,
-            )[1].mean()
-        )
+        bias.append(np.mean([leap(rng, line(5), j, RATES, none, none, dt, round(15.0 / dt)) / exact - 1.0 for _ in range(20)], axis=0)[1].mean())
     assert_order(np.abs(bias), 1.0, tolerance=0.25)  # noise of the rate: 0.001 / sqrt(100) over a bias of 0.01
 
 
@@ -102,9 +93,7 @@ def test_a_sheet_with_a_source_along_its_edge_is_a_line():
     columns, rows = 6, 4
     j = np.repeat(source(columns, 30.0), rows)
     flat = steady_mean(line(columns), source(columns, 30.0), RATES)
-    assert steady_mean(sheet(columns, rows), j, RATES).reshape(2, columns, rows) == pytest.approx(
-        np.repeat(flat[..., None], rows, axis=2), rel=1e-10
-    )
+    assert steady_mean(sheet(columns, rows), j, RATES).reshape(2, columns, rows) == pytest.approx(np.repeat(flat[..., None], rows, axis=2), rel=1e-10)
     none = np.zeros(columns * rows, np.int64)
     x = gillespie(np.random.default_rng(4), sheet(columns, rows), j, RATES, none, none, 12.0 + 5.0 * np.arange(100))[0]
     x = x.reshape(100, 2, columns, rows).mean(axis=(0, 3))
@@ -114,9 +103,7 @@ def test_a_sheet_with_a_source_along_its_edge_is_a_line():
 # --- bursts
 
 
-def ask(
-    kernel, c=200.0, slope=-2.0, diffusivity=4.0, k=1e-2, kappa=1.0, k_off=1e3, number=0.0, curvature=0.0, of_cells=0.0
-):
+def ask(kernel, c=200.0, slope=-2.0, diffusivity=4.0, k=1e-2, kappa=1.0, k_off=1e3, number=0.0, curvature=0.0, of_cells=0.0):
     """(flux, loss) over (D + kappa D_c) / (1 + kappa) and k kappa / (1 + kappa) of the limit."""
     x = np.array([c, slope, curvature, diffusivity, k, kappa, k_off, of_cells, number])
     return kernel(x) / [-(diffusivity + kappa * of_cells) * slope / (1.0 + kappa), k * kappa * c / (1.0 + kappa)]
@@ -130,9 +117,7 @@ def test_burst_of_a_small_patch_with_fast_binding_has_the_effective_coefficients
         assert np.all(error < (0.5 * (cells + 1.0) / 20.0) ** 2 / 8.0 + 1e-5)
         errors.append(error)
         right = ask(quiet(burst(0.5, cells, heal=200, measure=10, step=20.0, blocks=1)), curvature=200.0 / 20.0**2)
-        assert (
-            abs(right[1] - 1.0) < 0.1 * error[1]
-        )  # with the curvature of a profile at rest the inside stays as it was lifted
+        assert abs(right[1] - 1.0) < 0.1 * error[1]  # with the curvature of a profile at rest the inside stays as it was lifted
     assert_order([e[0] for e in errors], 2.0, tolerance=0.25)
     small = quiet(burst(0.01, 2, heal=200, measure=10, step=20.0, blocks=1))
     for k_off in (0.1, 1.0):
@@ -144,9 +129,7 @@ def test_burst_of_a_small_patch_with_fast_binding_has_the_effective_coefficients
 
 def test_burst_heals_what_the_lift_left_open():
     """Where k is not small beside k_off bound molecules are fewer than the lift says: a burst that is not healed misses it."""
-    healed, not_healed = (
-        ask(quiet(burst(0.01, 2, heal=h, measure=1, step=0.2, blocks=1)), k=0.5, k_off=1.0)[1] for h in (100, 0)
-    )
+    healed, not_healed = (ask(quiet(burst(0.01, 2, heal=h, measure=1, step=0.2, blocks=1)), k=0.5, k_off=1.0)[1] for h in (100, 0))
     assert healed == pytest.approx(1.0 / 1.5, rel=0.01)
     assert not_healed > 0.9
 
@@ -159,9 +142,7 @@ def test_burst_is_unbiased_at_any_count_and_antithetic_noise_falls_with_the_coun
         exact = ask(quiet(kernel), c, -0.02 * c, 0.5, 1e-3, 1.0, 0.8)
         assert np.all(np.abs(y.mean(axis=0) - exact) < 4.0 * y.std(axis=0) / 20.0)
         sd.append(y.std(axis=0))
-    assert np.log10(sd[1] / sd[2]) == pytest.approx(
-        [2.0, 2.0], abs=0.1
-    )  # 1 / c: the first order, 1 / sqrt(c), cancels in a pair
+    assert np.log10(sd[1] / sd[2]) == pytest.approx([2.0, 2.0], abs=0.1)  # 1 / c: the first order, 1 / sqrt(c), cancels in a pair
 
 
 def test_fluctuations_in_a_burst_are_those_of_the_product_poisson_law():
@@ -211,9 +192,7 @@ def test_growth_by_bursts_of_counts(rng):
     def ask(c, s):
         c = max(c, 0.0)  # a noisy leap may leave less than nothing
         s = np.sign(s) * min(abs(s), c / 2.0)  # nearly empty patches cannot hold a slope: as steep as they can
-        return count_burst(
-            rng, c, s, [d, k, kappa, k_off], 1.0, cells=4, heal=1.0, measure=1.0, replicas=40, method="leap", step=0.04
-        )[0]
+        return count_burst(rng, c, s, [d, k, kappa, k_off], 1.0, cells=4, heal=1.0, measure=1.0, replicas=40, method="leap", step=0.04)[0]
 
     coarse = spread(lambda c, s: ask(c, s)[0], np.zeros(8), 5.0, 2.5, 16, loss=lambda c: ask(c, 0.0)[1], source=j[0])
     assert np.max(np.abs(coarse[-1] - exact)) < 0.05 * exact[0]
@@ -225,12 +204,7 @@ def test_variance_of_the_slope_of_a_burst_of_counts():
     j, k, n = 500.0, 1.0, 500
     times = np.linspace(tau / 200, tau, 200)
     rates = np.array([0.0, 0.0, 1.0, 0.0, k])
-    x = np.array(
-        [
-            gillespie(rng, line(1), np.array([j]), rates, np.array([n]), np.zeros(1, np.int64), times)[0][:, 0, 0]
-            for _ in range(4000)
-        ]
-    )
+    x = np.array([gillespie(rng, line(1), np.array([j]), rates, np.array([n]), np.zeros(1, np.int64), times)[0][:, 0, 0] for _ in range(4000)])
     slopes = slope_of(times, x.T.astype(float))
     assert slopes.var() == pytest.approx(6.0 * (j + k * n) / (5.0 * tau), rel=0.1)
 
@@ -276,9 +250,7 @@ def test_profile_at_rest_converges_to_the_closed_form_at_fourth_order():
         kernel = at_rest(nodes)
         x = kernel.example.copy()
         x[-1] = 0.0
-        errors.append(
-            np.max(np.abs(kernel(x) - exact)[1:])
-        )  # the first place is interpolated from one side at the first of the grids
+        errors.append(np.max(np.abs(kernel(x) - exact)[1:]))  # the first place is interpolated from one side at the first of the grids
     assert_order(errors, 4.0, tolerance=0.3, bound=2e-6)
 
 
@@ -312,9 +284,7 @@ def test_history_against_every_cell_of_the_tissue():
     exact = np.array([[(steady - expm(a * t) @ steady).reshape(2, n).sum(axis=0)[c] for t in times] for c in cells])
     law = quiet(burst(size, 2, heal=2, measure=3, step=0.5, blocks=1))
     points, when = (v.ravel() for v in np.meshgrid((cells + 0.5) * size, times, indexing="ij"))
-    kernel = profile_history(
-        law, [d, k, kappa, k_off, 0.0], j[0] * size, n * size, 33, 2 * size, points, when, 80, 1000.0, 0.0, True
-    )
+    kernel = profile_history(law, [d, k, kappa, k_off, 0.0], j[0] * size, n * size, 33, 2 * size, points, when, 80, 1000.0, 0.0, True)
     assert np.max(np.abs(1000.0 * value(kernel).reshape(4, 3) - exact)) < 0.01 * 1000.0
 
 
@@ -338,9 +308,7 @@ def test_explicit_leaps_beyond_the_stability_limit_are_no_answer():
 
 
 def test_a_history_wants_two_steps_before_its_first_datum():
-    with pytest.raises(
-        HmmInferError, match=r"time step 25 s cannot resolve data at time 20 s: .* give at least 10 steps"
-    ):
+    with pytest.raises(HmmInferError, match=r"time step 25 s cannot resolve data at time 20 s: .* give at least 10 steps"):
         history(4, True)
     with pytest.raises(HmmInferError, match="Every row is at time 0"):
         history(4, False, times=(0.0,))

@@ -22,10 +22,9 @@ GRADIENT = morphogen.EXPERIMENTS["gradient"]
 # --- counts in a small linear network: the exact posterior on a grid
 
 CELLS, DETECTION = 4, 0.5
-NETWORK = ParameterSet((
-    Parameter("degradation", "1/h", LogNormal(1.0, 0.6), "", 0.0, 1e3),
-    Parameter("production", "1/h", LogNormal(12.0, 0.6), "", 0.0, 1e4),
-))  # fmt: skip
+NETWORK = ParameterSet(
+    (Parameter("degradation", "1/h", LogNormal(1.0, 0.6), "", 0.0, 1e3), Parameter("production", "1/h", LogNormal(12.0, 0.6), "", 0.0, 1e4))
+)
 COUNTS = np.array([8, 4, 2, 1])
 
 
@@ -68,8 +67,13 @@ def test_pseudo_marginal_chain_has_the_exact_posterior_of_counts():
     mean, sd = on_grid(lambda v: poisson_log_likelihood(seen_mean(v), COUNTS))
     tree = pseudo_marginal(
         lambda v, rng: detected_log_likelihood(simulated(v, rng, 40), COUNTS, DETECTION),
-        NETWORK, draws=2500, tune=500, chains=2, seed=1, progress=False,
-    )  # fmt: skip
+        NETWORK,
+        draws=2500,
+        tune=500,
+        chains=2,
+        seed=1,
+        progress=False,
+    )
     x = logarithms(tree)
     assert np.all(np.abs(x.mean(axis=(1, 2)) - mean) < 0.15 * sd)
     assert x.std(axis=(1, 2)) == pytest.approx(sd, rel=0.12)
@@ -83,9 +87,7 @@ def test_estimate_of_the_likelihood_is_unbiased(rng):
     ratio = np.exp([detected_log_likelihood(simulated(values, rng, 40), COUNTS, DETECTION) - exact for _ in range(400)])
     assert ratio.mean() == pytest.approx(1.0, abs=4.0 * ratio.std() / 20.0)
     assert ratio.std() > 0.1  # it is an estimate
-    few = np.log(
-        [np.exp(detected_log_likelihood(simulated(values, rng, 2), COUNTS, DETECTION)) + 1e-300 for _ in range(400)]
-    )
+    few = np.log([np.exp(detected_log_likelihood(simulated(values, rng, 2), COUNTS, DETECTION)) + 1e-300 for _ in range(400)])
     assert few.mean() < exact - 0.3  # and its logarithm is biased: a chain must not average logarithms
 
 
@@ -121,10 +123,9 @@ def test_abc_has_the_posterior_of_its_own_epsilon():
 
 def test_abc_of_moving_cells():
     """A block of cells spreads and crumbles: its density profile and contacts, seen once. Truth in the 95 % intervals, and a ridge."""
-    parameters = ParameterSet((
-        Parameter("motility", "1/h", LogNormal(1.0, 0.7), "", 0.0, 1e3),
-        Parameter("adhesion", "", Uniform(0.0, 1.5), "", 0.0, 1.5),
-    ))  # fmt: skip
+    parameters = ParameterSet(
+        (Parameter("motility", "1/h", LogNormal(1.0, 0.7), "", 0.0, 1e3), Parameter("adhesion", "", Uniform(0.0, 1.5), "", 0.0, 1.5))
+    )
     begin = np.zeros((36, 24), int)
     begin[:18] = 1
 
@@ -142,18 +143,18 @@ def test_abc_of_moving_cells():
     m, e = np.log(tree["motility"].values.ravel()), tree["adhesion"].values.ravel()
     assert m.std() < 0.85 * 0.7  # of the priors
     assert e.std() < 0.7 * 1.5 / np.sqrt(12.0)
-    assert (
-        np.corrcoef(m, e)[0, 1] > 0.6
-    )  # faster cells that hold on more spread alike: one look tells them apart poorly
+    assert np.corrcoef(m, e)[0, 1] > 0.6  # faster cells that hold on more spread alike: one look tells them apart poorly
 
 
 def test_priors_of_a_pseudo_marginal_chain():
     """No data: the chain draws its priors, each through its own transform."""
-    some = ParameterSet((
-        Parameter("a", "", HalfNormal(2.0), "", 0.0),
-        Parameter("b", "", Uniform(-1.0, 3.0), "", -1.0, 3.0),
-        Parameter("c", "", LogNormal(2.0, 0.3), "", 0.0),
-    ))  # fmt: skip
+    some = ParameterSet(
+        (
+            Parameter("a", "", HalfNormal(2.0), "", 0.0),
+            Parameter("b", "", Uniform(-1.0, 3.0), "", -1.0, 3.0),
+            Parameter("c", "", LogNormal(2.0, 0.3), "", 0.0),
+        )
+    )
     tree = pseudo_marginal(lambda v, rng: 0.0, some, draws=4000, tune=1000, chains=2, seed=4, progress=False)
     for p in some:  # ESS about 1,000: 4 errors
         x = tree["posterior"][p.name].values
@@ -186,9 +187,7 @@ def log_posterior(model, theta):
     for p, x in zip(model.parameters, theta, strict=False):
         if p.name not in model.fixed and not p.nuisance:
             normal = (
-                (np.log(x / p.prior.median) / p.prior.sigma)
-                if isinstance(p.prior, LogNormal)
-                else (x - p.prior.mean) / p.prior.standard_deviation
+                (np.log(x / p.prior.median) / p.prior.sigma) if isinstance(p.prior, LogNormal) else (x - p.prior.mean) / p.prior.standard_deviation
             )
             out -= 0.5 * normal**2
     return out
@@ -246,12 +245,7 @@ def test_langevin_bursts_against_the_exact_posterior_of_counts():
 
     def mean(k, amplitude):
         j = amplitude * np.sqrt(d * k * kappa) / (1.0 + kappa)
-        return (
-            tissues
-            * steady_mean(
-                line(n), np.concatenate([[j], np.zeros(n - 1)]), np.array([d, kappa * k_off, k_off, k, 0.0])
-            ).sum(axis=0)[cells]
-        )
+        return tissues * steady_mean(line(n), np.concatenate([[j], np.zeros(n - 1)]), np.array([d, kappa * k_off, k_off, k, 0.0])).sum(axis=0)[cells]
 
     total = np.random.default_rng(13).poisson(mean(0.004, 100.0))
     assert total.min() > 50
@@ -267,10 +261,7 @@ def test_langevin_bursts_against_the_exact_posterior_of_counts():
             logp[i, m] = poisson_log_likelihood(a[m] * unit, total)
     w = np.exp(logp - logp.max())
     w /= w.sum()
-    for name, grid, weight, factor in (
-        ("degradation", k, w.sum(axis=1), 3600.0),
-        ("amplitude", a, w.sum(axis=0), float(tissues)),
-    ):
+    for name, grid, weight, factor in (("degradation", k, w.sum(axis=1), 3600.0), ("amplitude", a, w.sum(axis=0), float(tissues))):
         centre = weight @ grid
         sd = np.sqrt(weight @ (grid - centre) ** 2)
         assert weight[0] + weight[-1] < 1e-3  # the grid holds the posterior
@@ -297,15 +288,11 @@ def test_bicoid_gives_the_decay_length_and_only_the_ratio_of_its_rates():
     assert 0.0 < model.about["monte_carlo_over_noise"] < 0.2
     posterior = fit(model, draws=400, tune=300, chains=2, seed=1, progress=False)["posterior"]
     percent = morphogen.decay_length(posterior) / 4.9
-    assert float(percent.mean()) == pytest.approx(
-        23.5, abs=1.5 * float(percent.std())
-    )  # the published fit has no closed end
+    assert float(percent.mean()) == pytest.approx(23.5, abs=1.5 * float(percent.std()))  # the published fit has no closed end
     assert 0.5 < float(percent.std()) < 2.5
     d, k = (np.log(posterior[name].values.ravel()) for name in ("diffusivity", "degradation"))
     assert np.corrcoef(d, k)[0, 1] > 0.95
-    for name, (mean, sd) in quadrature(
-        model, 6, natural=False
-    ).items():  # ESS some 500 of 800 draws: 4 errors are 0.18 sds, 13 % of an sd
+    for name, (mean, sd) in quadrature(model, 6, natural=False).items():  # ESS some 500 of 800 draws: 4 errors are 0.18 sds, 13 % of an sd
         x = posterior[name].values
         x = x if name == "background" else np.log(x)
         assert x.mean() == pytest.approx(mean, abs=0.2 * sd)
@@ -341,11 +328,7 @@ def test_growth_tells_diffusivity_and_degradation_apart():
 
 
 def test_predictions():
-    profile = (
-        morphogen.profile([0.0, 10.0, 25.0])
-        .predict(diffusivity=0.3, degradation=1.08, background=0.0)["intensity"]
-        .values
-    )
+    profile = morphogen.profile([0.0, 10.0, 25.0]).predict(diffusivity=0.3, degradation=1.08, background=0.0)["intensity"].values
     length = np.sqrt(0.3 / 3e-4)
     exact = 150.0 * np.cosh((490.0 - np.array([0.0, 49.0, 122.5])) / length) / np.sinh(490.0 / length)
     assert profile == pytest.approx(exact, rel=0.02)  # elements of 1.3 lambda
@@ -381,10 +364,7 @@ def test_what_it_refuses(tmp_path):
         growth("morphogen_growth", leap="explicit")
     with pytest.raises(HmmInferError, match=r"cannot resolve data at time 900 s: .* give at least 32 steps"):
         growth("morphogen_growth", steps=31)
-    with pytest.raises(
-        HmmInferError,
-        match=r"wrong by 0\.\d+ of the largest intensity at the prior medians, more than accuracy = 0\.001; give more",
-    ):
+    with pytest.raises(HmmInferError, match=r"wrong by 0\.\d+ of the largest intensity at the prior medians, more than accuracy = 0\.001; give more"):
         fit(growth("morphogen_growth", accuracy=1e-3), progress=False)
     with pytest.raises(HmmInferError, match=r"at these values, more than accuracy"):
         morphogen.history([10.0], [1.0, 10.0], steps=20).predict(degradation=30.0, progress=False)

@@ -20,9 +20,7 @@ def test_exclusion_obeys_the_lattice_diffusion_equation():
     exact = np.array([expm(a * t) @ begin for t in times])
     runs = np.array([move(rng, np.repeat(begin[:, None], 10, axis=1), 1.0, 0.0, times)[0] for _ in range(100)])
     found = runs.mean(axis=0)
-    assert np.all(
-        np.abs(found - exact) < 4.5 * np.sqrt(exact * (1.0 - exact) / 1000.0) + 2e-3
-    )  # 2 of 1,000 where next to none is expected
+    assert np.all(np.abs(found - exact) < 4.5 * np.sqrt(exact * (1.0 - exact) / 1000.0) + 2e-3)  # 2 of 1,000 where next to none is expected
     over = runs[:, :, n // 2 :].sum(axis=2)  # what has crossed the middle: told to 2 %
     assert over.mean(axis=0) == pytest.approx(exact[:, n // 2 :].sum(axis=1), abs=4.5 * over.std(axis=0).max() / 10.0)
     assert np.all(over.std(axis=0) / 10.0 < 0.02 * over.mean(axis=0))  # else the test says little
@@ -36,9 +34,7 @@ def test_a_marked_cell_on_a_line_is_slowed_down():
         at = np.nonzero(sites)[0]
         steps = move(rng, sites, 1.0, 0.0, np.array([100.0]))[2][0]
         found.append(np.mean(steps[(at > 75) & (at < 225)] ** 2))
-    assert np.mean(found) == pytest.approx(
-        (1.0 - phi) / phi * np.sqrt(400.0 / np.pi), abs=4.0 * np.std(found) / np.sqrt(60.0) + 1.0
-    )
+    assert np.mean(found) == pytest.approx((1.0 - phi) / phi * np.sqrt(400.0 / np.pi), abs=4.0 * np.std(found) / np.sqrt(60.0) + 1.0)
 
 
 def test_adhesion_keeps_detailed_balance():
@@ -55,9 +51,7 @@ def test_adhesion_keeps_detailed_balance():
         sites = move(rng, sites, 1.0, adhesion, np.array([20.0]))[1]
         seen.append(sites[:, 0])
     x = np.array(seen)
-    error = 4.5 / np.sqrt(
-        n / 2.0
-    )  # records are nearly independent (relaxation within some 10 time units); numbers lie between 0 and 2
+    error = 4.5 / np.sqrt(n / 2.0)  # records are nearly independent (relaxation within some 10 time units); numbers lie between 0 and 2
     assert np.mean(np.sum(x[:, 1:] * x[:, :-1], axis=1)) == pytest.approx(p @ pairs, abs=error)
     assert x.mean(axis=0) == pytest.approx(p @ np.array(states), abs=0.5 * error)
     flat = np.mean(pairs)
@@ -86,9 +80,7 @@ def test_a_marked_cell_among_many():
     assert error < 0.03 * exact
     assert full == pytest.approx(exact, abs=4.0 * error + 0.03 * exact)  # it rises by as much as there are vacancies
     held, error = self_diffusivity(rng, 2.0, 0.8, 0.5, replicas=10)
-    assert (
-        held + 4.0 * error < 0.5 * self_diffusivity(rng, 2.0, 0.0, 0.5, replicas=10)[0]
-    )  # cells that hold on get nowhere
+    assert held + 4.0 * error < 0.5 * self_diffusivity(rng, 2.0, 0.0, 0.5, replicas=10)[0]  # cells that hold on get nowhere
     with pytest.raises(HmmInferError, match="no diffusivity to measure"):
         self_diffusivity(rng, 1.0, 0.0, 1.0)
 
@@ -115,9 +107,7 @@ def test_molecules_carried_by_moving_cells():
     law = quiet(burst(1.0, 2, heal=40, measure=10, step=0.04, blocks=1))
 
     def coarse(of_cells):
-        kernel = steady_profile(
-            law, [hop, k, kappa, unbind, of_cells], 2.0 * d_eff, columns, 17, 2.0, np.arange(25) + 0.5, 20.0
-        )
+        kernel = steady_profile(law, [hop, k, kappa, unbind, of_cells], 2.0 * d_eff, columns, 17, 2.0, np.arange(25) + 0.5, 20.0)
         x = kernel.example.copy()
         x[-1] = 0.0  # no background
         return 20.0 * kernel(x)

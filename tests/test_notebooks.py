@@ -31,7 +31,5 @@ def test_notebook(path):
     assert any(c.cell_type == "code" for c in cells)
     # a kernel would add seconds and hide nothing: the cells are run in order by the interpreter
     env = {**os.environ, "MPLBACKEND": "Agg", "HMMINFER_NOTEBOOK_DRAWS": str(DRAWS.get(path.stem, 200))}
-    result = subprocess.run(
-        [sys.executable, str(path)], env=env, capture_output=True, text=True, cwd=FOLDER, check=False
-    )
+    result = subprocess.run([sys.executable, str(path)], env=env, capture_output=True, text=True, cwd=FOLDER, check=False)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]

@@ -14,17 +14,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
-from kernel_catalogue import (
-    JOINT,
-    KERNELS,
-    LEAVES,
-    coupled,
-    coupon_rows,
-    every_code,
-    every_kernel,
-    plate,
-    points_near,
-)
+from kernel_catalogue import JOINT, KERNELS, LEAVES, coupled, coupon_rows, every_code, every_kernel, plate, points_near
 from pytensor.compile.mode import get_mode
 from pytensor.gradient import NullTypeGradError
 from pytensor.graph.fg import FunctionGraph
@@ -46,10 +36,7 @@ def test_compiled_operator_equals_plain_call(name, rng):
     slope = pytensor.grad((weight * y).sum(), theta)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        compiled = [
-            pytensor.function([theta, weight], [y, slope], mode=mode)
-            for mode in ("NUMBA", get_mode("FAST_COMPILE").clone(linker="py"))
-        ]
+        compiled = [pytensor.function([theta, weight], [y, slope], mode=mode) for mode in ("NUMBA", get_mode("FAST_COMPILE").clone(linker="py"))]
     nodes = [node.op for node in compiled[0].maker.fgraph.toposort()]
     parts = len(kernel.parts) if isinstance(kernel, Joint) else 1
     assert sum(isinstance(op, Forward) for op in nodes) == parts, "value and gradient share one forward"
@@ -106,10 +93,7 @@ def test_data_variables_are_the_same_each_time():
 
 
 def test_float32_is_refused():
-    with (
-        pytensor.config.change_flags(floatX="float32"),
-        pytest.raises(HmmInferError, match=r"set pytensor.config.floatX = 'float64'"),
-    ):
+    with pytensor.config.change_flags(floatX="float32"), pytest.raises(HmmInferError, match=r"set pytensor.config.floatX = 'float64'"):
         apply_vector(elastic_cell("square", 1), pt.vector(dtype="float64"))
 
 
@@ -121,9 +105,7 @@ def test_second_derivatives_are_refused_not_zero():
         pytensor.grad(slope.sum(), theta)
 
 
-@pytest.mark.parametrize(
-    "view", ["every second entry", "column", "reversed", "cotangent is a column", "cotangent is broadcast"]
-)
+@pytest.mark.parametrize("view", ["every second entry", "column", "reversed", "cotangent is a column", "cotangent is broadcast"])
 def test_graphs_that_hand_over_strided_vectors(view, rng):
     """What users write around a model (columns of a matrix, stacked specimens, a bare sum) compiles as it stands."""
     kernel = coupon_rows(1)
@@ -201,11 +183,7 @@ def test_fingerprints_do_not_depend_on_the_process():
     found = []
     for seed in ("0", "4242"):
         run = subprocess.run(
-            [sys.executable, "-c", PRINT_FINGERPRINTS],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
+            [sys.executable, "-c", PRINT_FINGERPRINTS], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
         )
         found.append(json.loads(run.stdout))
     assert found[0] == found[1]
@@ -255,10 +233,7 @@ def test_fingerprint_follows_an_edited_file(tmp_path, module):
     """The real thing: one number changed in a copy of the package changes the fingerprint of what calls it, and nothing else."""
     root = Path(__file__).parent.parent
     shutil.copytree(
-        root / "hmminfer",
-        tmp_path / "hmminfer",
-        symlinks=False,
-        ignore=shutil.ignore_patterns("__pycache__", "models", "datasets", "*.nb?"),
+        root / "hmminfer", tmp_path / "hmminfer", symlinks=False, ignore=shutil.ignore_patterns("__pycache__", "models", "datasets", "*.nb?")
     )
     file = tmp_path / (module.replace(".", "/") + ".py")
     before, after = {
@@ -268,20 +243,11 @@ def test_fingerprint_follows_an_edited_file(tmp_path, module):
     }[module]
     text = file.read_text(encoding="utf-8")
     assert text.count(before) == 1
-    script = PRINT_FINGERPRINTS.replace(" + composed", "").replace(
-        "composed = [", "pass  # ["
-    )  # composing compiles, which takes a minute
+    script = PRINT_FINGERPRINTS.replace(" + composed", "").replace("composed = [", "pass  # [")  # composing compiles, which takes a minute
 
     def fingerprints():
-        env = {
-            **os.environ,
-            "PYTHONPATH": str(tmp_path),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "NUMBA_CACHE_DIR": str(tmp_path / "numba"),
-        }
-        run = subprocess.run(
-            [sys.executable, "-P", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
-        )
+        env = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_CACHE_DIR": str(tmp_path / "numba")}
+        run = subprocess.run([sys.executable, "-P", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
         return np.array(json.loads(run.stdout))
 
     first = fingerprints()

@@ -51,10 +51,7 @@ def test_the_wheel_works_elsewhere(wheel, tmp_path):
     run(*pip, "--target", str(target), str(wheel), cwd=tmp_path)
     # -P and a path of our own, so that neither the current folder nor an editable install can be what is imported
     code = f"import sys; sys.path.insert(0, {str(target)!r})\n" + IMPORT_EVERYTHING
-    out = dict(
-        line.partition(" ")[::2]
-        for line in run(sys.executable, "-P", "-c", code, str(target), cwd=tmp_path).splitlines()
-    )
+    out = dict(line.partition(" ")[::2] for line in run(sys.executable, "-P", "-c", code, str(target), cwd=tmp_path).splitlines())
     assert out["datasets"].split() == sorted(file.parent.name for file in ROOT.glob("datasets/*/provenance.toml"))
     files = [*(ROOT / "hmminfer").rglob("*.py"), *(ROOT / "models").rglob("*.py")]
     in_wheel = set(zipfile.ZipFile(wheel).namelist())
@@ -65,11 +62,7 @@ def test_the_wheel_works_elsewhere(wheel, tmp_path):
 
 def test_every_package_is_listed():
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
-    inits = [
-        *(ROOT / "hmminfer").rglob("__init__.py"),
-        *ROOT.glob("models/**/__init__.py"),
-        ROOT / "datasets/__init__.py",
-    ]
+    inits = [*(ROOT / "hmminfer").rglob("__init__.py"), *ROOT.glob("models/**/__init__.py"), ROOT / "datasets/__init__.py"]
     found = {".".join(file.relative_to(ROOT).parent.parts) for file in inits}
     assert {name if name.startswith("hmminfer") else f"hmminfer.{name}" for name in found} == set(listed)
 

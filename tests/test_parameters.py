@@ -10,30 +10,11 @@ from hmminfer.errors import HmmInferError
 from hmminfer.macro.orientation import field_basis
 from hmminfer.micro.phases import PHASES
 from hmminfer.models.fibre_composite import ANGLE
-from hmminfer.parameters import (
-    Axial,
-    Field,
-    HalfNormal,
-    LogNormal,
-    Normal,
-    Parameter,
-    ParameterSet,
-    Uniform,
-    flat,
-    parse_prior,
-    wrap_axial,
-)
+from hmminfer.parameters import Axial, Field, HalfNormal, LogNormal, Normal, Parameter, ParameterSet, Uniform, flat, parse_prior, wrap_axial
 
 ZONES = Parameter("zone_angle", "deg", Axial(), axial=True, size=3, lower=-180, upper=180)
 POINTS = np.zeros((1, 2))
-FIELD = Field(
-    "angle_field",
-    "deg",
-    Normal(0, 1),
-    axial=True,
-    size=6,
-    frequencies=field_basis(POINTS, np.array([[0.0, 0.0], [100.0, 50.0]]), 3, 2)[1],
-)
+FIELD = Field("angle_field", "deg", Normal(0, 1), axial=True, size=6, frequencies=field_basis(POINTS, np.array([[0.0, 0.0], [100.0, 50.0]]), 3, 2)[1])
 ALL = ParameterSet((*PHASES, ANGLE, ZONES, FIELD))
 
 
@@ -80,9 +61,7 @@ def test_axial_wrapping():
     assert np.all((found > -90 - 1e-9) & (found <= 90 + 1e-9))
     for a in (90.0, 30.0, -30.0):
         assert ANGLE.from_vector(ANGLE.to_vector(a)) == pytest.approx(a)
-        np.testing.assert_allclose(
-            np.exp(1j * ANGLE.to_vector(a)), np.exp(1j * ANGLE.to_vector(a - 180.0 if a > 0 else a + 180.0)), atol=1e-14
-        )
+        np.testing.assert_allclose(np.exp(1j * ANGLE.to_vector(a)), np.exp(1j * ANGLE.to_vector(a - 180.0 if a > 0 else a + 180.0)), atol=1e-14)
 
 
 PRIORS = [
@@ -100,19 +79,13 @@ PRIORS = [
 @pytest.mark.parametrize(("prior", "lower", "upper"), PRIORS, ids=lambda p: str(p)[:40])
 def test_priors_are_densities(prior, lower, upper, rng):
     reach = prior.sd * (30 if isinstance(prior, LogNormal) else 12)
-    low, high = (
-        (lower, upper)
-        if isinstance(prior, Axial)
-        else (max(lower, prior.centre - reach), min(upper, prior.centre + reach))
-    )
+    low, high = (lower, upper) if isinstance(prior, Axial) else (max(lower, prior.centre - reach), min(upper, prior.centre + reach))
 
     def density(x):
         return float(np.exp(prior.logpdf(x)))
 
     total = quad(density, low, high, limit=200, points=[prior.centre] if low < prior.centre < high else None)[0]
-    assert total == pytest.approx(
-        1.0, abs=1e-7
-    )  # the tails left out are smaller: 30 sd of the log-normal, 12 of a normal
+    assert total == pytest.approx(1.0, abs=1e-7)  # the tails left out are smaller: 30 sd of the log-normal, 12 of a normal
     draws = prior.sample(rng, 20_000)
     assert draws.shape == (20_000,)
     assert np.all((draws >= lower) & (draws <= upper))
@@ -120,9 +93,7 @@ def test_priors_are_densities(prior, lower, upper, rng):
         mean = quad(lambda x: x * density(x), low, high, limit=200)[0]
         sd = math.sqrt(quad(lambda x: (x - mean) ** 2 * density(x), low, high, limit=200)[0])
         assert prior.sd == pytest.approx(sd, rel=1e-5)  # the same tails, weighted by their square
-        assert quad(density, low, prior.centre, limit=200)[0] == pytest.approx(
-            0.5, abs=1e-6
-        )  # the centre is the median
+        assert quad(density, low, prior.centre, limit=200)[0] == pytest.approx(0.5, abs=1e-6)  # the centre is the median
         # 20,000 draws: the standard error of an sd is 0.5 % for a normal, 1.2 % with the log-normal's tail
         assert draws.std() == pytest.approx(prior.sd, rel=0.05)
         assert np.median(draws) == pytest.approx(prior.centre, abs=0.05 * prior.sd)
@@ -132,10 +103,7 @@ def test_priors_are_densities(prior, lower, upper, rng):
         t = np.radians(2 * draws)
         resultant = np.mean(np.exp(1j * t))
         kappa = prior.concentration
-        exact = (
-            quad(lambda u: np.cos(u) * np.exp(kappa * np.cos(u)), 0, np.pi)[0]
-            / quad(lambda u: np.exp(kappa * np.cos(u)), 0, np.pi)[0]
-        )
+        exact = quad(lambda u: np.cos(u) * np.exp(kappa * np.cos(u)), 0, np.pi)[0] / quad(lambda u: np.exp(kappa * np.cos(u)), 0, np.pi)[0]
         # mean direction and resultant length within 5 standard errors
         target = exact * np.exp(2j * np.radians(prior.mean))
         assert abs(resultant - target) < 5 / math.sqrt(20_000)
@@ -185,10 +153,7 @@ def test_parse_prior(text, unit, expected):
         ("LogNormall(1, 2)", "Did you mean 'LogNormal'"),
         ("3.5 GPa", "Cannot read the prior '3.5 GPa'; write it as"),
         ("Normal(1, 2", "Cannot read the prior"),
-        (
-            "Normal(1)",
-            "Wrong arguments in the prior 'Normal(1)'; Normal takes (mean, standard_deviation, lower, upper)",
-        ),
+        ("Normal(1)", "Wrong arguments in the prior 'Normal(1)'; Normal takes (mean, standard_deviation, lower, upper)"),
         ("Normal(1, 2, 3, 4, 5)", "Wrong arguments"),
         ("Normal(1, 2, low=3)", "Wrong arguments"),
         ("Normal(1 s, 2)", "cannot be converted to 'GPa'"),
@@ -273,9 +238,7 @@ def matern(r, sigma, ell):
     return sigma**2 * (1 + z + z**2 / 3) * np.exp(-z)
 
 
-@pytest.mark.parametrize(
-    ("ell", "n", "bound"), [(15.0, (40, 40), 0.005), (20.0, (32, 32), 0.01), (30.0, (24, 24), 0.08)]
-)
+@pytest.mark.parametrize(("ell", "n", "bound"), [(15.0, (40, 40), 0.005), (20.0, (32, 32), 0.01), (30.0, (24, 24), 0.08)])
 def test_field_basis_reproduces_the_matern_covariance(ell, n, bound):
     """sum_k S(w_k) phi_k(x) phi_k(y) against sigma^2 Matern-5/2 in the middle of the domain.
 
@@ -309,9 +272,7 @@ def test_field_scales_convert_degrees_to_the_double_angle():
     """An amplitude of 1 degree of theta is 2 degrees of t, in radians."""
     plain = Field("f", "", Normal(0, 1), size=6, frequencies=FIELD.frequencies)
     np.testing.assert_allclose(FIELD.scales(1.0, 30.0), np.radians(2.0) * plain.scales(1.0, 30.0), rtol=1e-14)
-    assert np.all(
-        np.diff(FIELD.scales(1.0, 30.0)[np.argsort((FIELD.frequencies**2).sum(1))]) <= 0
-    )  # rough modes are small
+    assert np.all(np.diff(FIELD.scales(1.0, 30.0)[np.argsort((FIELD.frequencies**2).sum(1))]) <= 0)  # rough modes are small
 
 
 def test_field_basis_is_orthonormal_on_the_extended_box():

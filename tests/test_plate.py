@@ -21,9 +21,7 @@ def test_patch(mesh, degrees):
     """Uniform stress in an off-axis plate is exact on every mesh: quadratic elements hold all linear displacements."""
     plate, stress, thickness = MESHES[mesh](), 0.1, 1.7
     points = np.random.default_rng(1).uniform(plate.box[0] + 0.1, plate.box[1] - 0.1, (12, 2))
-    kernel = plane_stress_kernel(
-        plate, thickness, *pulled(plate, stress, thickness), vstack([strains(plate, points), everything(plate)]).tocsr()
-    )
+    kernel = plane_stress_kernel(plate, thickness, *pulled(plate, stress, thickness), vstack([strains(plate, points), everything(plate)]).tocsr())
     y = kernel(np.concatenate([C_AS4, [np.radians(2 * degrees)]]))
     s11, s12, s16, _ = compliances(degrees, *AS4)
     exact = stress * np.array([s11, s12, s16])
@@ -51,9 +49,7 @@ def test_thickness_cancels_under_grips_and_scales_the_force():
     plate = rectangle(20.0, 10.0, 4, 3)
     fixed, value, force, virtual = grips(plate)
     x = np.concatenate([C_AS4, [0.5]])
-    one, three = (
-        plane_stress_kernel(plate, h, fixed, value, force, everything(plate), [virtual])(x) for h in (1.0, 3.0)
-    )
+    one, three = (plane_stress_kernel(plate, h, fixed, value, force, everything(plate), [virtual])(x) for h in (1.0, 3.0))
     np.testing.assert_allclose(three[:-1], one[:-1], rtol=0, atol=1e-13)
     np.testing.assert_allclose(three[-1], 3 * one[-1], rtol=1e-12)
 
@@ -106,12 +102,8 @@ def test_third_order_with_a_manufactured_solution(make, load):
         sigma = np.einsum("epij,jep->iep", q, eps)
         # loads in weak form, f_i = int sigma : eps(N_i): the body force -div sigma inside and the traction sigma n on free edges
         fixed, value, force = nothing(plate)
-        force[:, 0] = skfem.LinearForm(lambda v, w: w.sx * v.grad[0] + w.sxy * v.grad[1]).assemble(
-            basis, sx=sigma[0], sxy=sigma[2]
-        )
-        force[:, 1] = skfem.LinearForm(lambda v, w: w.sy * v.grad[1] + w.sxy * v.grad[0]).assemble(
-            basis, sy=sigma[1], sxy=sigma[2]
-        )
+        force[:, 0] = skfem.LinearForm(lambda v, w: w.sx * v.grad[0] + w.sxy * v.grad[1]).assemble(basis, sx=sigma[0], sxy=sigma[2])
+        force[:, 1] = skfem.LinearForm(lambda v, w: w.sy * v.grad[1] + w.sxy * v.grad[0]).assemble(basis, sy=sigma[1], sxy=sigma[2])
         if load == "displacements":
             for side in ("left", "right", "bottom", "top"):
                 fixed[plate.on_side(side)] = True
@@ -120,9 +112,7 @@ def test_third_order_with_a_manufactured_solution(make, load):
         value[:] = smooth(*plate.nodes.T)[0].T
         points = plate.quadrature_points.reshape(-1, 2)
         none = np.zeros((len(points), 0))
-        kernel = plane_stress_kernel(
-            plate, 1.0, fixed, value, force, everything(plate), phi=none, known=angle(*points.T)
-        )
+        kernel = plane_stress_kernel(plate, 1.0, fixed, value, force, everything(plate), phi=none, known=angle(*points.T))
         errors.append(l2(plate, kernel(C_AS4).reshape(-1, 2), lambda a, b: smooth(a, b)[0], rigid=load == "tractions"))
     print(errors)
     # both families are smooth images of uniform meshes, so the rate is the theoretical one; fields are of size 1
@@ -155,9 +145,7 @@ def test_gripped_plate_converges_at_the_rate_of_its_corners():
     for n in (4, 8, 16, 32):
         plate = rectangle(40.0, 10.0, 2 * n, n)
         fixed, value, force, virtual = grips(plate)
-        found.append(
-            plane_stress_kernel(plate, 1.0, fixed, value, force, csr_array((0, 2 * len(plate.nodes))), [virtual])(x)[0]
-        )
+        found.append(plane_stress_kernel(plate, 1.0, fixed, value, force, csr_array((0, 2 * len(plate.nodes))), [virtual])(x)[0])
     change = -np.diff(found)
     rates = np.log2(change[:-1] / change[1:])
     assert np.all(change > 0)  # conforming elements are too stiff under given displacements
@@ -178,9 +166,7 @@ def test_reaction_is_the_boundary_integral_of_stress_and_twice_the_energy(mesh):
     plate, thickness, degrees, displacement = MESHES[mesh](), 1.4, 25.0, 0.1
     fixed, value, force, virtual = grips(plate, displacement)
     x = np.concatenate([C_AS4, [np.radians(2 * degrees)]])
-    kernel = plane_stress_kernel(
-        plate, thickness, fixed, value, force, everything(plate), [virtual, virtual * 0 + np.array([1.0, 0.0])]
-    )
+    kernel = plane_stress_kernel(plate, thickness, fixed, value, force, everything(plate), [virtual, virtual * 0 + np.array([1.0, 0.0])])
     y = kernel(x)
     u, reaction, sum_of_forces = y[:-2].reshape(-1, 2), y[-2], y[-1]
     grad = np.einsum("eqnk,end->eqdk", plate.gradients, u[plate.connectivity])
@@ -228,9 +214,7 @@ def pagano_halpin(aspect, degrees=10.0, constants=AS4):
     return 1 / (1 - 3 * s16**2 / (s11 * (3 * s66 + 2 * s11 * aspect**2)))
 
 
-@pytest.mark.parametrize(
-    ("aspect", "reference", "formula"), [(4, 1.150, 1.175), (8, 1.052, 1.067), (12, 1.025, 1.033), (20, 1.009, 1.012)]
-)
+@pytest.mark.parametrize(("aspect", "reference", "formula"), [(4, 1.150, 1.175), (8, 1.052, 1.067), (12, 1.025, 1.033), (20, 1.009, 1.012)])
 def test_clamped_coupon(aspect, reference, formula):
     ratio = apparent(aspect)
     # independent finite elements, printed with three decimals; our own error at the singular corners is 7e-4 (see above)
@@ -284,9 +268,7 @@ def oriented(phi=None, known=0.0):
     fixed, value, force, virtual = grips(plate)
     points = np.array([[4.0, 3.0], [9.0, 8.0], [15.0, 5.0]])
     rows = vstack([strains(plate, points), kron(plate.interpolation(points)[0], np.eye(2))]).tocsr()
-    return plate, lambda phi, known: plane_stress_kernel(
-        plate, 1.0, fixed, value, force, rows, [virtual], None, phi, known
-    )
+    return plate, lambda phi, known: plane_stress_kernel(plate, 1.0, fixed, value, force, rows, [virtual], None, phi, known)
 
 
 def test_zones_of_equal_angle_are_uniform():
@@ -312,9 +294,7 @@ def test_field_with_zero_coefficients_is_uniform():
     np.testing.assert_allclose(known(C_AS4), uniform, rtol=0, atol=1e-13)
     # a known angle and coefficients add up
     s = 0.1 * np.random.default_rng(0).standard_normal(12)
-    np.testing.assert_allclose(
-        build(phi, 0.6)(np.concatenate([C_AS4, s])), both(np.concatenate([C_AS4, [0.6], s])), rtol=0, atol=1e-13
-    )
+    np.testing.assert_allclose(build(phi, 0.6)(np.concatenate([C_AS4, s])), both(np.concatenate([C_AS4, [0.6], s])), rtol=0, atol=1e-13)
 
 
 def test_gradient_of_a_field_by_one_adjoint_solve():
@@ -343,11 +323,4 @@ def test_nothing_left_to_solve():
     plate = rectangle(2.0, 1.0, 1, 1)
     everywhere = np.ones((len(plate.nodes), 2), bool)
     with pytest.raises(HmmInferError, match="nothing is left to solve"):
-        plane_stress_kernel(
-            plate,
-            1.0,
-            everywhere,
-            np.zeros_like(everywhere, float),
-            np.zeros_like(everywhere, float),
-            everything(plate),
-        )
+        plane_stress_kernel(plate, 1.0, everywhere, np.zeros_like(everywhere, float), np.zeros_like(everywhere, float), everything(plate))

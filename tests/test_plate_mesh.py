@@ -97,9 +97,7 @@ def test_interpolation_is_exact_for_quadratics(mesh):
     nodal = exact(*plate.nodes.T)
     x, y = points.T
     scale = np.abs(nodal).max()
-    np.testing.assert_allclose(
-        value @ nodal, exact(x, y), rtol=0, atol=1e-8 * scale
-    )  # rim points are moved inwards by 1e-9
+    np.testing.assert_allclose(value @ nodal, exact(x, y), rtol=0, atol=1e-8 * scale)  # rim points are moved inwards by 1e-9
     second = 0.0 if exact is linear else 1.0
     np.testing.assert_allclose(dx @ nodal, 2 + second * (0.4 * x - 0.1 * y), rtol=0, atol=1e-8 * scale)
     np.testing.assert_allclose(dy @ nodal, -3 + second * (-0.1 * x + 0.6 * y), rtol=0, atol=1e-8 * scale)

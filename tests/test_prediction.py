@@ -105,14 +105,7 @@ def test_order_names_defaults_and_what_is_for_python_only():
 
 def test_lists_of_numbers():
     s = Setting("angles", "deg", (0.0, 90.0), "numbers", lower=-180.0, upper=180.0)
-    for given in (
-        [0, 45],
-        (0.0, "45 deg"),
-        "0, 45",
-        "0 deg, 45 deg",
-        "0, 0.78539816339744831 rad",
-        np.array([0.0, 45.0]),
-    ):
+    for given in ([0, 45], (0.0, "45 deg"), "0, 45", "0 deg, 45 deg", "0, 0.78539816339744831 rad", np.array([0.0, 45.0])):
         assert s.read(given) == pytest.approx([0.0, 45.0], abs=1e-12)
     assert s.read(30) == s.read("30") == s.read(["30"]) == np.array([30.0])
     for bad, said in {
@@ -155,7 +148,7 @@ SAME = {  # text with a unit -> numbers in the unit of the setting, from Python
     "particles": ("heat_composite", "sizes", {"diameters": "0.01, 0.1 mm"}, {"diameters": [10.0, 100.0]}),
     "scheme": ("heat_composite", "sizes", {"scheme": "dilute"}, {"scheme": "dilute"}),
     "angle": ("fibre_composite", "moduli", {"angles": "0.5235987755982988 rad", **SMALL}, {"angles": 30.0, "cell": "full", "refine": 1}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", SAME)
@@ -212,8 +205,7 @@ def test_the_user_has_the_last_word(heated):
     xr.testing.assert_equal(longer, of)
     xr.testing.assert_equal(longer, called)
     with pytest.raises(
-        HmmInferError,
-        match=r"'volume_fraction' has size 4 in the posterior and 2 in 'temperatures'; leave the zones, levels or blocks",
+        HmmInferError, match=r"'volume_fraction' has size 4 in the posterior and 2 in 'temperatures'; leave the zones, levels or blocks"
     ):
         predict("heat_composite", "temperatures", {"zones_y": "1"}, heated, progress=False)
     held = heated["posterior"].to_dataset().drop_vars("volume_fraction")
@@ -269,9 +261,7 @@ def test_defaults_of_an_experiment_are_not_a_choice_of_the_run():
 
 def test_a_setting_of_the_run_that_cannot_be_used_is_said():
     made = posterior("proton_conductor", "films", settings='{"temperature": "0.0 K"}', activation_energy=[20.0])
-    with pytest.raises(
-        HmmInferError, match=r"between 200 and 500 K\. This is from the run: temperature = 0\.0 K; set another"
-    ):
+    with pytest.raises(HmmInferError, match=r"between 200 and 500 K\. This is from the run: temperature = 0\.0 K; set another"):
         proton.film_conductivities.of(made)
     assert proton.film_conductivities.of(made, temperature=300.0).about["temperature"] == 300.0
     made = posterior("heat_composite", "plate", settings='{"state": "transient"}', matrix_conductivity=[0.3])
@@ -281,9 +271,7 @@ def test_a_setting_of_the_run_that_cannot_be_used_is_said():
 
 def test_settings_of_another_experiment_count_where_they_are_declared_alike():
     """Cells are those of the material; elements of one square are not those of the other."""
-    lamina = posterior(
-        "thermoelastic_composite", "laminae", '{"reference": "250.0 K", "refine": 2}', matrix_expansion=[50.0]
-    )
+    lamina = posterior("thermoelastic_composite", "laminae", '{"reference": "250.0 K", "refine": 2}', matrix_expansion=[50.0])
     assert thermo.strip_history.taken_from(lamina) == {"reference": "250.0 K", "refine": 2}
     square = posterior("heat_composite", "periodic", '{"elements": 16, "source": "2.0 W/m^3"}', conductivity=[1.0])
     assert heat.periodic_temperatures.taken_from(square) == {"elements": 16, "source": "2.0 W/m^3"}
@@ -313,9 +301,7 @@ def test_a_mesh_file_is_found_where_the_run_lies_now(tmp_path):
     (written / "new.nc").replace(written / runs.RESULT)
     shutil.move(written, tmp_path / "moved")
     mesh.unlink()
-    assert fibre.plate_fields.taken_from(runs.load(tmp_path / "moved").tree) == {
-        "mesh": str(tmp_path / "moved" / "data" / "my.msh")
-    }
+    assert fibre.plate_fields.taken_from(runs.load(tmp_path / "moved").tree) == {"mesh": str(tmp_path / "moved" / "data" / "my.msh")}
 
 
 def test_what_is_predicted_by_default_is_of_the_run():
@@ -325,10 +311,7 @@ def test_what_is_predicted_by_default_is_of_the_run():
     assert predict("heat_composite", "", small, made, progress=False).attrs["experiment"] == "periodic_temperatures"
     with pytest.raises(HmmInferError, match=r"one of heat_composite, not of fibre_composite; predict heat_composite"):
         predict("fibre_composite", "", None, made)
-    with pytest.raises(
-        HmmInferError,
-        match=r"holds conductivity, conductivity_slope, and 'sizes' of heat_composite takes matrix_cond.*choose a",
-    ):
+    with pytest.raises(HmmInferError, match=r"holds conductivity, conductivity_slope, and 'sizes' of heat_composite takes matrix_cond.*choose a"):
         predict("heat_composite", "sizes", None, made, progress=False)
 
 

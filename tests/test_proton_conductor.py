@@ -48,9 +48,7 @@ def test_complex_step_is_the_derivative_to_rounding():
     kernel = closure(quotient, [[0.7], [1.9]], 2, [1.3, 0.4, 2.0, 3.0], own=1)
     x = kernel.example
     y = kernel(x)
-    assert y == pytest.approx(
-        [v for a, t in ((1.3, 0.7), (0.4, 1.9)) for v in (np.exp(-a * t) / 2.0, 3.0**1.5 * np.log(a))], rel=1e-15
-    )
+    assert y == pytest.approx([v for a, t in ((1.3, 0.7), (0.4, 1.9)) for v in (np.exp(-a * t) / 2.0, 3.0**1.5 * np.log(a))], rel=1e-15)
     j = kernel.jacobian(x)
     expected = np.zeros((4, 4))
     for row, (a, t) in enumerate(((1.3, 0.7), (0.4, 1.9))):
@@ -87,19 +85,16 @@ def test_springer_values():
     assert proton.springer(0.1, 10.0, 303.0) > 0.0  # the line is negative there
 
 
-def membrane(
-    bath, law=2.0, current=0.0, what=(RESISTANCE,), position=None, elements=8, thickness=178e-4, temperature=303.0
-):
+def membrane(bath, law=2.0, current=0.0, what=(RESISTANCE,), position=None, elements=8, thickness=178e-4, temperature=303.0):
     """One membrane of Springer's conductivity; constant diffusivity by default."""
     law_kernel = closure(
-        proton.membrane_law, np.zeros((1, 0)), 3,
-        [10.0, 100.0, 1.0, proton.SPRINGER_ENERGY, 0.5, 1.0, 1.0, temperature, current, law],
-    )  # fmt: skip
+        proton.membrane_law, np.zeros((1, 0)), 3, [10.0, 100.0, 1.0, proton.SPRINGER_ENERGY, 0.5, 1.0, 1.0, temperature, current, law]
+    )
     theta = [1.0, proton.SPRINGER_ENERGY, 0.5, 1.0, 1.0]
     n = len(what)
     return membrane_kernel(
         law_kernel, theta, np.array([[temperature, current, law]]), np.array([thickness]), np.array([bath]), [0] * n, what, position, elements
-    ), np.array(theta)  # fmt: skip
+    ), np.array(theta)
 
 
 def test_resistance_of_a_linear_water_profile():
@@ -149,7 +144,7 @@ def test_hydration_against_another_solver():
     start = np.stack([np.linspace(5.0, 8.0, 200), np.full(200, 0.05), np.zeros(200)])
     other = solve_bvp(
         rhs, lambda a, b: np.array([a[1] - k * (bath[0] - a[0]), b[1] - k * (b[0] - bath[1]), a[2]]), z, start, tol=1e-10, max_nodes=100_000
-    )  # fmt: skip
+    )
     assert other.success
     expected = np.array([other.y[2, -1], other.y[1, 0], other.sol(0.5 * length)[0]])
     what, place = (RESISTANCE, FLUX, UPTAKE), (0.0, 0.0, 0.5)
@@ -202,14 +197,10 @@ def test_a_membrane_of_lamellae_conducts_better_along():
 
 def test_film_is_two_layers_side_by_side():
     t = np.array([4.0, 40.0, 300.0])
-    y = proton.film_conductivities(t).evaluate(
-        {"interface_thickness": 80.0, "bulk_conductivity": 60.0, "interface_conductivity": 20.0}
-    )
+    y = proton.film_conductivities(t).evaluate({"interface_thickness": 80.0, "bulk_conductivity": 60.0, "interface_conductivity": 20.0})
     exact = 60.0 - 40.0 * np.minimum(80.0 / t, 1.0)
     assert y == pytest.approx(exact, rel=1e-6)
-    near = proton.film_conductivities([80.0]).evaluate(
-        {"interface_thickness": 80.0, "bulk_conductivity": 60.0, "interface_conductivity": 20.0}
-    )
+    near = proton.film_conductivities([80.0]).evaluate({"interface_thickness": 80.0, "bulk_conductivity": 60.0, "interface_conductivity": 20.0})
     assert near == pytest.approx([20.0 + 40.0 * 0.02 * np.log(2.0)], rel=1e-12)  # the smoothed corner
     hot = proton.film_conductivities([80.0], temperature=333.15).evaluate({"activation_energy": 25.0})
     cold = proton.film_conductivities([80.0]).evaluate({"activation_energy": 25.0})
@@ -230,12 +221,7 @@ def test_films_at_95_percent():
 
 def test_free_conductivities_at_each_humidity_share_the_layer():
     """60 deg C, 40 % and more: the reference's estimate is d = 42 nm (ln sd 0.10) with 15 % noise, here 22 %."""
-    settings = {
-        "temperature": "333.15 K",
-        "water": "levels",
-        "lowest_humidity": "40 %",
-        "reference_temperature": "333.15 K",
-    }
+    settings = {"temperature": "333.15 K", "water": "levels", "lowest_humidity": "40 %", "reference_temperature": "333.15 K"}
     model = proton.EXPERIMENTS["films"].model("nafion_films", **settings)
     tree = preview(model, seed=1, draws=1000, progress=False)
     assert float(np.log(tree["posterior"]["interface_thickness"]).mean()) == pytest.approx(np.log(42.0), abs=0.2)

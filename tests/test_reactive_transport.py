@@ -46,9 +46,7 @@ def test_kreft_zuber_flux_concentration():
     errors = []
     for n in (40, 80, 160):
         place = np.tile([0.5 - 1.0 / n, 0.5, 0.5 + 1.0 / n], t.size)
-        kernel = column_kernel(
-            [2.0 * LENGTH], [VELOCITY], [1.0], [100.0], np.zeros(3 * t.size), np.repeat(t, 3), [4.0 / n], place=place, elements=n
-        )  # fmt: skip
+        kernel = column_kernel([2.0 * LENGTH], [VELOCITY], [1.0], [100.0], np.zeros(3 * t.size), np.repeat(t, 3), [4.0 / n], place=place, elements=n)
         c = kernel(np.array([retard, 1.0, 0.0, 0.1, a_l, 0.0])).reshape(-1, 3)
         errors.append(np.abs(c[:, 1] - a_l * (c[:, 2] - c[:, 0]) * n / (4.0 * LENGTH) - exact).max())
     assert_order(errors, 2.0, 0.1, bound=3e-4)
@@ -78,12 +76,7 @@ def test_slow_decay_takes_what_it_should():
     kernel = column_kernel([LENGTH], [VELOCITY], [2.0], [500.0], [0], [200.0], [0.5], elements=200, factors=False)
     root = np.sqrt(1.0 + 4.0 * a_l * decay / VELOCITY)
     peclet = LENGTH / a_l
-    exact = (
-        4.0
-        * root
-        * np.exp(peclet / 2.0)
-        / ((1 + root) ** 2 * np.exp(root * peclet / 2) - (1 - root) ** 2 * np.exp(-root * peclet / 2))
-    )
+    exact = 4.0 * root * np.exp(peclet / 2.0) / ((1 + root) ** 2 * np.exp(root * peclet / 2) - (1 - root) ** 2 * np.exp(-root * peclet / 2))
     assert kernel(np.array([3.0, 1.0, 0.5, a_l, decay]))[0] == pytest.approx(exact, rel=1e-5)  # (Wehner & Wilhelm 1956)
 
 
@@ -105,9 +98,18 @@ def test_columns_against_all_species_at_every_scale(inlet, bound):
     errors = []
     for refine in (1, 2, 4):
         kernel = column_kernel(
-            [LENGTH], [VELOCITY], [inlet], [2.7], np.zeros(times.size), times, [0.08 / refine], 0.05 / refine, points=8,
-            elements=50 * refine, factors=False,
-        )  # fmt: skip
+            [LENGTH],
+            [VELOCITY],
+            [inlet],
+            [2.7],
+            np.zeros(times.size),
+            times,
+            [0.08 / refine],
+            0.05 / refine,
+            points=8,
+            elements=50 * refine,
+            factors=False,
+        )
         errors.append(np.abs(kernel(x) - exact).max())
     assert_order(errors, 2.0, 0.3, bound=bound)
 
@@ -138,9 +140,7 @@ def test_steps_end_at_every_event():
     for event in (0.0, 0.3, 1.0, 2.0, 50.0):
         assert np.min(np.abs(t - event)) == 0.0
     assert np.all(np.diff(t) > 0.0)
-    assert steps_between([1.3, 1.3 + 1e-12], [], 0.5, 0.0)[-2:] == pytest.approx(
-        [1.3, 1.3], abs=2e-12
-    )  # as good as one
+    assert steps_between([1.3, 1.3 + 1e-12], [], 0.5, 0.0)[-2:] == pytest.approx([1.3, 1.3], abs=2e-12)  # as good as one
     late = t[1:] > 1.0
     assert np.all(np.diff(t)[late] <= 0.1 + 0.05 * (t[1:][late] - 1.0) + 1e-12)
 
@@ -196,9 +196,7 @@ class Density:
 
     def __init__(self, model):
         self.model, self.problem = model, self
-        self.prior = np.array(
-            [[np.log(p.prior.median), p.prior.sigma] for p in map(model.parameters.__getitem__, self.names)]
-        )
+        self.prior = np.array([[np.log(p.prior.median), p.prior.sigma] for p in map(model.parameters.__getitem__, self.names)])
         self.theta, self.at = model.vector(), [model.parameters.names.index(n) for n in self.names]
 
     def constrain(self, x):
@@ -209,9 +207,7 @@ class Density:
         theta = self.theta.copy()
         theta[self.at] = np.exp(x)
         y = self.model.kernel(theta)
-        return np.concatenate(
-            [(y - self.model.table.value) / self.model.table.sd, (x - self.prior[:, 0]) / self.prior[:, 1]]
-        )
+        return np.concatenate([(y - self.model.table.value) / self.model.table.sd, (x - self.prior[:, 0]) / self.prior[:, 1]])
 
     def __call__(self, x):
         return (-0.5 * np.sum(self.scores(x) ** 2),)
@@ -258,9 +254,7 @@ def test_real_columns_differ_and_share():
     """Seven columns: nothing is said of the fast rate, and each column has a factor of its own, asserted through the model."""
     model = reactive.EXPERIMENTS["columns"].model("pfos_columns")
     assert len(model.table) == 56
-    theta = model.vector(
-        {"distribution": 3.4, "slow_capacity": 7.0, "exchange_rate": 0.025, "dispersivity": 8.0, "column_spread": 0.2}
-    )
+    theta = model.vector({"distribution": 3.4, "slow_capacity": 7.0, "exchange_rate": 0.025, "dispersivity": 8.0, "column_spread": 0.2})
     where = model.parameters.slices()
     rng = np.random.default_rng(0)
     theta[where["column_deviation"]] = rng.standard_normal(7)
@@ -272,15 +266,7 @@ def test_real_columns_differ_and_share():
     assert set(model.table.columns["specimen"][changed]) == {"24a"}
     # a factor on all storage is the same as a larger R and R_k for all
     theta[where["column_deviation"]] = np.log(1.2) / 0.2
-    typical = model.vector(
-        {
-            "distribution": 1.2 * 4.4 - 1,
-            "slow_capacity": 8.4,
-            "exchange_rate": 0.025,
-            "dispersivity": 8.0,
-            "column_spread": 0.0,
-        }
-    )
+    typical = model.vector({"distribution": 1.2 * 4.4 - 1, "slow_capacity": 8.4, "exchange_rate": 0.025, "dispersivity": 8.0, "column_spread": 0.0})
     assert model.kernel(theta) == pytest.approx(model.kernel(typical), abs=1e-10)
 
 
@@ -297,9 +283,7 @@ def test_predictions_follow_a_posterior():
     import xarray as xr
 
     curve = reactive.breakthrough(24.0, 1.35, duration=6.0, points_in_time=12)
-    draws = xr.Dataset(
-        {"distribution": (("chain", "draw"), [[2.0, 4.0]]), "column_spread": (("chain", "draw"), [[0.1, 0.1]])}
-    )
+    draws = xr.Dataset({"distribution": (("chain", "draw"), [[2.0, 4.0]]), "column_spread": (("chain", "draw"), [[0.1, 0.1]])})
     y = curve.predict(draws, progress=False)["relative_concentration"].values[0]
     first = [np.argmax(v > 0.2) for v in y]
     assert first[0] < first[1]  # more sorption, later
@@ -318,7 +302,7 @@ def test_what_it_refuses(tmp_path):
         (head.format("# elements = 20\n") + row.format(3, 12, 0.2, 0.5)): "cannot resolve a dispersivity of 0.751 mm.* give at least 47",
         (head.format("# accuracy = 1e-5\n") + row.format(1.6, 12, 0.2, 0.5)): "more than accuracy = 1e-05; give a smaller step",
         (head.format('# isotherm = "langmuir"\n') + row.format(3, 12, 0.2, 0.5)): "langmuir",
-    }  # fmt: skip
+    }
     bad = tmp_path / "bad.csv"
     for text, words in cases.items():
         bad.write_text(text)

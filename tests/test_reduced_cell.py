@@ -121,11 +121,7 @@ def test_error_bound(prior_reduced, rng):
 def test_error_bound_sees_a_poor_basis(small_reduced):
     """With one vector left in each class the bound must grow with the error."""
     poor = module.ReducedCell(
-        small_reduced.kernel,
-        small_reduced.full,
-        tuple(b[:, :1] for b in small_reduced.bases),
-        small_reduced.radii,
-        small_reduced.coercivity,
+        small_reduced.kernel, small_reduced.full, tuple(b[:, :1] for b in small_reduced.bases), small_reduced.radii, small_reduced.coercivity
     )
     p = small_reduced.kernel.example * np.array([1.05, 0.96, 1.05, 1.0, 1.0, 0.95, 1.0, 1.03])
     full = small_reduced.full(p).reshape(6, 6)
@@ -149,9 +145,7 @@ def test_outside_the_box_the_full_cell_answers(small_reduced, entry, rng):
         # and there is no visible step at the edge
         p[entry] = edge[entry]
         np.testing.assert_allclose(small_reduced.kernel(p), y_full, rtol=0, atol=1e-6 * y_full[0])
-        assert not np.array_equal(small_reduced.kernel(p), small_reduced.full(p)), (
-            "the full cell answered inside the box"
-        )
+        assert not np.array_equal(small_reduced.kernel(p), small_reduced.full(p)), "the full cell answered inside the box"
 
 
 def trained(tmp_path, monkeypatch):
@@ -169,9 +163,9 @@ def trained(tmp_path, monkeypatch):
 
 
 def equal(first, second):
-    return all(
-        np.array_equal(a, b) for a, b in zip(first.kernel.data, second.kernel.data, strict=True)
-    ) and np.array_equal(first.kernel(1.01 * first.kernel.example), second.kernel(1.01 * first.kernel.example))
+    return all(np.array_equal(a, b) for a, b in zip(first.kernel.data, second.kernel.data, strict=True)) and np.array_equal(
+        first.kernel(1.01 * first.kernel.example), second.kernel(1.01 * first.kernel.example)
+    )
 
 
 def test_cached_equals_trained(tmp_path, monkeypatch):

@@ -60,8 +60,11 @@ def test_rods_against_a_collocation_solver():
     found = solve_bvp(
         lambda r, y: np.stack([y[1], k2 * np.sinh(y[0]) - y[1] / r]),
         lambda a, b: np.array([a[1] + 2.0 * bjerrum / (spacing * radius), b[1]]),
-        r, np.stack([2.0 + 0.0 * r, 0.0 * r]), tol=1e-9, max_nodes=100_000,
-    )  # fmt: skip
+        r,
+        np.stack([2.0 + 0.0 * r, 0.0 * r]),
+        tol=1e-9,
+        max_nodes=100_000,
+    )
     expected = 2.0 * RT * salt * (np.cosh(found.y[0, -1]) - 1.0)
     assert found.success
     assert rods(charge, salt, 32, spacing, radius, bjerrum) == pytest.approx(expected, rel=1e-6)
@@ -93,7 +96,7 @@ def test_donnan_table():
     """Ideal pressures of the reference (MPa), to their digits."""
     baths, charges = np.array([0.001, 0.015, 0.15, 1.0, 2.0]), np.array([0.1, 0.2, 0.3])
     y = donnan_pressures(charges, baths)(np.array([1.0])).reshape(5, 3)
-    table = [[0.243, 0.491, 0.739], [0.184, 0.427, 0.673], [0.0402, 0.1501, 0.3080], [0.0062, 0.0247, 0.0555], [0.0031, 0.0124, 0.0278]]  # fmt: skip
+    table = [[0.243, 0.491, 0.739], [0.184, 0.427, 0.673], [0.0402, 0.1501, 0.3080], [0.0062, 0.0247, 0.0555], [0.0031, 0.0124, 0.0278]]
     np.testing.assert_allclose(y, table, atol=6e-4)
 
 
@@ -126,13 +129,7 @@ def test_gel_against_an_independent_root():
         return mix + (p0 ** (2 / 3) * p ** (1 / 3) * chain - 0.5 * p) / n - ideal(charge, salt) / (RT * water)
 
     model = gel.salt_curve(0.1, 1000.0, 5, micro="donnan", network="gel", micro_nodes=60)
-    known = {
-        "osmotic_coefficient": 1.0,
-        "fixed_charge": c0,
-        "water_fraction": 0.9,
-        "interaction": chi,
-        "chain_segments": n,
-    }
+    known = {"osmotic_coefficient": 1.0, "fixed_charge": c0, "water_fraction": 0.9, "interaction": chi, "chain_segments": n}
     y = model.predict(known)["swelling_degree"].values
     expected = [1.0 / brentq(balance, p0 / n**1.5 * 1.001, 0.9, args=(c,)) for c in baths]
     gauss = [1.0 / brentq(balance, 1e-7, 0.9, args=(c, False)) for c in baths]
@@ -178,9 +175,7 @@ def test_small_creep_is_terzaghis():
     times = np.array([60.0, 200.0, 600.0, 1500.0])
     volume, modulus, k = settled(0.02)
     load = 1e-3  # kPa: strains of 1e-6 show nothing of the finite strain
-    model = gel.EXPERIMENTS["confined"].model(
-        table("displacement", times, "um"), micro="donnan", tare=20.0, load=load, steps=240, elements=24
-    )
+    model = gel.EXPERIMENTS["confined"].model(table("displacement", times, "um"), micro="donnan", tare=20.0, load=load, steps=240, elements=24)
     y = model.evaluate(MATERIAL)
     m = (np.arange(400) + 0.5) * np.pi
     tau = 1.0 / (modulus * k)
@@ -204,14 +199,7 @@ def test_small_relaxation_is_the_series():
     ramp, strain = 0.2 * tau, 1e-4  # %
     times = np.array([ramp, 0.4 * tau, tau])
     model = gel.EXPERIMENTS["confined"].model(
-        table("compression", times, "kPa"),
-        micro="donnan",
-        test="relaxation",
-        tare=20.0,
-        ramp=ramp,
-        strain=strain,
-        steps=480,
-        elements=24,
+        table("compression", times, "kPa"), micro="donnan", test="relaxation", tare=20.0, ramp=ramp, strain=strain, steps=480, elements=24
     )
     y = (model.evaluate(MATERIAL) - 20.0) / (1e3 * modulus * 0.01 * strain)
     np.testing.assert_allclose(y, [2.5258, 1.12130, 1.00032], rtol=2e-4)  # the reference's values
@@ -222,14 +210,10 @@ def test_creep_ends_in_the_new_equilibrium():
     """Drained limit, at finite strain; the undrained one is no displacement at the start."""
     before, modulus, k = settled(0.02)
     after, _, _ = settled(0.12)
-    model = gel.EXPERIMENTS["confined"].model(
-        table("displacement", [10.0, 5e4], "um"), micro="donnan", tare=20.0, load=100.0, steps=300, elements=24
-    )
+    model = gel.EXPERIMENTS["confined"].model(table("displacement", [10.0, 5e4], "um"), micro="donnan", tare=20.0, load=100.0, steps=300, elements=24)
     early, late = model.evaluate(MATERIAL)
     assert late == pytest.approx(1e3 * (1.0 - after / before), rel=1e-7)
-    tau = 1.0 / (
-        modulus * k
-    )  # thickness 1 mm; at first a layer of 2 sqrt(t / pi tau) has drained (15 %: finite strain)
+    tau = 1.0 / (modulus * k)  # thickness 1 mm; at first a layer of 2 sqrt(t / pi tau) has drained (15 %: finite strain)
     assert early / late == pytest.approx(2.0 * np.sqrt(10.0 / (np.pi * tau)), rel=0.15)
 
 
@@ -237,9 +221,11 @@ def test_confined_compression_is_of_second_order_in_time():
     times = [400.0, 1000.0]
 
     def solve(steps):
-        return gel.EXPERIMENTS["confined"].model(
-            table("displacement", times, "um"), micro="donnan", tare=20.0, load=50.0, ramp=200.0, steps=steps, elements=6
-        ).evaluate(MATERIAL)  # fmt: skip
+        return (
+            gel.EXPERIMENTS["confined"]
+            .model(table("displacement", times, "um"), micro="donnan", tare=20.0, load=50.0, ramp=200.0, steps=steps, elements=6)
+            .evaluate(MATERIAL)
+        )
 
     exact = (4.0 * solve(1920) - solve(960)) / 3.0
     errors = [np.max(np.abs(solve(n) / exact - 1.0)) for n in (60, 120, 240)]
@@ -252,8 +238,12 @@ def test_confined_compression_is_of_second_order_in_time():
 def charge_of(dataset, **settings):
     tree = fit(
         gel.EXPERIMENTS["equilibrium"].model(dataset, chain_pressure="HalfNormal(0.6)", **settings),
-        draws=300, tune=300, chains=2, seed=1, progress=False,
-    )  # fmt: skip
+        draws=300,
+        tune=300,
+        chains=2,
+        seed=1,
+        progress=False,
+    )
     return tree["posterior"]["fixed_charge"].values.ravel(), tree
 
 
@@ -271,18 +261,12 @@ def test_ideal_donnan_is_confidently_wrong_and_the_cell_is_not():
 def test_cartilage_charge_of_an_ideal_pressure():
     """The reference's naive estimate from the two end baths: 273 mmol/L; with an osmotic coefficient charge and coefficient are a ridge."""
     experiment = gel.EXPERIMENTS["equilibrium"]
-    naive = preview(
-        experiment.model("cartilage_salt", micro="donnan", osmotic_coefficient=1.0), draws=2000, seed=1, progress=False
-    )
+    naive = preview(experiment.model("cartilage_salt", micro="donnan", osmotic_coefficient=1.0), draws=2000, seed=1, progress=False)
     x = naive["posterior"]["fixed_charge"].values
     assert x.mean() == pytest.approx(0.273, abs=0.5 * x.std())
-    ridge = fit(
-        experiment.model("cartilage_salt", micro="donnan"), draws=500, tune=500, chains=2, seed=1, progress=False
-    )["posterior"]
+    ridge = fit(experiment.model("cartilage_salt", micro="donnan"), draws=500, tune=500, chains=2, seed=1, progress=False)["posterior"]
     logs = [np.log(ridge[k].values.ravel()) for k in ("fixed_charge", "osmotic_coefficient")]
-    assert (
-        np.corrcoef(*logs)[0, 1] < -0.6
-    )  # far below both ranges the product alone is seen; the coefficient's prior ends the ridge
+    assert np.corrcoef(*logs)[0, 1] < -0.6  # far below both ranges the product alone is seen; the coefficient's prior ends the ridge
     assert np.std(logs[0] + logs[1]) < 0.75 * np.std(logs[0])  # independent ones would make it more than 1
 
 
@@ -306,10 +290,7 @@ def test_known_rods_are_the_unknown_ones_at_their_values():
     """Effective data computed beforehand, or inside every likelihood: one model."""
     experiment = gel.EXPERIMENTS["equilibrium"]
     beforehand, inside = experiment.model("salt_ladder"), experiment.model("salt_ladder", rods="unknown")
-    assert [n for n in inside.parameters.names if n not in beforehand.parameters.names] == [
-        "charge_spacing",
-        "rod_radius",
-    ]
+    assert [n for n in inside.parameters.names if n not in beforehand.parameters.names] == ["charge_spacing", "rod_radius"]
     values = {"fixed_charge": 0.3, "network_modulus": 0.4}
     y = inside.evaluate({**values, "charge_spacing": 0.64, "rod_radius": 0.55})
     np.testing.assert_allclose(beforehand.evaluate(values), y, rtol=1e-12)

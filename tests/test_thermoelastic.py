@@ -131,9 +131,7 @@ def test_hill_mandel_with_its_thermal_extension():
     c_f, c_m, unit = _phases(p)
     r = cell_mesh("hexagonal", 2).radius(p[7])
     e, theta = 100.0 * np.random.default_rng(0).standard_normal(6), 20.0  # microstrain, K
-    total = np.broadcast_to(
-        e, (2, 1, 6)
-    )  # one field: eps = E + B w; the other: what the phases would like, -alpha theta
+    total = np.broadcast_to(e, (2, 1, 6))  # one field: eps = E + B w; the other: what the phases would like, -alpha theta
     fields = np.ascontiguousarray(np.concatenate([total, theta * unit[:, 6:]], axis=1))
     moving = np.stack([e @ w[:6] + theta * w[6], np.zeros(w.shape[1])])
     m = energies(c_f, c_m, fields, moving, r, *grids)
@@ -174,9 +172,7 @@ def plane(e=70.0, nu=0.33, alpha=23.0, c=2.42, k=200.0, t0=293.0):
     beta = e * alpha / (1 - nu)
     at_strain = c - t0 * ENERGY * 3.0 * alpha**2 * e / (1 - 2 * nu)
     beta3, rigid = e * alpha / (1 - 2 * nu), e * (1 - nu) / ((1 + nu) * (1 - 2 * nu))
-    return np.array(
-        [q, q, q * nu, e / (2 + 2 * nu), 0, 0, beta, beta, 0, at_strain + t0 * ENERGY * beta3**2 / rigid, k, k, 0]
-    )
+    return np.array([q, q, q * nu, e / (2 + 2 * nu), 0, 0, beta, beta, 0, at_strain + t0 * ENERGY * beta3**2 / rigid, k, k, 0])
 
 
 def strip(nx, ny, length, height, fixed_of, load, amplitude, duration, steps, rows, zone=None, t0=293.0, held=None):
@@ -192,7 +188,7 @@ def strip(nx, ny, length, height, fixed_of, load, amplitude, duration, steps, ro
     zone = np.zeros(nx * ny, int) if zone is None else zone(domain)
     return thermoelastic_kernel(
         domain, fixed, held, load(domain), amplitude, duration, steps, observe.reshape(len(rows), -1), np.array([r[3] for r in rows]), zone, t0
-    ), domain  # fmt: skip
+    ), domain
 
 
 def rollers(domain):
@@ -211,18 +207,7 @@ def pull(domain):
 def test_stretching_aluminium_cools_it():
     """dT = -T0 alpha dsigma / c_p: -0.277 K at 100 MPa; the stretch is the isentropic one."""
     alpha, c = 22.9, 2.42
-    kernel, _ = strip(
-        3,
-        2,
-        10.0,
-        2.0,
-        rollers,
-        pull,
-        lambda t: np.full((len(t), 1), 0.1),
-        1.0,
-        4,
-        [(2, 5.0, 1.0, 1.0), (0, 10.0, 0.3, 1.0)],
-    )
+    kernel, _ = strip(3, 2, 10.0, 2.0, rollers, pull, lambda t: np.full((len(t), 1), 0.1), 1.0, 4, [(2, 5.0, 1.0, 1.0), (0, 10.0, 0.3, 1.0)])
     theta, u = kernel(plane(alpha=alpha, c=c))
     assert theta == pytest.approx(-0.277, abs=5e-4)
     exact = -293.0 * alpha * 1e-6 * 0.1 / (c * 1e-3)  # the stress is uniform: no more than linear in it
@@ -252,21 +237,24 @@ def test_a_bimetal_strip_bends_as_timoshenko_says():
     rows = [(1, 0.0, 1.0, 2.0), (1, 20.0, 1.0, 2.0)]
     nodes.append((2 * 24 + 1) * (2 * 3 + 1))
     kernel, domain = strip(
-        24, 3, length, sum(thick), fixed, nothing, lambda t: np.zeros((len(t), 1)), 2.0, 2, rows,
-        lambda d: (d.quadrature_points[..., 1].mean(axis=1) > thick[0]).astype(int), held=held,
-    )  # fmt: skip
+        24,
+        3,
+        length,
+        sum(thick),
+        fixed,
+        nothing,
+        lambda t: np.zeros((len(t), 1)),
+        2.0,
+        2,
+        rows,
+        lambda d: (d.quadrature_points[..., 1].mean(axis=1) > thick[0]).astype(int),
+        held=held,
+    )
     assert len(domain.nodes) == nodes[0]
     e, alpha = (70.0, 200.0), (23.0, 12.0)
     y = kernel(np.concatenate([plane(e[0], 0.3, alpha[0]), plane(e[1], 0.3, alpha[1])]))
     m, n = thick[0] / thick[1], e[0] / e[1]
-    curvature = (
-        6.0
-        * (alpha[0] - alpha[1])
-        * 1e-6
-        * 40.0
-        * (1 + m) ** 2
-        / (3.0 * (3 * (1 + m) ** 2 + (1 + m * n) * (m**2 + 1 / (m * n))))
-    )
+    curvature = 6.0 * (alpha[0] - alpha[1]) * 1e-6 * 40.0 * (1 + m) ** 2 / (3.0 * (3 * (1 + m) ** 2 + (1 + m * n) * (m**2 + 1 / (m * n))))
     # u_y = kappa x^2 / 2 with the middle of the strip at x = 0; layers expand along y alike at both places
     assert 2.0 * (y[1] - y[0]) / 20.0**2 == pytest.approx(curvature, rel=1e-6)  # exact but for the ends
 
@@ -281,9 +269,18 @@ def test_heat_is_balanced_at_every_step():
         return out
 
     kernel, domain = strip(
-        6, 2, 12.0, 2.0, rollers, both, lambda t: np.stack([0.2 * np.minimum(t, 0.3), 0.4 * np.ones_like(t)], axis=1), 1.0, 10,
-        [(2, 3.0, 1.0, 1.0)], lambda d: (d.quadrature_points[..., 1].mean(axis=1) > 1.0).astype(int),
-    )  # fmt: skip
+        6,
+        2,
+        12.0,
+        2.0,
+        rollers,
+        both,
+        lambda t: np.stack([0.2 * np.minimum(t, 0.3), 0.4 * np.ones_like(t)], axis=1),
+        1.0,
+        10,
+        [(2, 3.0, 1.0, 1.0)],
+        lambda d: (d.quadrature_points[..., 1].mean(axis=1) > 1.0).astype(int),
+    )
     _, z, *_ = kernel.code.forward(layers, *kernel.data)
     dofs, zone = kernel.data[:2]
     unit = unit_matrices(domain, 293.0)
@@ -309,14 +306,22 @@ def test_without_coupling_it_is_conduction():
     held = np.zeros((len(side.nodes), 3))
     held[below, 2] = 10.0
     kernel, domain = strip(
-        5, 2, 10.0, 2.0, fixed, pull, lambda t: np.full((len(t), 1), 0.1), 1.0, 20, rows, t0=0.0,
+        5,
+        2,
+        10.0,
+        2.0,
+        fixed,
+        pull,
+        lambda t: np.full((len(t), 1), 0.1),
+        1.0,
+        20,
+        rows,
+        t0=0.0,
         held=lambda t: np.broadcast_to(held, (len(t), *held.shape)),
-    )  # fmt: skip
+    )
     x = plane(t0=0.0)
     observe = domain.interpolation(np.array([r[1:3] for r in rows]))[0]
-    other = parabolic_kernel(
-        domain, below, 10.0 * below, np.zeros(len(below)), 10.0 * below, 1.0, 20, observe, np.array([0.5, 1.0])
-    )
+    other = parabolic_kernel(domain, below, 10.0 * below, np.zeros(len(below)), 10.0 * below, 1.0, 20, observe, np.array([0.5, 1.0]))
     expected = other(np.array([x[10] * MILLI, x[11] * MILLI, 0.0, x[9] * MILLI]))
     assert kernel(x) == pytest.approx(expected, rel=1e-9)
 
@@ -327,9 +332,18 @@ def test_second_order_in_time():
 
     def run(steps):
         kernel, _ = strip(
-            4, 2, 12.0, 2.0, rollers, pull, lambda t: 0.2 * np.sin(2.0 * t)[:, None] ** 2, 1.0, steps, rows,
+            4,
+            2,
+            12.0,
+            2.0,
+            rollers,
+            pull,
+            lambda t: 0.2 * np.sin(2.0 * t)[:, None] ** 2,
+            1.0,
+            steps,
+            rows,
             lambda d: (d.quadrature_points[..., 1].mean(axis=1) > 1.0).astype(int),
-        )  # fmt: skip
+        )
         return kernel(layers)
 
     exact = run(640)
@@ -343,9 +357,7 @@ def test_the_layer_across_cools_a_hundredfold():
     values = {**thermo.KNOWN, **thermo.T300_934}
     change = {}
     for layup in ("0", "90"):
-        model = thermo.strip_history(
-            3, 2e-3, layup=layup, load="stretch", stress="50 MPa", ramp="1e-4 s", cell="full", refine=1, elements_x=2
-        )
+        model = thermo.strip_history(3, 2e-3, layup=layup, load="stretch", stress="50 MPa", ramp="1e-4 s", cell="full", refine=1, elements_x=2)
         change[layup] = model.predict(values, progress=False)["temperature_above"].values[-1]
     assert abs(change["90"] / change["0"]) > 50.0
     assert change["90"] < -0.1
@@ -383,9 +395,7 @@ def test_strips_recover_their_truth(name):
     truth = {"volume_fraction": 0.54, "matrix_expansion": 48.0, "matrix_conductivity": 0.25}
     free = [p for p in model.parameters if p.name not in model.fixed]
     assert {p.name for p in free} < set(truth)
-    centre, sd = np.array(
-        [[p.prior.centre, p.prior.sd] for p in free]
-    ).T  # the priors are wide: normal ones of the same size will do
+    centre, sd = np.array([[p.prior.centre, p.prior.sd] for p in free]).T  # the priors are wide: normal ones of the same size will do
 
     def residuals(z):
         y = model.evaluate(dict(zip((p.name for p in free), centre + sd * z, strict=True)))
@@ -429,25 +439,16 @@ def test_a_glass_lamina_off_the_model_is_flagged(specimen, fits):
     model = thermo.EXPERIMENTS["laminae"].model("glass_expansion", specimen=specimen, cell="full", refine=1)
     if not fits:
         row = list(model.table.quantity).index("axial_expansion")
-        values = {
-            "volume_fraction": 0.6,
-            "matrix_expansion": 58.0,
-            "fibre_axial_expansion": 4.9,
-            "fibre_transverse_expansion": 4.9,
-        }
+        values = {"volume_fraction": 0.6, "matrix_expansion": 58.0, "fibre_axial_expansion": 4.9, "fibre_transverse_expansion": 4.9}
         y = model.evaluate(values)
         assert model.table.value[row] / y[row] - 1.0 == pytest.approx(0.28, abs=0.02)
     tree = preview(model, draws=1000, seed=1, progress=False)
-    flagged = [
-        c for c in checks(tree) if not c.ok and c.name.startswith(("predictive", "chi2", "pushed", "data within"))
-    ]
+    flagged = [c for c in checks(tree) if not c.ok and c.name.startswith(("predictive", "chi2", "pushed", "data within"))]
     assert bool(flagged) is not fits
 
 
 def test_expansions_alone_leave_a_ridge():
-    model = thermo.EXPERIMENTS["laminae"].model(
-        "carbon_expansion", cell="full", refine=1, volume_fraction="Normal(0.57, 0.1, 0.3, 0.8)"
-    )
+    model = thermo.EXPERIMENTS["laminae"].model("carbon_expansion", cell="full", refine=1, volume_fraction="Normal(0.57, 0.1, 0.3, 0.8)")
     posterior = preview(model, draws=2000, seed=2, progress=False)["posterior"]
     v, a = (posterior[k].values.ravel() for k in ("volume_fraction", "matrix_expansion"))
     # two expansions for four unknowns: the content is told to half its prior sd, the resin hardly better than by its prior,

@@ -19,26 +19,20 @@ def test_rows_lie_between_two_steps():
 
 def test_advice_is_accepted_when_followed(rng):
     """Whatever the times: the number of steps that a message asks for is enough, and one fewer is not."""
-    for duration, first, rise in zip(rng.uniform(0.1, 1e4, 200), rng.uniform(0.003, 0.1, 200), rng.uniform(0.003, 0.1, 200), strict=True):  # fmt: skip
-        for kind, (times, ramp) in {"data": ([first * duration, duration], 0.0), "load": ([duration], rise * duration)}.items():  # fmt: skip
+    for duration, first, rise in zip(rng.uniform(0.1, 1e4, 200), rng.uniform(0.003, 0.1, 200), rng.uniform(0.003, 0.1, 200), strict=True):
+        for kind, (times, ramp) in {"data": ([first * duration, duration], 0.0), "load": ([duration], rise * duration)}.items():
             with pytest.raises(HmmInferError, match=f"cannot resolve (a )?{kind}") as caught:
                 time_grid(times, duration, 3, ramp)
             steps = int(re.search(r"at least (\d+) steps", str(caught.value))[1])
             time_grid(times, duration, steps, ramp)
             with pytest.raises(HmmInferError, match="cannot resolve"):
                 time_grid(times, duration, steps - 1, ramp)
-    for first, steps in (
-        (3.94, 46),
-        (30.77, 92),
-        (30.34, 76),
-    ):  # where two steps of the quotient are longer than the time, by rounding
+    for first, steps in ((3.94, 46), (30.77, 92), (30.34, 76)):  # where two steps of the quotient are longer than the time, by rounding
         time_grid([first, 0.5 * steps * first], 0.5 * steps * first, steps)
 
 
 def test_what_is_refused(tmp_path):
-    with pytest.raises(
-        HmmInferError, match=r"2 rows are measured outside the computed time, the first at 1\.1 of 0 to 1"
-    ):
+    with pytest.raises(HmmInferError, match=r"2 rows are measured outside the computed time, the first at 1\.1 of 0 to 1"):
         time_grid([0.5, 1.1, np.nan], 1.0, 10)
     with pytest.raises(HmmInferError, match="Every row is at time 0, before anything has changed; add rows"):
         time_grid([0.0, 0.0], 0.0, 10)

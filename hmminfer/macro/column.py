@@ -157,7 +157,7 @@ def _forward(x, facts, first, dt, inlet, column, step, node, share, to_series, s
             for g in range(2):
                 solved = solved and _stage(
                     now, base, slow_base, series, scales, factors[m], slow_store, alpha, a_l, decay, h, facts[m, 1], inlet[k], GAMMA * dt[k], work
-                )  # fmt: skip
+                )
                 if g == 0:
                     _stored(now, series, scales, factors[m], base, work[0], work[1])
                 for i in range(n):
@@ -198,9 +198,7 @@ def _split(x, n_points, n_columns):
 
 
 @njit(cache=True, error_model="numpy")
-def _stage_pullback(
-    c, slow, stored_bar, slow_bar, c_bar, series, scales, factor, slow_store, alpha, a_l, decay, h, v, dt, out, series_bar, work
-):  # fmt: skip
+def _stage_pullback(c, slow, stored_bar, slow_bar, c_bar, series, scales, factor, slow_store, alpha, a_l, decay, h, v, dt, out, series_bar, work):
     """Cotangents of a stage's starting values, overwriting those of its answers; adds those of (f, R_k, alpha, a_L, decay) to ``out``.
 
     ``slow``: s at the start; ``c_bar``: of the concentrations themselves, as observed.
@@ -264,16 +262,48 @@ def _pullback(x, facts, first, dt, inlet, column, step, node, share, to_series, 
             slow = s[k - 1, 1].copy() if k > first[m] else nothing.copy()
             between = slow + KAPPA * (s[k, 0] - slow)
             _stage_pullback(
-                c[k, 1], between, stored_bar, slow_bar, seen[k], series, scales, factors[m], slow_store, alpha, a_l, decay, h, facts[m, 1],
-                GAMMA * dt[k], out, series_bar, work,
-            )  # fmt: skip
+                c[k, 1],
+                between,
+                stored_bar,
+                slow_bar,
+                seen[k],
+                series,
+                scales,
+                factors[m],
+                slow_store,
+                alpha,
+                a_l,
+                decay,
+                h,
+                facts[m, 1],
+                GAMMA * dt[k],
+                out,
+                series_bar,
+                work,
+            )
             stored_rest, slow_rest = (1.0 - KAPPA) * stored_bar, (1.0 - KAPPA) * slow_bar
             stored_bar *= KAPPA
             slow_bar *= KAPPA
             _stage_pullback(
-                c[k, 0], slow, stored_bar, slow_bar, nothing, series, scales, factors[m], slow_store, alpha, a_l, decay, h, facts[m, 1],
-                GAMMA * dt[k], out, series_bar, work,
-            )  # fmt: skip
+                c[k, 0],
+                slow,
+                stored_bar,
+                slow_bar,
+                nothing,
+                series,
+                scales,
+                factors[m],
+                slow_store,
+                alpha,
+                a_l,
+                decay,
+                h,
+                facts[m, 1],
+                GAMMA * dt[k],
+                out,
+                series_bar,
+                work,
+            )
             stored_bar += stored_rest
             slow_bar += slow_rest
         if x.size > r.size + 4:
@@ -286,9 +316,7 @@ def _pullback(x, facts, first, dt, inlet, column, step, node, share, to_series, 
     return x_bar
 
 
-CODE = Code(
-    (__name__, "CODE"), _forward, _pullback, data="f2 i1 f1 f1 i1 i1 i1 f1 f2 f1 i1", state="f3 f3"
-)  # fmt: skip
+CODE = Code((__name__, "CODE"), _forward, _pullback, data="f2 i1 f1 f1 i1 i1 i1 f1 f2 f1 i1", state="f3 f3")
 
 
 def steps_between(events: Any, jumps: Any, step: float, growth: float) -> np.ndarray:
@@ -337,9 +365,7 @@ def column_kernel(
     if not np.all(facts > 0.0):
         raise HmmInferError("Length, velocity, inflow concentration, pulse and step of a column must be positive.")
     if not np.all(times > 0.0):
-        raise HmmInferError(
-            f"A time of measurement is {times.min():g}; a column is empty at time 0: give positive times."
-        )
+        raise HmmInferError(f"A time of measurement is {times.min():g}; a column is empty at time 0: give positive times.")
     place = np.broadcast_to(np.asarray(place, float), times.shape)
     if np.any((place < 0.0) | (place > 1.0)):
         raise HmmInferError("A place in a column is a share of its length, between 0 and 1; correct it.")
@@ -357,9 +383,18 @@ def column_kernel(
         first.append(first[-1] + len(grid) - 1)
     node = np.minimum((place * elements).astype(np.int64), elements - 1)
     data = (
-        facts[:, :3], np.array(first, np.int64), np.concatenate(ends), np.concatenate(on), column, row_step, node, place * elements - node,
-        _to_series(points), np.array(scales_of(facts[:, 2])), np.array([elements], np.int64),
-    )  # fmt: skip
+        facts[:, :3],
+        np.array(first, np.int64),
+        np.concatenate(ends),
+        np.concatenate(on),
+        column,
+        row_step,
+        node,
+        place * elements - node,
+        _to_series(points),
+        np.array(scales_of(facts[:, 2])),
+        np.array([elements], np.int64),
+    )
     f = np.linspace(0.9, 1.1, len(facts) if factors else 0)
     example = np.concatenate([np.linspace(4.0, 3.6, points), f, [2.0, 0.3, 0.05 * facts[0, 0], 0.02]])
     return Kernel(CODE, tuple(np.ascontiguousarray(d) for d in data), example)

@@ -45,13 +45,7 @@ def resistance(volume, p):
     water, k0, m = p[1], p[5], p[6]
     free = volume - 1.0 + water
     a = 1e6 * volume / k0 * (water / free) ** 2 * np.exp(-0.5 * m * (volume**2 - 1.0))
-    return (
-        a,
-        a * (1.0 / volume - 2.0 / free - m * volume),
-        a * (2.0 / water - 2.0 / free),
-        -a / k0,
-        -0.5 * a * (volume**2 - 1.0),
-    )
+    return (a, a * (1.0 / volume - 2.0 / free - m * volume), a * (2.0 / water - 2.0 / free), -a / k0, -0.5 * a * (volume**2 - 1.0))
 
 
 @njit(cache=True, error_model="numpy")
@@ -82,10 +76,7 @@ def _system(y, rate, per_rate, side, p, c, facts, square, jacobian):
                     for j in range(3):
                         k = 2 * e + j - 1
                         if k >= 0:
-                            ab[k, 4 + row - k] += w * (
-                                square * n[i] * (a * per_rate * n[j] + a_j * speed * d[j] / h)
-                                + d[i] / h * out[1] * d[j] / h
-                            )
+                            ab[k, 4 + row - k] += w * (square * n[i] * (a * per_rate * n[j] + a_j * speed * d[j] / h) + d[i] / h * out[1] * d[j] / h)
     return r, ab
 
 
@@ -182,9 +173,7 @@ def _forward(x, matrix, facts, side, dt, bath, control, target, first, thickness
     for i in range(step.size):
         k = step[i]
         if what[i] == DISPLACEMENT:
-            y[i] = (
-                thickness[2] * h * (start - 1.0 - (1.0 - share[i]) * u[0, k, n_y - 1] - share[i] * u[0, k + 1, n_y - 1])
-            )
+            y[i] = thickness[2] * h * (start - 1.0 - (1.0 - share[i]) * u[0, k, n_y - 1] - share[i] * u[0, k + 1, n_y - 1])
         else:
             y[i] = thickness[2] * ((1.0 - share[i]) * more[k + 1] + share[i] * more[k + 2])
     return y, u, more
@@ -276,16 +265,15 @@ def _pullback(x, matrix, facts, side, dt, bath, control, target, first, thicknes
         base = u[0, s] + KAPPA * (u[1, s + 1] - u[0, s])
         base_bar[:] = 0.0
         of_end, of_square = _adjoint_stage(
-            base, u[0, s + 1], dt[s], control[s], side, p, c[bath[s]], facts, h**2, u_bar[s + 1], top_bar[s + 1],
-            base_bar, p_bar, of_c,
-        )  # fmt: skip
+            base, u[0, s + 1], dt[s], control[s], side, p, c[bath[s]], facts, h**2, u_bar[s + 1], top_bar[s + 1], base_bar, p_bar, of_c
+        )
         square_bar += of_square
         u_bar[s] += (1.0 - KAPPA) * base_bar
         of_first = KAPPA * base_bar
         base_bar[:] = 0.0
         of_middle, of_square = _adjoint_stage(
-            u[0, s], u[1, s + 1], dt[s], control[s], side, p, c[bath[s]], facts, h**2, of_first, 0.0, base_bar, p_bar, of_c,
-        )  # fmt: skip
+            u[0, s], u[1, s + 1], dt[s], control[s], side, p, c[bath[s]], facts, h**2, of_first, 0.0, base_bar, p_bar, of_c
+        )
         square_bar += of_square
         u_bar[s] += base_bar
         if control[s] == BY_STRAIN:
@@ -346,8 +334,17 @@ def confined_kernel(
     grid = graded_grid(times, edges)
     given = np.stack([target(grid.stages[:, k], np.arange(len(grid.stages))) for k in range(2)], axis=1)
     data = (
-        interpolation(*charges), network_facts(charges[0], charges[1], rt, network), side, grid.dt, np.asarray(bath, np.int64),
-        np.asarray(control, np.int64), given.astype(float), np.array([first_bath], dtype=np.int64), np.array([thickness, tare, scale]),
-        grid.step, grid.share, np.asarray(what, np.int64),
-    )  # fmt: skip
+        interpolation(*charges),
+        network_facts(charges[0], charges[1], rt, network),
+        side,
+        grid.dt,
+        np.asarray(bath, np.int64),
+        np.asarray(control, np.int64),
+        given.astype(float),
+        np.array([first_bath], dtype=np.int64),
+        np.array([thickness, tare, scale]),
+        grid.step,
+        grid.share,
+        np.asarray(what, np.int64),
+    )
     return Kernel(CODE, tuple(np.ascontiguousarray(d) for d in data), np.asarray(example, float))

@@ -226,9 +226,7 @@ class Domain:
     def outside(self, points: np.ndarray) -> np.ndarray:
         """True for points off the bounding box."""
         tol = 1e-9 * np.ptp(self.box)
-        off = np.any((points < self.box[0] - tol) | (points > self.box[1] + tol), axis=1) | ~np.isfinite(points).all(
-            axis=1
-        )
+        off = np.any((points < self.box[0] - tol) | (points > self.box[1] + tol), axis=1) | ~np.isfinite(points).all(axis=1)
         return off
 
 

@@ -168,9 +168,7 @@ def elliptic_kernel(
     """
     fixed = np.asarray(fixed, bool)
     if not fixed.any():
-        raise HmmInferError(
-            "The value is prescribed nowhere, so it is known up to a constant only; prescribe it somewhere."
-        )
+        raise HmmInferError("The value is prescribed nowhere, so it is known up to a constant only; prescribe it somewhere.")
     u = domain.numbering(fixed[:, None])
     dofs, of, unit = pieces(domain, zone, u)
     observe = csr_array(observe)

@@ -60,9 +60,7 @@ def _add_outer(weight, v, u, dofs, total):
 
 
 @njit(cache=True, error_model="numpy")
-def _forward(
-    x, dofs, zone, unit, mass, load, shape, prescribed, start, indptr, indices, values, step, share, dt, sizes
-):  # fmt: skip
+def _forward(x, dofs, zone, unit, mass, load, shape, prescribed, start, indptr, indices, values, step, share, dt, sizes):
     """``shape`` (steps, 2): s(t) at both stages; ``step``, ``share`` (rows,): y = (1 - share) H T_step + share H T_(step+1).
 
     Capacities are integrated piece by piece, as tensors are; ``sizes`` = [band]. State: T and Y1 at all steps (2, steps + 1, unknowns), the factor.
@@ -102,9 +100,7 @@ def _forward(
         for i in range(step.size):
             s = 0.0
             for k in range(indptr[i], indptr[i + 1]):
-                s += values[k] * (
-                    (1.0 - share[i]) * t[0, step[i], indices[k]] + share[i] * t[0, step[i] + 1, indices[k]]
-                )
+                s += values[k] * ((1.0 - share[i]) * t[0, step[i], indices[k]] + share[i] * t[0, step[i] + 1, indices[k]])
             y[i] = s
         if np.isnan(y).any():
             y[:] = np.nan
@@ -114,10 +110,7 @@ def _forward(
 
 
 @njit(cache=True, error_model="numpy")
-def _pullback(
-    x, dofs, zone, unit, mass, load, shape, prescribed, start, indptr, indices, values, step, share, dt, sizes,
-    t, ab, y_bar,
-):  # fmt: skip
+def _pullback(x, dofs, zone, unit, mass, load, shape, prescribed, start, indptr, indices, values, step, share, dt, sizes, t, ab, y_bar):
     n_free, n_steps = load.size - prescribed.size, shape.shape[0]
     x_bar = np.zeros(x.size)
     if np.isnan(t[0, 0, 0]) or np.isnan(y_bar[0]):

@@ -51,9 +51,7 @@ def slope_of(times: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.tensordot(centred / np.sum(centred**2), values, axes=1)
 
 
-def spread(
-    flux: Any, density: np.ndarray, spacing: float, leap: float, steps: int, loss: Any = None, source: float = 0.0
-) -> np.ndarray:
+def spread(flux: Any, density: np.ndarray, spacing: float, leap: float, steps: int, loss: Any = None, source: float = 0.0) -> np.ndarray:
     """Densities (steps + 1, volumes) between closed ends: coarse projective Euler with finite volumes.
 
     ``flux(u, u')`` is asked at each face and ``loss(u)`` (none by default) in each volume, at each leap: any burst will do, also of a jump process
@@ -328,9 +326,7 @@ def _checked(length: float, nodes: int, patch: float, points: Any) -> tuple[np.n
     if nodes < 5 or nodes % 2 == 0:
         raise HmmInferError(f"{nodes} nodes do not make quadratic elements; give an odd number of at least 5.")
     place = np.linspace(0.0, length, nodes)
-    spacing = (
-        2.0 * place[1] * (1.0 - POINT[1] + POINT[0])
-    )  # between the last patch of an element and the first of the next
+    spacing = 2.0 * place[1] * (1.0 - POINT[1] + POINT[0])  # between the last patch of an element and the first of the next
     if not patch < spacing:
         raise HmmInferError(
             f"A patch of {patch:g} um is larger than the spacing of {spacing:.4g} um between patches; take fewer cells for a patch, or fewer nodes."
@@ -344,9 +340,7 @@ def _checked(length: float, nodes: int, patch: float, points: Any) -> tuple[np.n
     return place, interpolation(place, points)
 
 
-def steady_profile(
-    law: Kernel, theta: Any, source: float, length: float, nodes: int, patch: float, points: Any, scale: float
-) -> Kernel:
+def steady_profile(law: Kernel, theta: Any, source: float, length: float, nodes: int, patch: float, points: Any, scale: float) -> Kernel:
     """Kernel of a steady profile on [0, ``length``] with a source at 0 and a closed end.
 
     Parameters
@@ -362,9 +356,19 @@ def steady_profile(
 
 
 def profile_history(
-    law: Kernel, theta: Any, source: float, length: float, nodes: int, patch: float, points: Any, times: Any, steps: int, scale: float,
-    start: Any = 0.0, implicit: bool = False,
-) -> Kernel:  # fmt: skip
+    law: Kernel,
+    theta: Any,
+    source: float,
+    length: float,
+    nodes: int,
+    patch: float,
+    points: Any,
+    times: Any,
+    steps: int,
+    scale: float,
+    start: Any = 0.0,
+    implicit: bool = False,
+) -> Kernel:
     """Kernel of a profile in time, from ``start`` (molecules per cell at the nodes); ``steps`` leaps to the last of ``times`` (s).
 
     The other arguments are those of :func:`steady_profile`.

@@ -97,9 +97,7 @@ def _strain(e, p, gradient, dofs, u):
 
 
 @njit(cache=True, error_model="numpy")
-def _forward(
-    x, gradient, weight, dofs, phi, known, load, prescribed, indptr, indices, values, virtual, touched, order, band
-):
+def _forward(x, gradient, weight, dofs, phi, known, load, prescribed, indptr, indices, values, virtual, touched, order, band):
     """``dofs`` (elements, 2 n): free ones first, in band order; ``touched``: elements where some reaction is felt."""
     n_free, n_e, n_p, n = load.size, weight.shape[0], weight.shape[1], gradient.shape[2]
     _, q, full = plane_stress(x[:36].copy().reshape(6, 6))
@@ -160,9 +158,8 @@ def _forward(
 
 @njit(cache=True, error_model="numpy")
 def _pullback(
-    x, gradient, weight, dofs, phi, known, load, prescribed, indptr, indices, values, virtual, touched, order, band,
-    q, full, rotated, t, u, ab, y_bar,
-):  # fmt: skip
+    x, gradient, weight, dofs, phi, known, load, prescribed, indptr, indices, values, virtual, touched, order, band, q, full, rotated, t, u, ab, y_bar
+):
     n_free, n_p = load.size, weight.shape[1]
     out = np.empty(x.size)
     if np.isnan(y_bar[0]) or np.isnan(u[0]) or np.isnan(ab[n_free - 1, 0]):
@@ -222,9 +219,7 @@ def _pullback(
     return out
 
 
-CODE = Code(
-    (__name__, "CODE"), _forward, _pullback, data="f4 f2 i2 f2 f1 f1 f1 i1 i1 f1 f2 i1 i1 i1", state="f2 f2 f2 f1 f1 f2"
-)
+CODE = Code((__name__, "CODE"), _forward, _pullback, data="f4 f2 i2 f2 f1 f1 f1 i1 i1 f1 f2 i1 i1 i1", state="f2 f2 f2 f1 f1 f2")
 
 
 def plane_stress_kernel(

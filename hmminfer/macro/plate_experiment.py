@@ -37,48 +37,15 @@ PLATE = Schema(
         Setting("width", "mm", default=25.0, lower=1e-3),
         Setting("thickness", "mm", default=1.0, lower=1e-6),
         Setting("hole_radius", "mm", default=0.0, lower=0.0, description="central hole; 0 for none"),
-        Setting(
-            "load",
-            default="grips",
-            kind="text",
-            choices=("grips", "stress"),
-            description="rigid grips that move, or a uniform end stress",
-        ),
+        Setting("load", default="grips", kind="text", choices=("grips", "stress"), description="rigid grips that move, or a uniform end stress"),
         Setting("displacement", "mm", default=0.1, description="of the right grip along x"),
         Setting("stress", "MPa", default=100.0, description="on both ends, for load = stress"),
-        Setting(
-            "orientation",
-            default="uniform",
-            kind="text",
-            choices=("uniform", "zones", "field"),
-            description="of the fibre",
-        ),
-        Setting(
-            "zones",
-            default=2,
-            kind="integer",
-            lower=1,
-            upper=100,
-            description="equal zones along x, for orientation = zones",
-        ),
-        Setting(
-            "field_x",
-            default=12,
-            kind="integer",
-            lower=1,
-            upper=60,
-            description="basis functions along x, for orientation = field",
-        ),
+        Setting("orientation", default="uniform", kind="text", choices=("uniform", "zones", "field"), description="of the fibre"),
+        Setting("zones", default=2, kind="integer", lower=1, upper=100, description="equal zones along x, for orientation = zones"),
+        Setting("field_x", default=12, kind="integer", lower=1, upper=60, description="basis functions along x, for orientation = field"),
         Setting("field_y", default=9, kind="integer", lower=1, upper=60, description="basis functions along y"),
         Setting("elements_x", default=0, kind="integer", lower=0, upper=400, description="elements along x; 0 chooses"),
-        Setting(
-            "elements_y",
-            default=0,
-            kind="integer",
-            lower=0,
-            upper=400,
-            description="elements along y, or per eighth of a hole",
-        ),
+        Setting("elements_y", default=0, kind="integer", lower=0, upper=400, description="elements along y, or per eighth of a hole"),
         Setting("mesh", default="", kind="text", description="mesh file (meshio) in mm instead of the rectangle"),
     ),
     example_rows=(
@@ -137,18 +104,14 @@ def plate_kernel(table: Table, plate: Plate, phi: np.ndarray, known: np.ndarray 
             f"plate is {s['length']:g} x {s['width']:g} mm with its corner at the origin. Correct the points or the settings."
         )
     if s["load"] == "stress" and np.isin(table.quantity, ("force", "apparent_modulus")).any():
-        raise HmmInferError(
-            "Under load = stress the force is known, not observed; remove the rows of force or set load = grips."
-        )
+        raise HmmInferError("Under load = stress the force is known, not observed; remove the rows of force or set load = grips.")
     observe, reactions, order = _observation(plate, table, points, local)
     fixed, value, force, grip = _loading(plate, s)
     reaction_rows = [f * grip for f in reactions]
     return plane_stress_kernel(plate, s["thickness"], fixed, value, force, observe, reaction_rows, order, phi, known)
 
 
-def _observation(
-    plate: Plate, table: Table, points: np.ndarray, local: np.ndarray
-) -> tuple[csr_array, list[float], np.ndarray]:
+def _observation(plate: Plate, table: Table, points: np.ndarray, local: np.ndarray) -> tuple[csr_array, list[float], np.ndarray]:
     """Linear functionals of the nodal displacements, factors of the reaction rows, and the order of both in y."""
     s = table.settings
     value, dx, dy = plate.interpolation(points[local])

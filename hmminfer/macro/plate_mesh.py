@@ -59,9 +59,7 @@ def rectangle(length: float, width: float, nx: int, ny: int, grading: float = 1.
 def plate_with_hole(length: float, width: float, radius: float, n: int = 6) -> Plate:
     """Rectangle with a central circular hole: blocks around the hole, ``n`` elements per eighth turn, graded towards the rim."""
     if not 0 < 2 * radius < 0.9 * min(length, width):
-        raise HmmInferError(
-            f"A hole of radius {radius:g} mm does not fit a {length:g} x {width:g} mm plate; it needs 2 r < 0.9 width."
-        )
+        raise HmmInferError(f"A hole of radius {radius:g} mm does not fit a {length:g} x {width:g} mm plate; it needs 2 r < 0.9 width.")
     half = 0.5 * min(length, width)
     m = 2 * n
     share = np.linspace(-1.0, 1.0, m + 1)
@@ -139,9 +137,7 @@ def from_file(path: str | Path) -> Plate:
     try:
         raw = meshio.read(path)
     except (meshio.ReadError, SystemExit) as error:
-        raise HmmInferError(
-            f"meshio cannot read '{path}': {error}. Give a mesh format that meshio knows (.msh, .vtu, .inp ...)."
-        ) from None
+        raise HmmInferError(f"meshio cannot read '{path}': {error}. Give a mesh format that meshio knows (.msh, .vtu, .inp ...).") from None
     for kind, cls in (("quad", skfem.MeshQuad), ("triangle", skfem.MeshTri)):
         cells = [block.data for block in raw.cells if block.type == kind]
         if cells:
@@ -150,6 +146,4 @@ def from_file(path: str | Path) -> Plate:
             p = np.ascontiguousarray(raw.points[used, :2].T.astype(float))
             return Plate(cls(p, np.ascontiguousarray(compact.reshape(t.shape).T)))
     found = ", ".join(sorted({block.type for block in raw.cells})) or "none"
-    raise HmmInferError(
-        f"'{path}' holds no plane triangles or quadrilaterals (cells found: {found}); export a 2-D mesh."
-    )
+    raise HmmInferError(f"'{path}' holds no plane triangles or quadrilaterals (cells found: {found}); export a 2-D mesh.")

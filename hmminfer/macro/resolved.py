@@ -18,16 +18,12 @@ from scipy.sparse.linalg import splu
 from skfem.helpers import dot, grad
 
 
-def resolved(
-    a: Callable[[np.ndarray, np.ndarray], np.ndarray], source: float, n: int, points: np.ndarray
-) -> np.ndarray:
+def resolved(a: Callable[[np.ndarray, np.ndarray], np.ndarray], source: float, n: int, points: np.ndarray) -> np.ndarray:
     """Values u (points,) at ``points`` (k, 2) for the coefficient ``a(x, y)``; ``n``: elements along each side of the finer mesh, even."""
     return (4.0 * _on_mesh(a, source, n, points) - _on_mesh(a, source, n // 2, points)) / 3.0
 
 
-def _on_mesh(
-    a: Callable[[np.ndarray, np.ndarray], np.ndarray], source: float, n: int, points: np.ndarray
-) -> np.ndarray:
+def _on_mesh(a: Callable[[np.ndarray, np.ndarray], np.ndarray], source: float, n: int, points: np.ndarray) -> np.ndarray:
     side = np.linspace(0.0, 1.0, n + 1)
     basis = skfem.CellBasis(skfem.MeshQuad.init_tensor(side, side), skfem.ElementQuad1(), intorder=3)
     x, y = np.asarray(basis.global_coordinates())

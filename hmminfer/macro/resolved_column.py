@@ -75,9 +75,7 @@ def resolved_column(
             continue
         at = times[(times > start) & (times <= end)]
         banded = {"lband": 3, "uband": 3} if method == "LSODA" else {"jac": jacobian}
-        done = solve_ivp(
-            rhs, (start, end), y, method, np.unique(np.append(at, end)), args=(c_in,), rtol=rtol, atol=1e-3 * rtol * inlet, **banded
-        )  # fmt: skip
+        done = solve_ivp(rhs, (start, end), y, method, np.unique(np.append(at, end)), args=(c_in,), rtol=rtol, atol=1e-3 * rtol * inlet, **banded)
         if not done.success:
             raise RuntimeError(f"the resolved column stopped at {done.t[-1]:g}: {done.message}")
         out.append(done.y[3 * cells - 3, : at.size] / inlet)

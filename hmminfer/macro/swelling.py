@@ -244,15 +244,7 @@ def network_facts(lower: float, upper: float, rt: float, network: int) -> np.nda
 
 
 def equilibrium_kernel(
-    charges: tuple[float, float, int],
-    baths: int,
-    what: Any,
-    bath: Any,
-    load: Any,
-    charge: Any,
-    rt: float,
-    network: int,
-    example: Any,
+    charges: tuple[float, float, int], baths: int, what: Any, bath: Any, load: Any, charge: Any, rt: float, network: int, example: Any
 ) -> Kernel:
     """Kernel of equilibria.
 

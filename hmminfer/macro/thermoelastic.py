@@ -151,9 +151,7 @@ def _forward(x, dofs, zone, unit, load, amplitude, held, indptr, indices, values
 
 
 @njit(cache=True, error_model="numpy")
-def _pullback(
-    x, dofs, zone, unit, load, amplitude, held, indptr, indices, values, step, share, scale, sizes, z, ab, pivots, y_bar
-):
+def _pullback(x, dofs, zone, unit, load, amplitude, held, indptr, indices, values, step, share, scale, sizes, z, ab, pivots, y_bar):
     band, n_free = sizes[0], sizes[1]
     n_steps, n = amplitude.shape[0], load.shape[1]
     x_bar = np.zeros(x.size)
@@ -194,9 +192,7 @@ def _pullback(
     return x_bar
 
 
-CODE = Code(
-    (__name__, "CODE"), _forward, _pullback, data="i2 i1 f4 f2 f3 f3 i1 i1 f1 i1 f1 f1 i1", state="f3 f2 i1"
-)  # fmt: skip
+CODE = Code((__name__, "CODE"), _forward, _pullback, data="i2 i1 f4 f2 f3 f3 i1 i1 f1 i1 f1 f1 i1", state="f3 f2 i1")
 
 
 def unit_matrices(domain: Domain, reference: float) -> np.ndarray:

@@ -96,7 +96,7 @@ def _run(rng, occupied, source, rates, motility, adhesion, times):
 
 def carry(
     rng: np.random.Generator, occupied: np.ndarray, source: float, rates: np.ndarray, motility: float, adhesion: float, times: np.ndarray
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Free and bound molecules of each column (times, 2, columns) at increasing ``times``, from none at 0.
 
     ``occupied`` (columns, rows): 1 where a site holds a cell at first. ``source``: molecules made in the first column in a unit of time.
@@ -104,8 +104,6 @@ def carry(
     _check(motility, adhesion)
     rates = np.asarray(rates, dtype=float)
     if rates.shape != (4,) or not np.all(rates > 0.0) or not source > 0.0:
-        raise HmmInferError(
-            "The source and the four rates (hop, bind, unbind, decay of bound) are positive; correct them."
-        )
+        raise HmmInferError("The source and the four rates (hop, bind, unbind, decay of bound) are positive; correct them.")
     sites = np.ascontiguousarray(occupied, dtype=np.int64)
     return _run(rng, sites, float(source), rates, float(motility), float(adhesion), np.asarray(times, float))

@@ -124,11 +124,7 @@ def _core_blocks(corners: np.ndarray, n: int) -> list[np.ndarray]:
 
 def _nine_nodes(grid: np.ndarray) -> np.ndarray:
     """Connectivity (elements, 9) of a doubled lattice of node numbers, in lattice order."""
-    cells = [
-        grid[i : i + 3, j : j + 3].ravel()
-        for i in range(0, grid.shape[0] - 2, 2)
-        for j in range(0, grid.shape[1] - 2, 2)
-    ]
+    cells = [grid[i : i + 3, j : j + 3].ravel() for i in range(0, grid.shape[0] - 2, 2) for j in range(0, grid.shape[1] - 2, 2)]
     return np.array(cells)
 
 
@@ -145,9 +141,7 @@ def _lattice_basis() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return value, np.ascontiguousarray(gradient), weight
 
 
-def cell_mesh(
-    packing: str = "hexagonal", n: int = 2, fibre_rings: int | None = None, matrix_rings: int | None = None
-) -> CellMesh:
+def cell_mesh(packing: str = "hexagonal", n: int = 2, fibre_rings: int | None = None, matrix_rings: int | None = None) -> CellMesh:
     """Mesh with ``n`` elements along each side of the polygon; refining n refines everything at once."""
     polygon = _polygon(packing)
     sides = len(polygon)
@@ -249,9 +243,7 @@ def with_interface(mesh: CellMesh) -> tuple[CellMesh, np.ndarray, np.ndarray]:
     Returns the mesh, the nodes of each edge of the surface (edges, 2, 3) on the fibre's and on the matrix's side, and int N_i N_j ds over
     each edge at unit radius, (edges, 3, 3).
     """
-    on_circle = np.flatnonzero(
-        (np.abs(mesh.a).max(axis=1) < 1e-12) & (np.abs(np.linalg.norm(mesh.b, axis=1) - 1.0) < 1e-9)
-    )
+    on_circle = np.flatnonzero((np.abs(mesh.a).max(axis=1) < 1e-12) & (np.abs(np.linalg.norm(mesh.b, axis=1) - 1.0) < 1e-9))
     double = np.arange(len(mesh.a))
     double[on_circle] = len(mesh.a) + np.arange(len(on_circle))
     a, b = (np.concatenate([x, x[on_circle]]) for x in (mesh.a, mesh.b))

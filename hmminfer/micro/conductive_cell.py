@@ -130,22 +130,7 @@ def _forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edge
     v = p[3]
     if p[0] > 0.0 and p[1] > 0.0 and p[2] > 0.0 and p[4] > 0.0 and p[5] > 0.0 and 0.0 < v < sizes[1]:
         r = np.sqrt(v / sizes[0])
-        ok, w = _solve(
-            p[0],
-            p[1],
-            p[2] * sizes[3],
-            r,
-            a,
-            b,
-            connectivity,
-            slot,
-            is_fibre,
-            shape_gradient,
-            weight,
-            edges,
-            form,
-            np.int64(sizes[2]),
-        )
+        ok, w = _solve(p[0], p[1], p[2] * sizes[3], r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, np.int64(sizes[2]))
         if ok:
             parts = _restrict(w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form)
             m = p[0] * parts[0] + p[1] * parts[1] + p[2] * sizes[3] * parts[2]

@@ -53,9 +53,7 @@ def _series(place, coefficients, out):
     """
     ns, nb, nw = coefficients.shape
     n = place.shape[1]
-    tb, db, ts, ds, tw, dw = (
-        np.empty((nb, n)), np.empty((nb, n)), np.empty((ns, n)), np.empty((ns, n)), np.empty((nw, n)), np.empty((nw, n)),
-    )  # fmt: skip
+    tb, db, ts, ds, tw, dw = (np.empty((nb, n)), np.empty((nb, n)), np.empty((ns, n)), np.empty((ns, n)), np.empty((nw, n)), np.empty((nw, n)))
     row, along_w = np.empty((nb, n)), np.empty((nb, n))
     _chebyshev(place[0], tb, db)
     _chebyshev(place[1], ts, ds)
@@ -102,9 +100,7 @@ def _inside(p, gap):
 
 
 @njit(cache=True, error_model="numpy")
-def _forward(
-    p, coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes
-):  # fmt: skip
+def _forward(p, coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes):
     """State: kappa and its derivatives."""
     if _inside(p, gap):
         place, kappa = np.empty((3, 1)), np.empty((4, 1))
@@ -137,23 +133,17 @@ def _carry(p, gap, radius, kappa, y_bar, out):
 
 
 @njit(cache=True, error_model="numpy")
-def _pullback(
-    p, coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, kappa, y_bar
-):  # fmt: skip
+def _pullback(p, coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, kappa, y_bar):
     if not _inside(p, gap):  # solved once more for the rare point outside
         _, w, parts = full._forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes)
-        return full._pullback(
-            p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, w, parts, y_bar
-        )  # fmt: skip
+        return full._pullback(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, w, parts, y_bar)
     out = np.empty(6)
     _carry(p, gap, sizes[3], kappa, y_bar, out)
     return out
 
 
 @njit(cache=True, error_model="numpy")
-def _each_forward(
-    x, count, coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes
-):  # fmt: skip
+def _each_forward(x, count, coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes):
     """Many points in one loop, :data:`BLOCK` at a time: what a call costs would be most of it. State: kappa, derivatives (points, 4)."""
     n = count[0]
     y, state = np.empty(4 * n), np.empty((n, 4))
@@ -177,16 +167,14 @@ def _each_forward(
             else:
                 y[4 * at : 4 * at + 4], state[at] = _forward(
                     p.copy(), coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes
-                )  # fmt: skip
+                )
     if np.isnan(y).any():
         y[:] = np.nan
     return y, state
 
 
 @njit(cache=True, error_model="numpy")
-def _each_pullback(
-    x, count, coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, state, y_bar
-):  # fmt: skip
+def _each_pullback(x, count, coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, state, y_bar):
     x_bar = np.empty(x.size)
     for i in range(count[0]):
         p, bar = x[6 * i : 6 * i + 6], y_bar[4 * i : 4 * i + 4]
@@ -194,9 +182,8 @@ def _each_pullback(
             _carry(p, gap, sizes[3], state[i], bar, x_bar[6 * i : 6 * i + 6])
         else:
             x_bar[6 * i : 6 * i + 6] = _pullback(
-                p.copy(), coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes,
-                state[i], bar.copy(),
-            )  # fmt: skip
+                p.copy(), coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, state[i], bar.copy()
+            )
     return x_bar
 
 
@@ -239,12 +226,7 @@ def _make(cell: Kernel, packing: str, terms: tuple[int, int, int], interface: bo
     angles = [np.pi * (np.arange(m) + 0.5) / m for m in terms]
     b, s, w = (np.cos(t) for t in angles)
     s = 0.5 * (s + 1.0) if interface else np.zeros(1)
-    values: Any = np.array(
-        [
-            [[log_kappa(x, y, z) for z in w] for y in s]
-            for x in track(b, "making a table of the cell, once", show=len(s) > 1)
-        ]
-    )
+    values: Any = np.array([[[log_kappa(x, y, z) for z in w] for y in s] for x in track(b, "making a table of the cell, once", show=len(s) > 1)])
     for axis, (m, t) in enumerate(zip(terms, angles, strict=True)):
         to_series = 2.0 / m * np.cos(np.outer(np.arange(m), t))
         to_series[0] *= 0.5

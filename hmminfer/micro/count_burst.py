@@ -21,9 +21,19 @@ METHODS = ("gillespie", "leap")
 
 
 def count_burst(
-    rng: np.random.Generator, c: float, slope: float, theta: np.ndarray, cell_size: float, cells: int = 4, heal: float = 4.0, measure: float = 4.0,
-    samples: int = 4, replicas: int = 64, method: str = "gillespie", step: float = 0.1,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    rng: np.random.Generator,
+    c: float,
+    slope: float,
+    theta: np.ndarray,
+    cell_size: float,
+    cells: int = 4,
+    heal: float = 4.0,
+    measure: float = 4.0,
+    samples: int = 4,
+    replicas: int = 64,
+    method: str = "gillespie",
+    step: float = 0.1,
+) -> tuple[np.ndarray, np.ndarray]:
     """(flux, loss) at ``c`` molecules for each cell with ``slope`` (1/um), and their standard errors over ``replicas``.
 
     ``theta`` = D (um^2/s), k (1/s), kappa, k_off (1/s). ``heal``, ``measure`` : s; ``step`` : of a leap, s.

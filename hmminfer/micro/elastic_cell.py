@@ -122,9 +122,7 @@ def _forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, size
     bad = not (0.0 < v < sizes[1]) or np.isnan(c_fibre[0, 0]) or np.isnan(c_matrix[0, 0])
     if not bad:
         r = np.sqrt(v / sizes[0])
-        ab, w = assemble(
-            c_fibre, c_matrix, UNIT, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, np.int64(sizes[2])
-        )
+        ab, w = assemble(c_fibre, c_matrix, UNIT, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, np.int64(sizes[2]))
         if band_cholesky(ab):
             band_solve(ab, w)
             c = energies(c_fibre, c_matrix, UNIT, w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight)
@@ -191,9 +189,7 @@ def _pullback(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, siz
     r = np.sqrt(p[7] / sizes[0])
     bar = y_bar.copy().reshape(6, 6)
     bar = 0.5 * (bar + bar.T)
-    phase_bar, _, r_bar = energies_pullback(
-        c_fibre, c_matrix, UNIT, w, bar, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight
-    )
+    phase_bar, _, r_bar = energies_pullback(c_fibre, c_matrix, UNIT, w, bar, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight)
     out = np.empty(8)
     out[:5] = transversely_isotropic_pullback(p[0], p[1], p[2], p[3], p[4], c_fibre, phase_bar[0])
     out[5:7] = isotropic_pullback(p[5], p[6], c_matrix, phase_bar[1])

@@ -80,9 +80,7 @@ def inclined(x, facts, out):
     c, s = np.cos(angle), np.sin(angle)
     out[0], out[1], out[2] = along * c * c + across * s * s, along * s * s + across * c * c, (along - across) * c * s
     out[3] = v * c_i + (1.0 - v) * c_m
-    if not (
-        k_m.real > 0.0 and k_i.real > 0.0 and h.real > 0.0 and 0.0 < v.real < 1.0 and c_m.real > 0.0 and c_i.real > 0.0
-    ):
+    if not (k_m.real > 0.0 and k_i.real > 0.0 and h.real > 0.0 and 0.0 < v.real < 1.0 and c_m.real > 0.0 and c_i.real > 0.0):
         out[:] = np.nan
 
 

@@ -162,12 +162,7 @@ def _forward(x, noise, step, sizes):
                 kick[i] = bound[i + 1] + dt * carried * apart + move * root - lost * lost_root
                 right[i, 0] += dt * k_off * kick[i] / beta - move * root
                 for a in range(INPUTS):
-                    d_move = along * (
-                        d_on[a] * p[i + 1]
-                        + k_on * d_p[i + 1] * d_free[i + 1, a]
-                        + d_off[a] * q
-                        + k_off * d_q * d_bound[i + 1, a]
-                    )
+                    d_move = along * (d_on[a] * p[i + 1] + k_on * d_p[i + 1] * d_free[i + 1, a] + d_off[a] * q + k_off * d_q * d_bound[i + 1, a])
                     d_lost = lost_along * (d_k[a] * q + k * d_q * d_bound[i + 1, a])
                     d_apart = d_bound[i, a] - 2.0 * d_bound[i + 1, a] + d_bound[i + 2, a]
                     d_kick[i, a] = d_bound[i + 1, a] + dt * (d_c[a] * apart + carried * d_apart) + d_move - d_lost
@@ -182,10 +177,7 @@ def _forward(x, noise, step, sizes):
                 bend = free[i] - 2.0 * free[i + 1] + free[i + 2]
                 for a in range(INPUTS):
                     d_kick[i, a] += dt * (d_on[a] * free[i + 1] - (d_off[a] + d_k[a]) * bound[i + 1])
-                    d_right[i, a] += (
-                        dt * (d_w[a] * bend - d_on[a] * free[i + 1] + d_off[a] * bound[i + 1])
-                        + dt * k_off / beta * d_kick[i, a]
-                    )
+                    d_right[i, a] += dt * (d_w[a] * bend - d_on[a] * free[i + 1] + d_off[a] * bound[i + 1]) + dt * k_off / beta * d_kick[i, a]
             for a in range(INPUTS):
                 d_right[0, a] += dt * w * d_mean[0, a]
                 d_right[cells - 1, a] += dt * w * d_mean[cells + 1, a]
@@ -241,13 +233,7 @@ def burst(
     """
     if cells < 2 or cells % 2:
         raise HmmInferError(f"A patch of {cells} cells has no bond in its middle; give an even number of cells.")
-    for name, value in (
-        ("cell_size", cell_size),
-        ("pairs", pairs),
-        ("measure", measure),
-        ("step", step),
-        ("blocks", blocks),
-    ):
+    for name, value in (("cell_size", cell_size), ("pairs", pairs), ("measure", measure), ("step", step), ("blocks", blocks)):
         if not value > 0:
             raise HmmInferError(f"{name} of a burst is {value:g}; give a positive number.")
     noise = np.random.default_rng(seed).standard_normal((max(blocks, pairs), heal + measure + 1, 3 * cells + 1))

@@ -121,7 +121,7 @@ def contacts(occupied: np.ndarray) -> float:
 
 def spreading(
     rng: np.random.Generator, columns: int, rows: int, filled: int, share: float, motility: float, adhesion: float, times: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+) -> tuple[np.ndarray, np.ndarray]:
     """Density of each column (times, columns) and contacts of a cell (times,) of a tissue that spreads from its first ``filled`` columns.
 
     There each site holds a cell with probability ``share`` at time 0; ``times`` increase, in the unit of 1 / ``motility``.
@@ -138,7 +138,7 @@ def spreading(
 
 def self_diffusivity(
     rng: np.random.Generator, motility: float, adhesion: float, density: float, residence: float = np.inf, rows: int = 32, replicas: int = 16
-) -> tuple[float, float]:  # fmt: skip
+) -> tuple[float, float]:
     """Diffusivity of one marked cell among cells of this ``density`` (sites^2 for each unit of time), and its standard error.
 
     What a molecule sees that stays with a cell for an exponential time of mean ``residence``: <x^2> / (2 residence) over such times. A cell that
@@ -162,17 +162,13 @@ def self_diffusivity(
         begin = np.nonzero(sites)[0]
         inside = (begin >= margin) & (begin < columns - margin)
         square = np.mean(move(rng, sites, motility, adhesion, times)[2][:, inside] ** 2, axis=1)
-        found[i] = (
-            (square[1] - square[0]) / (2.0 * (times[1] - times[0])) if ever else square.sum() / (2.0 * times.sum())
-        )
+        found[i] = (square[1] - square[0]) / (2.0 * (times[1] - times[0])) if ever else square.sum() / (2.0 * times.sum())
     return float(found.mean()), float(found.std(ddof=1) / np.sqrt(replicas))
 
 
 def _check(motility: float, adhesion: float) -> None:
     if not motility > 0.0 or not adhesion >= 0.0:
-        raise HmmInferError(
-            f"motility is {motility:g} and adhesion {adhesion:g}; the first is positive, the second at least 0."
-        )
+        raise HmmInferError(f"motility is {motility:g} and adhesion {adhesion:g}; the first is positive, the second at least 0.")
 
 
 @njit(cache=True, error_model="numpy")
@@ -211,9 +207,19 @@ def _flux(rng, motility, adhesion, density, slope, columns, rows, heal, measure,
 
 
 def flux_burst(
-    rng: np.random.Generator, motility: float, adhesion: float, density: float, slope: float, columns: int = 12, rows: int = 32,
-    heal: float = 3.0, measure: float = 5.0, samples: int = 20, replicas: int = 16, least: float = 0.0,
-) -> tuple[float, float]:  # fmt: skip
+    rng: np.random.Generator,
+    motility: float,
+    adhesion: float,
+    density: float,
+    slope: float,
+    columns: int = 12,
+    rows: int = 32,
+    heal: float = 3.0,
+    measure: float = 5.0,
+    samples: int = 20,
+    replicas: int = 16,
+    least: float = 0.0,
+) -> tuple[float, float]:
     """Flux through the middle of a patch (cells for each row and unit of time), and its standard error over ``replicas``.
 
     Lift to ``density`` (share of sites) and ``slope`` (for each column), heal, measure; times in units of 1 / ``motility``. The ends of
@@ -229,5 +235,5 @@ def flux_burst(
     lifted = np.copysign(max(abs(slope), least, 1e-12), slope)
     found = _flux(
         rng, float(motility), float(adhesion), float(density), float(lifted), columns, rows, heal / motility, measure / motility, samples, replicas
-    ) * (slope / lifted)  # fmt: skip
+    ) * (slope / lifted)
     return float(found.mean()), float(found.std(ddof=1) / np.sqrt(replicas))

@@ -50,8 +50,6 @@ def donnan_pressures(charges: np.ndarray, baths: np.ndarray, temperature: float 
     return closure(donnan, facts, 1, [0.7])
 
 
-def rod_pressures(
-    charges: np.ndarray, baths: np.ndarray, temperature: float = 298.15, elements: int = 16
-) -> tuple[Kernel, Kernel]:
+def rod_pressures(charges: np.ndarray, baths: np.ndarray, temperature: float = 298.15, elements: int = 16) -> tuple[Kernel, Kernel]:
     """Kernels (b, r_s -> a cell at each place, one cell), to be asked at every place: Pi at ``charges`` in ``baths``, by Poisson-Boltzmann."""
     return closure(_cell_of, _places(charges, baths), 4, [0.64, 0.55]), rod_in_cell(temperature, elements)

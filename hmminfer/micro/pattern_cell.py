@@ -122,9 +122,7 @@ CODE = Code((__name__, "CODE"), _forward, _pullback, data="f3 i2 f3 f2 i1", stat
 
 
 @njit(cache=True, error_model="numpy")
-def _two_forward(
-    x, phi, slot, gradient, rim, sizes, coarse_phi, coarse_slot, coarse_gradient, coarse_rim, coarse_sizes
-):  # fmt: skip
+def _two_forward(x, phi, slot, gradient, rim, sizes, coarse_phi, coarse_slot, coarse_gradient, coarse_rim, coarse_sizes):
     """(4 A_h - A_2h) / 3: the error of order h^2 cancels."""
     y, forms = _forward(x, phi, slot, gradient, rim, sizes)
     coarse_y, coarse_forms = _forward(x, coarse_phi, coarse_slot, coarse_gradient, coarse_rim, coarse_sizes)
@@ -132,9 +130,7 @@ def _two_forward(
 
 
 @njit(cache=True, error_model="numpy")
-def _two_pullback(
-    x, phi, slot, gradient, rim, sizes, coarse_phi, coarse_slot, coarse_gradient, coarse_rim, coarse_sizes, forms, coarse_forms, y_bar
-):  # fmt: skip
+def _two_pullback(x, phi, slot, gradient, rim, sizes, coarse_phi, coarse_slot, coarse_gradient, coarse_rim, coarse_sizes, forms, coarse_forms, y_bar):
     fine = _pullback(x, phi, slot, gradient, rim, sizes, forms, y_bar)
     coarse = _pullback(x, coarse_phi, coarse_slot, coarse_gradient, coarse_rim, coarse_sizes, coarse_forms, y_bar)
     return (4.0 * fine - coarse) / 3.0
@@ -164,9 +160,7 @@ def pattern_cell(
     if boundary not in BOUNDARIES:
         raise unknown("boundary condition of the cell", boundary, BOUNDARIES)
     if meshes not in (1, 2) or (meshes == 2 and n % 2):
-        raise HmmInferError(
-            f"A cell of {n} x {n} elements on {meshes} meshes: give 1 mesh, or 2 and an even number of elements."
-        )
+        raise HmmInferError(f"A cell of {n} x {n} elements on {meshes} meshes: give 1 mesh, or 2 and an even number of elements.")
     data = _grid(phi, n, boundary, corner, size)
     if meshes == 2:
         data += _grid(phi, n // 2, boundary, corner, size)
@@ -174,11 +168,7 @@ def pattern_cell(
 
 
 def _grid(
-    phi: Callable[[np.ndarray, np.ndarray], list] | np.ndarray,
-    n: int,
-    boundary: str,
-    corner: tuple[float, float],
-    size: float,
+    phi: Callable[[np.ndarray, np.ndarray], list] | np.ndarray, n: int, boundary: str, corner: tuple[float, float], size: float
 ) -> tuple[np.ndarray, ...]:
     """What the code takes of one grid."""
     at = 0.5 + 0.5 / np.sqrt(3.0) * np.array([-1.0, 1.0])

@@ -23,7 +23,7 @@ PHASES = (
     Parameter("matrix_modulus", "GPa", LogNormal(4.0, 0.50), "Young's modulus of the matrix", 0.01, 500.0, "E_m"),
     Parameter("matrix_poisson", "", Normal(0.36, 0.02, 0.1, 0.45), "Poisson ratio of the matrix", 0.0, 0.49, "\\nu_m"),
     Parameter("volume_fraction", "", Normal(0.62, 0.06, 0.30, 0.80), "fibre volume fraction", 0.01, 0.90, "v_f"),
-)  # fmt: skip
+)
 
 
 def phases_of(packing: str) -> tuple[Parameter, ...]:

@@ -46,9 +46,7 @@ class Network:
     def __post_init__(self) -> None:
         for side in (self.left, self.right):
             if np.asarray(side).ndim != 2 or np.any(np.asarray(side) < 0) or np.any(np.asarray(side) % 1):
-                raise HmmInferError(
-                    "Both sides of a network are tables (reactions, species) of whole numbers, none negative."
-                )
+                raise HmmInferError("Both sides of a network are tables (reactions, species) of whole numbers, none negative.")
 
     @property
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:

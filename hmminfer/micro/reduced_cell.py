@@ -194,9 +194,7 @@ def _forward(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, box, a, b, conn, slot, is_f
 
 
 @njit(cache=True, error_model="numpy")
-def _pullback(
-    p, k0, g0, k1, g1, k2, g2, k3, g3, gap, box, a, b, conn, slot, is_fibre, grad, weight, sizes, u0, u1, u2, u3, y_bar
-):
+def _pullback(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, box, a, b, conn, slot, is_fibre, grad, weight, sizes, u0, u1, u2, u3, y_bar):
     if _inside(p, box):
         return _reduced_pullback(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, sizes[0], u0, u1, u2, u3, y_bar)
     # the full cell's displacements are not carried along for the rare point outside: it is solved once more
@@ -204,13 +202,7 @@ def _pullback(
     return full._pullback(p, a, b, conn, slot, is_fibre, grad, weight, sizes, w, y_bar)
 
 
-CODE = Code(
-    (__name__, "CODE"),
-    _forward,
-    _pullback,
-    data="f2 f3 f2 f3 f2 f3 f2 f3 f1 f2 f2 f2 i2 i1 i1 f3 f1 f1",
-    state="f2 f2 f2 f2",
-)
+CODE = Code((__name__, "CODE"), _forward, _pullback, data="f2 f3 f2 f3 f2 f3 f2 f3 f1 f2 f2 f2 i2 i1 i1 f3 f1 f1", state="f2 f2 f2 f2")
 
 
 def _unit_matrices() -> list[np.ndarray]:
@@ -271,18 +263,11 @@ class ReducedCell:
 
 def _phase_ratio(c: np.ndarray, reference: np.ndarray) -> float:
     """Largest a with C >= a C_ref on the strains that w can make: bulk and shear in the plane, shear along the fibre."""
-    return min(
-        (c[1, 1] + c[1, 2]) / (reference[1, 1] + reference[1, 2]), c[3, 3] / reference[3, 3], c[5, 5] / reference[5, 5]
-    )
+    return min((c[1, 1] + c[1, 2]) / (reference[1, 1] + reference[1, 2]), c[3, 3] / reference[3, 3], c[5, 5] / reference[5, 5])
 
 
 def reduced_cell(
-    lower: np.ndarray,
-    upper: np.ndarray,
-    packing: str = "hexagonal",
-    n: int = 4,
-    snapshots: int = 128,
-    tolerance: float = 5e-10,
+    lower: np.ndarray, upper: np.ndarray, packing: str = "hexagonal", n: int = 4, snapshots: int = 128, tolerance: float = 5e-10
 ) -> ReducedCell:
     """Train (or recall) the reduced basis on the box ``lower <= p <= upper`` of the cell's eight parameters.
 
@@ -302,14 +287,10 @@ def _recall(lower: tuple, upper: tuple, packing: str, n: int, snapshots: int, to
     operators = [arrays[f"{kind}{i}"] for i in range(4) for kind in ("operator", "load")]
     data = (*operators, arrays["gap"], arrays["box"], *cell.data)
     kernel = Kernel(CODE, tuple(np.ascontiguousarray(x) for x in data), arrays["centre"])
-    return ReducedCell(
-        kernel, cell, tuple(arrays[f"basis{i}"] for i in range(4)), arrays["radii"], arrays["coercivity"]
-    )
+    return ReducedCell(kernel, cell, tuple(arrays[f"basis{i}"] for i in range(4)), arrays["radii"], arrays["coercivity"])
 
 
-def _train(
-    cell: Kernel, packing: str, lower: tuple, upper: tuple, snapshots: int, tolerance: float
-) -> dict[str, np.ndarray]:
+def _train(cell: Kernel, packing: str, lower: tuple, upper: tuple, snapshots: int, tolerance: float) -> dict[str, np.ndarray]:
     """Snapshots over the box, their principal vectors, operators as series in the radius, coercivity over the radius."""
     *mesh, sizes = cell.data
     band = np.int64(sizes[2])
@@ -383,9 +364,7 @@ def _project(bases: Any, gap: np.ndarray, mesh: Any, band: Any) -> Any:
     for units, basis, rows in zip(units_of, bases, CLASSES, strict=True):
         fibre = np.stack([packed(unit, zero, nodes[0], basis) for unit in units])
         matrix = [to_series @ np.stack([packed(zero, unit, r, basis) for r in nodes]) for unit in units]
-        at_two = [
-            -(full.assemble(np.eye(6), zero, full.UNIT, r, *mesh, band)[1][list(rows)] @ basis) for r in nodes[[0, -1]]
-        ]
+        at_two = [-(full.assemble(np.eye(6), zero, full.UNIT, r, *mesh, band)[1][list(rows)] @ basis) for r in nodes[[0, -1]]]
         slope = (at_two[1] - at_two[0]) / (nodes[-1] - nodes[0])
         yield np.concatenate([fibre, *matrix]), np.stack([at_two[0] - nodes[0] * slope, slope])
 

@@ -52,9 +52,7 @@ def _forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, size
     bad = not (0.0 < v < sizes[1]) or np.isnan(c_fibre[0, 0]) or np.isnan(c_matrix[0, 0]) or not np.all(np.isfinite(p))
     if not bad and p[11] > 0.0 and p[12] > 0.0:
         r = np.sqrt(v / sizes[0])
-        ab, w = assemble(
-            c_fibre, c_matrix, unit, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, np.int64(sizes[2])
-        )
+        ab, w = assemble(c_fibre, c_matrix, unit, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, np.int64(sizes[2]))
         if band_cholesky(ab):
             band_solve(ab, w)
             m = energies(c_fibre, c_matrix, unit, w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight)
@@ -75,9 +73,7 @@ def _pullback(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, siz
     bar[:6, 6] = -y_bar[36:42]
     bar[6, 6] = -reference[0] * ENERGY * y_bar[42]
     bar = 0.5 * (bar + bar.T)
-    phase_bar, unit_bar, r_bar = energies_pullback(
-        c_fibre, c_matrix, unit, w, bar, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight
-    )
+    phase_bar, unit_bar, r_bar = energies_pullback(c_fibre, c_matrix, unit, w, bar, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight)
     out = np.empty(13)
     out[:5] = transversely_isotropic_pullback(p[0], p[1], p[2], p[3], p[4], c_fibre, phase_bar[0])
     out[5:7] = isotropic_pullback(p[5], p[6], c_matrix, phase_bar[1])
