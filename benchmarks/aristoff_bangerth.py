@@ -18,7 +18,7 @@ import numpy as np
 from arviz_stats.base import array_stats
 
 from hmminfer import models
-from hmminfer.inference import fit
+from hmminfer.inference.sampling import fit
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 DENSITIES = ("theta", "log theta")

@@ -14,7 +14,7 @@ import numpy as np
 from arviz_stats.base import array_stats
 
 from hmminfer import models
-from hmminfer.model import Model
+from hmminfer.system.model import Model
 
 from . import ONE_THREAD
 
@@ -24,7 +24,7 @@ TRUTH = {"fibre_angle": 27.0, "matrix_modulus": 3.8, "volume_fraction": 0.58}  #
 def plate_model(dataset: str, cell: str = "reduced") -> Model:
     """Our model of a plate dataset; ``cell``: "full" solves the cell itself, as the peers do."""
     experiment = models.get("fibre_composite").EXPERIMENTS["plate"]
-    return experiment.model(dataset, options={"cell": cell})
+    return experiment.model(dataset, cell=cell)
 
 
 def in_one_thread(module: str, *arguments: Any) -> dict[str, Any]:

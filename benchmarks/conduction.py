@@ -11,9 +11,9 @@ import skfem
 from threadpoolctl import threadpool_limits
 
 from hmminfer import models
-from hmminfer.coupling import couple, each
-from hmminfer.inference import fit
-from hmminfer.kernel import Kernel
+from hmminfer.engine.coupling import couple, each
+from hmminfer.engine.kernel import Kernel
+from hmminfer.inference.sampling import fit
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.elliptic import elliptic_kernel
 from hmminfer.macro.resolved import resolved

@@ -10,11 +10,11 @@ import numpy as np
 from arviz_stats.base import array_stats
 
 from hmminfer import models
-from hmminfer.grid_posterior import GridPosterior, ScaledAnswers, coverage, likelihoods
-from hmminfer.homogenisation import HomogenisationError, learn
-from hmminfer.inference import fit
+from hmminfer.inference.grid_posterior import GridPosterior, ScaledAnswers, coverage, likelihoods
+from hmminfer.inference.homogenisation import HomogenisationError, learn
+from hmminfer.inference.sampling import fit
 from hmminfer.macro.resolved import resolved
-from hmminfer.model import Model
+from hmminfer.system.model import Model
 
 PERIODS = 8  # 1 / eps
 

@@ -9,7 +9,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from hmminfer import models
-from hmminfer.inference import fit
+from hmminfer.inference.sampling import fit
 
 from .common import summarise
 from .operator import interleaved

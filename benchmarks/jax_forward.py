@@ -20,9 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 
-from hmminfer.linalg import bandwidth_order
+from hmminfer.engine.linalg import bandwidth_order
 from hmminfer.micro.cell_mesh import cell_mesh
-from hmminfer.model import Model
+from hmminfer.system.model import Model
 
 jax.config.update("jax_enable_x64", True)
 CONSTANTS = ("axial_modulus", "transverse_modulus", "shear_modulus", "axial_poisson", "transverse_poisson")

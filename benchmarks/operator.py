@@ -12,8 +12,8 @@ import scipy.linalg
 from numba import njit
 from threadpoolctl import threadpool_limits
 
-from hmminfer.kernel import Kernel
-from hmminfer.linalg import band_cholesky, band_solve
+from hmminfer.engine.kernel import Kernel
+from hmminfer.engine.linalg import band_cholesky, band_solve
 
 from .common import TRUTH, plate_model
 
@@ -69,8 +69,8 @@ def nutpie_function(compiled: Any, x: np.ndarray) -> Callable[[], Any]:
 
 def operator_overhead(quick: bool) -> dict[str, Any]:
     """Nutpie logp and gradient over raw njit forward and pullback, plate of about 2,000 unknowns."""
-    from hmminfer.posterior import Compiled
-    from hmminfer.problem import Problem
+    from hmminfer.inference.posterior import Compiled
+    from hmminfer.inference.problem import Problem
 
     model = plate_model("plate_dic")
     compiled = Compiled(Problem.of(model))
@@ -133,7 +133,7 @@ def plate_band(model: Any) -> np.ndarray:
     """Band matrix (n, b + 1) of the plate for a typical lamina at 27 degrees, in as narrow a band as hmminfer's."""
     from skfem import Basis, ElementQuad2, ElementVector
 
-    from hmminfer.linalg import bandwidth_order
+    from hmminfer.engine.linalg import bandwidth_order
 
     from .skfem_forward import plane_energy
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from hmminfer.inference import fit
-from hmminfer.posterior import Compiled
-from hmminfer.problem import Problem
+from hmminfer.inference.posterior import Compiled
+from hmminfer.inference.problem import Problem
+from hmminfer.inference.sampling import fit
 
 from .common import plate_model, summarise
 from .operator import nutpie_function

@@ -21,7 +21,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.graph.op import Op
 
-from hmminfer.parameters import Field
+from hmminfer.system.parameters import Field
 
 from .common import TRUTH, plate_model, relative_difference, summarise
 from .skfem_forward import PlateForward

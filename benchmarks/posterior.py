@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from arviz_stats.base import array_stats
 
-from hmminfer.inference import fit
-from hmminfer.modes import chain_starts
-from hmminfer.posterior import Compiled
-from hmminfer.problem import Problem
+from hmminfer.inference.modes import chain_starts
+from hmminfer.inference.posterior import Compiled
+from hmminfer.inference.problem import Problem
+from hmminfer.inference.sampling import fit
 from hmminfer.testing import posterior_by_quadrature
 
 from .common import TRUTH, plate_model

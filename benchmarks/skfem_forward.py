@@ -18,7 +18,7 @@ from skfem.helpers import grad
 
 from hmminfer.macro.orientation import field_basis
 from hmminfer.micro.cell_mesh import cell_mesh
-from hmminfer.model import Model
+from hmminfer.system.model import Model
 
 CONSTANTS = ("axial_modulus", "transverse_modulus", "shear_modulus", "axial_poisson", "transverse_poisson")
 PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))

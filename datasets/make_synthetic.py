@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from hmminfer import models
-from hmminfer.data import RawTable, write_table
 from hmminfer.datasets import synthetic_gel, synthetic_reaction, synthetic_tissue
 from hmminfer.macro.resolved import resolved
+from hmminfer.system.tables import RawTable, write_table
 
 MATERIAL = {
     "fibre_axial_modulus": 230.0,
@@ -72,8 +72,9 @@ def measure(name: str) -> tuple[RawTable, dict[str, Any]]:
     rows.append({"quantity": "force", "x": "", "y": "", "value": "0", "unit": "N", "sd": "1"})
     header = ("quantity", "x [mm]", "y [mm]", "value", "unit", "sd")
     raw = RawTable(name, "", s, header, rows, list(range(2, 2 + len(rows))), {})
-    table = fibre.PLATE.check(raw, **case["mesh"])
-    truth = fibre.plate(table, cell="full", refine=CELL_REFINE, angle=case["angle"])
+    truth = fibre.EXPERIMENTS.plate.model(raw, cell="full", refine=CELL_REFINE, angle=case["angle"], **case["mesh"])
+    table = truth.table
+    assert table is not None
     y = truth.evaluate({**MATERIAL, **HIDDEN})
     sd = np.where(table.quantity == "force", FORCE_SD * np.abs(y), DISPLACEMENT_SD)
     noisy = y + sd * np.random.default_rng(case["seed"]).standard_normal(len(y))

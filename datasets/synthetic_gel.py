@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hmminfer import models
-from hmminfer.data import RawTable
+from hmminfer.system.tables import RawTable
 
 GEL_FINE = {"micro_elements": 96, "micro_nodes": 80}  # the model has 16 and 32
 GELS: dict[str, dict[str, Any]] = {  # places where it is measured, with relative and absolute sd

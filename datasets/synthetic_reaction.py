@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hmminfer.data import RawTable
 from hmminfer.macro.resolved_column import resolved_column
+from hmminfer.system.tables import RawTable
 
 STIFF_TRUTH = {
     "distribution": 4.0,

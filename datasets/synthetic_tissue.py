@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from hmminfer.data import RawTable
 from hmminfer.micro.cells import gillespie, line
 from hmminfer.micro.movement import spreading
+from hmminfer.system.tables import RawTable
 
 MORPHOGEN = {"length": "119.6 um", "cell_size": "2.6 um", "nodes": 17, "patch": 2}
 MORPHOGEN_CELLS, MORPHOGEN_TISSUES = 46, 10

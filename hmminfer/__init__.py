@@ -14,13 +14,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import datasets, figures, models, runs, stochastic
-    from .data import read_table
-    from .diagnostics import checks, identifiability, report, sbc, summary
-    from .errors import HmmInferError
-    from .inference import build, fit, preview
-    from .model import Model
-    from .parameters import Axial, HalfNormal, LogNormal, Normal, Parameter, Uniform
+    from hmminfer import datasets, models
+    from hmminfer.app import folder as runs
+    from hmminfer.diagnostics.calibration import sbc
+    from hmminfer.diagnostics.checking import checks, summary
+    from hmminfer.diagnostics.reporting import report
+    from hmminfer.diagnostics.sensitivity import identifiability
+    from hmminfer.errors import HmmInferError
+    from hmminfer.figures import overview as figures
+    from hmminfer.inference import stochastic
+    from hmminfer.inference.sampling import build, fit, preview
+    from hmminfer.system.model import Model
+    from hmminfer.system.parameters import Parameter
+    from hmminfer.system.priors import Axial, HalfNormal, LogNormal, Normal, Uniform
+    from hmminfer.system.tables import read_table
 
 __version__ = "0.1.0"
 
@@ -50,21 +57,33 @@ __all__ = [
     "summary",
 ]
 
+# where each public name lives, and the public names of whole modules
 _HOME = {
-    "data": ("read_table",),
-    "diagnostics": ("checks", "identifiability", "report", "sbc", "summary"),
     "errors": ("HmmInferError",),
-    "inference": ("build", "fit", "preview"),
-    "model": ("Model",),
-    "parameters": ("Axial", "HalfNormal", "LogNormal", "Normal", "Parameter", "Uniform"),
+    "system.model": ("Model",),
+    "system.parameters": ("Parameter",),
+    "system.priors": ("Axial", "HalfNormal", "LogNormal", "Normal", "Uniform"),
+    "system.tables": ("read_table",),
+    "inference.sampling": ("build", "fit", "preview"),
+    "diagnostics.checking": ("checks", "summary"),
+    "diagnostics.sensitivity": ("identifiability",),
+    "diagnostics.calibration": ("sbc",),
+    "diagnostics.reporting": ("report",),
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names}
-_MODULES = ("datasets", "figures", "models", "runs", "stochastic")
+_MODULES = {
+    "datasets": "datasets",
+    "figures": "figures",
+    "homogenisation": "inference.homogenisation",
+    "models": "models",
+    "runs": "app.folder",
+    "stochastic": "inference.stochastic",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
+        return importlib.import_module(f"{__name__}.{_MODULES[name]}")
     if name in _WHERE:
         value = getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
         globals()[name] = value  # found directly from now on

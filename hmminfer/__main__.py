@@ -1,6 +1,6 @@
 """``python -m hmminfer`` is the ``hmminfer`` command."""
 
-from .cli import main
+from hmminfer.app.cli import main
 
 if __name__ == "__main__":
     main()

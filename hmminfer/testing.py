@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .kernel import Kernel
+from hmminfer.engine.kernel import Kernel
 
 
 def assert_contract(kernel: Kernel) -> None:
@@ -110,7 +110,7 @@ def assert_order(errors: Sequence[float], order: float, tolerance: float = 0.3, 
 def posterior_by_quadrature(compiled: Any, mode: Any, n: int = 10) -> dict[str, tuple[float, float]]:
     """Means and sds of named scalars by a Gauss-Hermite product rule around one mode: the reference for samplers, 1 to 4 unknowns.
 
-    ``compiled``: a posterior (:class:`hmminfer.posterior.Compiled`) whose coordinates are the unconstrained ones; ``mode``: of it;
+    ``compiled``: a posterior (:class:`hmminfer.inference.posterior.Compiled`) whose coordinates are the unconstrained ones; ``mode``: of it;
     ``n``: nodes in each direction. The rule is a little wider than the mode's Laplace covariance, so that the weights fall off inside it.
     """
     node, weight = np.polynomial.hermite_e.hermegauss(n)

@@ -32,11 +32,9 @@ import numpy as np
 import skfem
 from numba import njit
 
-from hmminfer.closure import closure
-from hmminfer.coupling import affine, chain, couple, each
-from hmminfer.data import Column, Schema, Setting, Table
+from hmminfer.engine.closure import closure
+from hmminfer.engine.coupling import affine, chain, couple, each
 from hmminfer.errors import HmmInferError
-from hmminfer.experiment import Experiment, prediction
 from hmminfer.macro.bulk import bulk
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.elliptic import elliptic_kernel
@@ -49,8 +47,13 @@ from hmminfer.micro.homogeneous import isotropic
 from hmminfer.micro.laminate import conductive_laminate
 from hmminfer.micro.particles import SCHEMES, particle_conductivity
 from hmminfer.micro.pattern_cell import BOUNDARIES, pattern_cell
-from hmminfer.model import Model, Observable, by_quantity
-from hmminfer.parameters import Field, HalfNormal, LogNormal, Normal, Parameter, ParameterSet
+from hmminfer.system.data import Column, Schema, Setting
+from hmminfer.system.experiment import Experiment, Experiments, prediction
+from hmminfer.system.model import Model
+from hmminfer.system.observable import Observable, by_quantity
+from hmminfer.system.parameters import Field, Parameter, ParameterSet
+from hmminfer.system.priors import HalfNormal, LogNormal, Normal
+from hmminfer.system.tables import Table
 
 MATRIX = Parameter("matrix_conductivity", "W/m/K", Normal(220.0, 15.0, 1.0), "conductivity of the matrix", 1e-4, 1e4, "k_m")
 PARTICLE = Parameter("particle_conductivity", "W/m/K", LogNormal(300.0, 0.35), "conductivity of the particles", 1e-4, 1e5, "k_p")
@@ -98,13 +101,14 @@ def particles(table: Table) -> Model:
     kernel = couple(micro, bulk(len(rows)), range(3), [], [0] * int(direct.sum()), parameters.vector({}))
     about = {"scheme": table.settings["scheme"]}
     observables = by_quantity(table, {"particle_diameter": "um", "volume_fraction": ""})
-    return Model("heat_composite", "particles", parameters, kernel, observables, {}, table, about, panels=("ratios", _ridge))
+    return Model(parameters=parameters, kernel=kernel, observables=observables, table=table, about=about, panels=("ratios", _ridge))
 
 
 @prediction(
     Setting("diameters", "um", tuple(np.geomspace(1.0, 1000.0, 61)), "numbers", lower=1e-3, description="of the particles"),
     Setting("volume_fraction", default=0.4, lower=0.0, upper=0.9, description="of the particles"),
     *PARTICLES.settings,
+    small={"diameters": [5.0, 50.0]},
 )
 def sizes(diameters: np.ndarray, volume_fraction: float, scheme: str) -> Model:
     """Prediction model: conductivity of composites over particle diameters."""
@@ -113,16 +117,16 @@ def sizes(diameters: np.ndarray, volume_fraction: float, scheme: str) -> Model:
     coords = {"particle_diameter": (diameters, "um")}
     observable = Observable("conductivity", "W/m/K", np.arange(diameters.size), "particle_diameter", coords)
     about = {"scheme": scheme, "volume_fraction": volume_fraction}
-    return Model("heat_composite", "sizes", parameters, kernel, (observable,), {}, None, about)
+    return Model(parameters=parameters, kernel=kernel, observables=(observable,), about=about)
 
 
-def _ridge(ax: Any, tree: Any, model: Model) -> None:
+def _ridge(ax: Any, reading: Any, model: Model) -> None:
     """Particle against matrix: the ridge along which a better matrix asks for worse particles; colour: their contact."""
-    if not all(p.name in tree["posterior"] for p in (MATRIX, PARTICLE, CONTACT)):
+    if not all(p.name in reading["posterior"] for p in (MATRIX, PARTICLE, CONTACT)):
         ax.text(0.5, 0.5, "a conductivity is known", ha="center", va="center", transform=ax.transAxes)
         ax.set_axis_off()
         return
-    m, k, h = (tree["posterior"][p.name].values.ravel() for p in (MATRIX, PARTICLE, CONTACT))
+    m, k, h = (reading["posterior"][p.name].values.ravel() for p in (MATRIX, PARTICLE, CONTACT))
     dots = ax.scatter(m, k, c=np.log10(h), s=3, cmap="viridis")
     ax.figure.colorbar(dots, ax=ax, label="log10 of the interface conductance $h$ (W/m²/K)", shrink=0.8)
     ax.set(xlabel="matrix conductivity $k_m$ (W/m/K)", ylabel="particle conductivity $k_p$ (W/m/K)")
@@ -254,7 +258,7 @@ def plate(table: Table) -> Model:
     observables = by_quantity(table, {"x": "mm", "y": "mm", "time": "s"})
     scene = {"domain": domain, "settings": s, "limit": limit}
     panels = (partial(_content_map, of="mean"), partial(_content_map, of="sd"), "against", "scores") if field else ()
-    return Model("heat_composite", "plate", parameters, kernel, observables, known, table, about, scene, panels)
+    return Model(parameters=parameters, kernel=kernel, observables=observables, fixed=known, table=table, about=about, scene=scene, panels=panels)
 
 
 @njit(cache=True, error_model="numpy")
@@ -272,13 +276,13 @@ def graded(x, facts, out):
     out[0], out[1], out[2], out[3], out[4], out[5] = x[0], x[1], x[2], limit * odds / (1.0 + odds), x[3], x[4]
 
 
-def _content_map(ax: Any, tree: Any, model: Model, of: str) -> None:
+def _content_map(ax: Any, reading: Any, model: Model, of: str) -> None:
     """Posterior mean or sd of the volume fraction over the plate."""
     s, limit, box = model.scene["settings"], model.scene["limit"], model.scene["domain"].box
     sides = [np.linspace(box[0, i], box[1, i], 41) for i in range(2)]
     grid = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)
     phi, _ = field_basis(grid, box, int(s["field_x"]), int(s["field_y"]))
-    posterior = tree["posterior"].to_dataset().stack(sample=("chain", "draw")).transpose("sample", ...)
+    posterior = reading["posterior"].stack(sample=("chain", "draw")).transpose("sample", ...)
     name = "volume_fraction"
     base = posterior[name].values[:, None] if name in posterior else model.fixed[name]
     odds = base / (limit - base) * np.exp(posterior["content_field"].values @ phi.T)
@@ -371,23 +375,20 @@ def blocks(table: Table) -> Model:
     scene = {"domain": domain, "settings": s, "macro": macro}
     observables = by_quantity(table, {"x": "m", "y": "m"})
     return Model(
-        "heat_composite",
-        "blocks",
-        ParameterSet((conductivity,)),
-        kernel,
-        observables,
-        {},
-        table,
-        about,
-        scene,
+        parameters=ParameterSet((conductivity,)),
+        kernel=kernel,
+        observables=observables,
+        table=table,
+        about=about,
+        scene=scene,
         panels=(partial(_block_map, of="median"), partial(_block_map, of="sd"), "against", "scores"),
     )
 
 
-def _block_map(ax: Any, tree: Any, model: Model, of: str) -> None:
+def _block_map(ax: Any, reading: Any, model: Model, of: str) -> None:
     """Posterior median or sd of ln a, block by block."""
     n, side = int(model.about["blocks"]), model.scene["settings"]["side"]
-    x = np.log(tree["posterior"]["conductivity"].values.reshape(-1, n * n))
+    x = np.log(reading["posterior"]["conductivity"].values.reshape(-1, n * n))
     value = np.median(x, axis=0) if of == "median" else x.std(axis=0)
     cmap = "RdBu_r" if of == "median" else "magma_r"
     _map(ax, value.reshape(n, n).T, (0.0, side, 0.0, side), "m", cmap, f"posterior {of} of ln a")
@@ -462,7 +463,7 @@ def periodic(table: Table) -> Model:
 
     about = {k: s[k] for k in ("periods", "elements", "cell", "cell_elements", "cell_meshes", "cell_periods", "boundary")}
     return Model(
-        "heat_composite", "periodic", parameters, kernel, by_quantity(table, {"x": "m", "y": "m"}), {}, table, about, resolved=resolved_values
+        parameters=parameters, kernel=kernel, observables=by_quantity(table, {"x": "m", "y": "m"}), table=table, about=about, resolved=resolved_values
     )
 
 
@@ -475,7 +476,7 @@ POINTS = (
 )
 
 
-@prediction(*POINTS, *PLATE.settings)
+@prediction(*POINTS, *PLATE.settings, small={"nx": 3, "ny": 2, "cell": "full", "refine": 1, "elements_x": 4, "elements_y": 2})
 def temperatures(nx: int, ny: int, **settings: Any) -> Model:
     """Prediction model: steady temperatures on a grid over a plate, and the heat flow."""
     table = _grid(PLATE, settings, nx, ny, ("length", "width"), ("heat_flow",))
@@ -487,13 +488,13 @@ def temperatures(nx: int, ny: int, **settings: Any) -> Model:
 SIDE = Setting("n", default=33, kind="integer", lower=2, upper=2001, description="points along each side")
 
 
-@prediction(SIDE, *BLOCKS.settings)
+@prediction(SIDE, *BLOCKS.settings, small={"n": 4, "blocks": 2, "elements": 4})
 def block_temperatures(n: int, **settings: Any) -> Model:
     """Prediction model: temperatures on a grid over the square of blocks."""
     return _as_prediction(blocks(_grid(BLOCKS, settings, n, n, ("side", "side"))), "block_temperatures", n * n, {})
 
 
-@prediction(SIDE, *PERIODIC.settings)
+@prediction(SIDE, *PERIODIC.settings, small={"n": 3, "elements": 2, "cell_elements": 4})
 def periodic_temperatures(n: int, **settings: Any) -> Model:
     """Prediction model: temperatures on a grid over the square of locally periodic material, scales separated (eps to zero)."""
     model = periodic(_grid(PERIODIC, settings, n, n, (1.0, 1.0)))
@@ -526,10 +527,33 @@ _OF_PARTICLES = {"sizes": sizes}
 _OF_PLATES = {"temperatures": temperatures}
 _OF_BLOCKS = {"block_temperatures": block_temperatures}
 _OF_PERIODIC = {"periodic_temperatures": periodic_temperatures}
-PREDICTIONS = {**_OF_PARTICLES, **_OF_PLATES, **_OF_PERIODIC, **_OF_BLOCKS}
-EXPERIMENTS = {
-    "particles": Experiment(PARTICLES, particles, "sic_aluminium", "conductivity of composites with particles of known sizes", _OF_PARTICLES),
-    "plate": Experiment(PLATE, plate, "heated_plate", "temperatures in a plate with cylinders or layers, steady or in time", _OF_PLATES),
-    "periodic": Experiment(PERIODIC, periodic, "periodic_square", "temperatures in a square of locally periodic material", _OF_PERIODIC),
-    "blocks": Experiment(BLOCKS, blocks, "aristoff_bangerth", "temperatures in a square of unknown blocks", _OF_BLOCKS),
-}
+EXPERIMENTS = Experiments(
+    "heat_composite",
+    Experiment(
+        PARTICLES,
+        particles,
+        "sic_aluminium",
+        "conductivity of composites with particles of known sizes",
+        _OF_PARTICLES,
+        variants=({"scheme": "dilute"},),
+    ),
+    Experiment(
+        PLATE,
+        plate,
+        "heated_plate",
+        "temperatures in a plate with cylinders or layers, steady or in time",
+        _OF_PLATES,
+        small={"cell": "full", "refine": 1, "elements_x": 4, "elements_y": 2},
+        variants=({"zones_x": 2, "contact": "resisting"}, {"packing": "laminate", "layer_angle": 30}),
+    ),
+    Experiment(
+        PERIODIC,
+        periodic,
+        "periodic_square",
+        "temperatures in a square of locally periodic material",
+        _OF_PERIODIC,
+        small={"elements": 2, "cell": "full", "cell_elements": 4},
+    ),
+    Experiment(BLOCKS, blocks, "aristoff_bangerth", "temperatures in a square of unknown blocks", _OF_BLOCKS, small={"blocks": 2, "elements": 8}),
+)
+PREDICTIONS = EXPERIMENTS.predictions

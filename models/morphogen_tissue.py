@@ -9,7 +9,7 @@ r"""Morphogen in a tissue: infer how fast molecules diffuse and are degraded fro
 Lift a patch of a few cells to the macro state, let a Langevin burst heal and run, restrict it to flux and loss
 (:mod:`hmminfer.micro.langevin_burst`), balance them between the nodes of a coarse grid: at rest by Newton's method, or in time by coarse projective
 integration (:mod:`hmminfer.macro.patches`). Fixed normals and antithetic pairs make y(theta) smooth with an exact gradient; what another
-seed would give is measured and joins the likelihood (:mod:`hmminfer.montecarlo`).
+seed would give is measured and joins the likelihood (:mod:`hmminfer.inference.montecarlo`).
 
 Limits known in closed form (tests hold the bursts to them; nothing here uses them, except to define the amplitude):
 
@@ -30,7 +30,7 @@ without a contrast between bound and free and are fixed unless given a prior.
     spreading   cells that move by exclusion and hold on to each other (:mod:`hmminfer.micro.movement`): density and contacts of a spreading
                 tissue, simulated cell by cell; no likelihood, so approximate Bayesian computation, its tolerance the column sd
 
-Counts of other networks, from a simulator, have pseudo-marginal chains: :mod:`hmminfer.stochastic`.
+Counts of other networks, from a simulator, have pseudo-marginal chains: :mod:`hmminfer.inference.stochastic`.
 """
 
 from __future__ import annotations
@@ -42,21 +42,24 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from hmminfer.accuracy import Accuracy
-from hmminfer.closure import closure
-from hmminfer.coupling import chain, couple
-from hmminfer.data import Column, Schema, Setting, Table
+from hmminfer.engine.closure import closure
+from hmminfer.engine.coupling import chain, couple
+from hmminfer.engine.kernel import Kernel
+from hmminfer.engine.simulation import Simulation
 from hmminfer.errors import HmmInferError
-from hmminfer.experiment import Experiment, prediction
-from hmminfer.kernel import Kernel
-from hmminfer.likelihood import NORMAL, POISSON
+from hmminfer.inference.montecarlo import pilot, with_monte_carlo_error
 from hmminfer.macro.patches import profile_history, steady_profile
 from hmminfer.micro.langevin_burst import burst, quiet
 from hmminfer.micro.movement import spreading
-from hmminfer.model import Model, Observable, by_quantity
-from hmminfer.montecarlo import pilot, with_monte_carlo_error
-from hmminfer.parameters import HalfNormal, LogNormal, Normal, Parameter, ParameterSet, Uniform
-from hmminfer.simulation import Simulation
+from hmminfer.system.accuracy import Accuracy
+from hmminfer.system.data import Column, Schema, Setting
+from hmminfer.system.experiment import Experiment, Experiments, prediction
+from hmminfer.system.likelihood import NORMAL, POISSON
+from hmminfer.system.model import Model
+from hmminfer.system.observable import Observable, by_quantity
+from hmminfer.system.parameters import Parameter, ParameterSet
+from hmminfer.system.priors import HalfNormal, LogNormal, Normal, Uniform
+from hmminfer.system.tables import Table
 
 BURST_STEP, HEAL, MEASURE = (2.0, 2, 3)  # s and steps: 4 s to heal are twice 1 / unbinding_rate, and the lift is near equilibrium
 SEEDS = 32  # of which the Monte Carlo error is told; the relative error of its sd is then an eighth
@@ -269,16 +272,14 @@ def _model(table: Table, time: Any) -> Model:
     observables = by_quantity(table, {"position": "%"} | ({} if time is None else {"time": "h"}))
     panels: tuple[Any, ...] = (_over_position, _ridge, "scores")
     model = Model(
-        "morphogen_tissue",
-        table.experiment,
-        parameters,
-        kernel,
-        observables,
-        KNOWN,
-        table,
-        about,
-        {"settings": s},
-        panels,
+        parameters=parameters,
+        kernel=kernel,
+        observables=observables,
+        fixed=KNOWN,
+        table=table,
+        about=about,
+        scene={"settings": s},
+        panels=panels,
         **_errors(s, position, time),
         likelihood=POISSON if counted else NORMAL,
     )
@@ -338,19 +339,22 @@ def spread_out(table: Table) -> Model:
     about = {k: s[k] for k in ("columns", "rows", "band")}
     observables = by_quantity(table, {"position": "%", "time": "h"})
     panels = (_over_position, _of_movement, "scores")
-    return Model("morphogen_tissue", "spreading", MOVING, simulation, observables, {}, table, about, {"settings": s}, panels)
+    return Model(parameters=MOVING, kernel=simulation, observables=observables, table=table, about=about, scene={"settings": s}, panels=panels)
 
 
 def _predicted(s: Mapping[str, Any], position: np.ndarray, time: Any) -> Model:
     kernel = _kernel(s, position, time)
     _stable(kernel, s)
     coords = {"position": (position, "%")} | ({} if time is None else {"time": (time, "h")})
-    name = "profile" if time is None else "history"
     observable = Observable("intensity", "", np.arange(len(position)), "row" if time is not None else "position", coords)
-    return Model("morphogen_tissue", name, TISSUE, kernel, (observable,), KNOWN, **_errors(s, position, time))
+    return Model(parameters=TISSUE, kernel=kernel, observables=(observable,), fixed=KNOWN, **_errors(s, position, time))
 
 
-@prediction(Setting("position", "%", tuple(np.linspace(0.0, 100.0, 51)), "numbers", lower=0.0, upper=100.0, description="of the length"), *_GRID)
+@prediction(
+    Setting("position", "%", tuple(np.linspace(0.0, 100.0, 51)), "numbers", lower=0.0, upper=100.0, description="of the length"),
+    *_GRID,
+    small={"position": [5.0, 15.0, 30.0], "nodes": 9},
+)
 def profile(position: np.ndarray, **settings: Any) -> Model:
     """Prediction model: the profile at rest over positions."""
     return _predicted(settings, position, None)
@@ -360,6 +364,7 @@ def profile(position: np.ndarray, **settings: Any) -> Model:
     Setting("position", "%", (10.0, 30.0, 60.0), "numbers", lower=0.0, upper=100.0, description="of the length"),
     Setting("time", "h", tuple(np.linspace(0.0, 4.0, 17)), "numbers", lower=0.0, description="since the source began"),
     *GROWTH.settings,
+    small={"position": [5.0, 20.0], "time": [1.0, 4.0], "nodes": 7, "steps": 8},
 )
 def history(position: np.ndarray, time: np.ndarray, **settings: Any) -> Model:
     """Prediction model: intensities at positions over times."""
@@ -375,17 +380,17 @@ def front(time: np.ndarray, **settings: Any) -> Model:
     x, when = (v.ravel() for v in np.meshgrid(position, time, indexing="ij"))
     simulation = _simulation(settings, np.full(x.size, True), x, when)
     observable = Observable("density", "", np.arange(x.size), "row", {"position": (x, "%"), "time": (when, "h")})
-    return Model("morphogen_tissue", "front", MOVING, simulation, (observable,))
+    return Model(parameters=MOVING, kernel=simulation, observables=(observable,))
 
 
-def _over_position(ax: Any, tree: Any, model: Model) -> None:
+def _over_position(ax: Any, reading: Any, model: Model) -> None:
     """Data and posterior bands over the tissue, one colour for each time."""
     table = model.table
     assert table is not None
     name = str(table.quantity[0])
     rows_of = table.quantity == name
-    y = np.full((tree["predictions"][name].values[..., 0].size, len(table)), np.nan)
-    y[:, rows_of] = tree["predictions"][name].values.reshape(len(y), -1)
+    y = np.full((reading["predictions"][name].values[..., 0].size, len(table)), np.nan)
+    y[:, rows_of] = reading["predictions"][name].values.reshape(len(y), -1)
     position, time = table.columns["position"], table.columns.get("time", np.zeros(len(table)))
     for i, t in enumerate(np.unique(time[rows_of])):
         rows = np.flatnonzero(rows_of & (time == t))
@@ -400,19 +405,19 @@ def _over_position(ax: Any, tree: Any, model: Model) -> None:
         ax.legend()
 
 
-def _ridge(ax: Any, tree: Any, model: Model) -> None:
+def _ridge(ax: Any, reading: Any, model: Model) -> None:
     """Diffusivity against degradation, prior (grey) and posterior, with a line of one decay length."""
-    names = [n for n in ("degradation", "diffusivity") if n in tree["posterior"]]
+    names = [n for n in ("degradation", "diffusivity") if n in reading["posterior"]]
     for group, colour, size in (("prior", "0.7", 6), ("posterior", "C0", 3)):
-        draws = [tree[group][n].values.ravel()[:2000] for n in names]
+        draws = [reading[group][n].values.ravel()[:2000] for n in names]
         if len(draws) == 2:
             ax.scatter(*draws, s=size, color=colour, lw=0, alpha=0.6, label=group)
         elif draws:
             ax.hist(draws[0], 30, density=True, color=colour, alpha=0.6, label=group)
     if len(names) == 2:
-        known = {n: float(model.fixed[n]) if n in model.fixed else float(np.median(tree["posterior"][n])) for n in KNOWN}
-        middle = float(np.median(decay_length({n: tree["posterior"][n].values for n in names} | known)))
-        first, last = np.quantile(tree["prior"]["degradation"].values, [0.01, 0.99])
+        known = {n: float(model.fixed[n]) if n in model.fixed else float(np.median(reading["posterior"][n])) for n in KNOWN}
+        middle = float(np.median(decay_length({n: reading["posterior"][n].values for n in names} | known)))
+        first, last = np.quantile(reading["prior"]["degradation"].values, [0.01, 0.99])
         k = np.geomspace(first, last, 50)
         along = known["binding_ratio"] * (middle**2 * k / 3600.0 - known["cell_diffusivity"])
         ax.plot(k[along > 0.0], along[along > 0.0], "k--", lw=1, label=f"decay length {middle:.0f} um")
@@ -426,10 +431,10 @@ def _ridge(ax: Any, tree: Any, model: Model) -> None:
         ax.text(0.5, 0.5, "both rates are known", ha="center", transform=ax.transAxes)
 
 
-def _of_movement(ax: Any, tree: Any, model: Model) -> None:
+def _of_movement(ax: Any, reading: Any, model: Model) -> None:
     """Motility against adhesion, prior (grey) and posterior."""
     for group, colour, size in (("prior", "0.7", 6), ("posterior", "C0", 4)):
-        values = {n: tree[group][n].values.ravel() for n in MOVING.names if n in tree[group]}
+        values = {n: reading[group][n].values.ravel() for n in MOVING.names if n in reading[group]}
         if len(values) == 2:
             ax.scatter(*values.values(), s=size, color=colour, lw=0, alpha=0.6, label=group)
         else:
@@ -440,10 +445,19 @@ def _of_movement(ax: Any, tree: Any, model: Model) -> None:
     ax.legend()
 
 
-PREDICTIONS = {"profile": profile, "history": history, "front": front}
-EXPERIMENTS = {
-    "gradient": Experiment(GRADIENT, gradient, "bicoid_profile", "profile of a morphogen at rest", {"profile": profile}),
-    "growth": Experiment(GROWTH, growth, "morphogen_growth", "profile of a morphogen building up", {"history": history}),
-    "counts": Experiment(COUNTS, counts, "morphogen_counts", "molecules counted in single cells", {"profile": profile}),
-    "spreading": Experiment(SPREADING, spread_out, "tissue_front", "cells that move and hold on to each other", {"front": front}),
-}
+EXPERIMENTS = Experiments(
+    "morphogen_tissue",
+    Experiment(GRADIENT, gradient, "bicoid_profile", "profile of a morphogen at rest", {"profile": profile}, small={"nodes": 7}),
+    Experiment(
+        GROWTH,
+        growth,
+        "morphogen_growth",
+        "profile of a morphogen building up",
+        {"history": history},
+        small={"nodes": 7, "steps": 12},
+        variants=({"leap": "explicit"},),
+    ),
+    Experiment(COUNTS, counts, "morphogen_counts", "molecules counted in single cells", {"profile": profile}, small={"nodes": 7}),
+    Experiment(SPREADING, spread_out, "tissue_front", "cells that move and hold on to each other", {"front": front}),
+)
+PREDICTIONS = EXPERIMENTS.predictions

@@ -32,14 +32,17 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from hmminfer.closure import closure
-from hmminfer.data import Column, Schema, Setting, Table
+from hmminfer.engine.closure import closure
 from hmminfer.errors import HmmInferError
-from hmminfer.experiment import Experiment, prediction
 from hmminfer.macro.membrane import ALONG, FLUX, RESISTANCE, UPTAKE, membrane_kernel
 from hmminfer.micro.laminate import means
-from hmminfer.model import Model, Observable, by_quantity
-from hmminfer.parameters import LogNormal, Normal, Parameter, ParameterSet
+from hmminfer.system.data import Column, Schema, Setting
+from hmminfer.system.experiment import Experiment, Experiments, prediction
+from hmminfer.system.model import Model
+from hmminfer.system.observable import Observable, by_quantity
+from hmminfer.system.parameters import Parameter, ParameterSet
+from hmminfer.system.priors import LogNormal, Normal
+from hmminfer.system.tables import Table
 
 GAS = 8.314462618e-3  # kJ/mol/K
 REFERENCE = 303.0  # K, Springer's
@@ -195,7 +198,9 @@ def films(table: Table) -> Model:
     about |= {} if levels is None else {"levels": ", ".join(f"{v:g} %" for v in levels)}
     observables = by_quantity(table, {"thickness": "nm", "humidity": "%", "temperature": "K"})
     panels: tuple[Any, ...] = (_over_thickness, "ratios" if len(table) <= 24 else "against", "scores")
-    return Model("proton_conductor", "films", parameters, kernel, observables, known, table, about, {"settings": s}, panels)
+    return Model(
+        parameters=parameters, kernel=kernel, observables=observables, fixed=known, table=table, about=about, scene={"settings": s}, panels=panels
+    )
 
 
 @prediction(
@@ -203,6 +208,7 @@ def films(table: Table) -> Model:
     Setting("humidity", "%", default=95.0, lower=0.0, upper=100.0, description="relative humidity"),
     Setting("temperature", "K", default=303.15, lower=200.0, upper=500.0, description="of the films"),
     *FILMS.pick("water", "reference_humidity", "reference_temperature"),
+    small={"thickness": [5.0, 80.0]},
 )
 def film_conductivities(thickness: np.ndarray, humidity: float, temperature: float, **settings: Any) -> Model:
     """Prediction model: conductivity of films over thickness, at one humidity and temperature."""
@@ -211,10 +217,10 @@ def film_conductivities(thickness: np.ndarray, humidity: float, temperature: flo
     n = thickness.size
     kernel, parameters = _film_kernel(thickness, np.full(n, humidity), np.full(n, temperature), settings, None)
     observable = Observable("conductivity", "mS/cm", np.arange(n), "thickness", {"thickness": (thickness, "nm")})
-    return Model("proton_conductor", "film_conductivities", parameters, kernel, (observable,), {})
+    return Model(parameters=parameters, kernel=kernel, observables=(observable,))
 
 
-def _over_thickness(ax: Any, tree: Any, model: Model) -> None:
+def _over_thickness(ax: Any, reading: Any, model: Model) -> None:
     """Conductivity over thickness: posterior bands and data at the wettest state, one colour for each temperature."""
     table, s = model.table, model.scene["settings"]
     assert table is not None
@@ -227,7 +233,7 @@ def _over_thickness(ax: Any, tree: Any, model: Model) -> None:
         if s["water"] == "springer":
             settings = {k: s[k] for k in ("reference_humidity", "reference_temperature")}
             curve = film_conductivities(None, float(c["humidity"].max()), float(temperature), **settings)
-            y = curve.predict(tree, draws=150, progress=False)["conductivity"]
+            y = curve.predict(reading.tree, draws=150, progress=False)["conductivity"]
             low, middle, high = np.quantile(y.values, [0.055, 0.5, 0.945], axis=0)
             ax.fill_between(y["thickness"], low, high, color=colour, alpha=0.2, lw=0)
             ax.plot(y["thickness"], middle, color=colour)
@@ -344,7 +350,7 @@ def membranes(table: Table) -> Model:
     about = {k: s[k] for k in ("diffusivity", "liquid_water_content", "elements")}
     observables = by_quantity(table, {"thickness": "um", "temperature": "K"})
     panels = ("ratios",) if n <= 4 else ("against", "scores")
-    return Model("proton_conductor", "membranes", parameters, kernel, observables, MEMBRANE_KNOWN, table, about, panels=panels)
+    return Model(parameters=parameters, kernel=kernel, observables=observables, fixed=MEMBRANE_KNOWN, table=table, about=about, panels=panels)
 
 
 @prediction(
@@ -355,6 +361,7 @@ def membranes(table: Table) -> Model:
     Setting("temperature", "K", default=333.15, lower=200.0, upper=500.0),
     Setting("points", default=41, kind="integer", lower=2, upper=10001, description="through the thickness"),
     *MEMBRANES.settings,
+    small={"points": 3, "elements": 4, "humidity_c": 30.0, "current_density": 0.5},
 )
 def water_profile(thickness: float, points: int, **s: Any) -> Model:
     """Prediction model: water content through a membrane, its area resistance, conductivity along and water flux."""
@@ -367,13 +374,14 @@ def water_profile(thickness: float, points: int, **s: Any) -> Model:
     coords = {"depth": (place * thickness, "um")}
     observables = [Observable("water_content", "", np.arange(points), "depth", coords)]
     observables += [Observable(name, MEMBRANES.quantities[name], np.array([points + i]), "membrane") for i, name in enumerate(more)]
-    return Model("proton_conductor", "water_profile", parameters, kernel, tuple(observables), MEMBRANE_KNOWN)
+    return Model(parameters=parameters, kernel=kernel, observables=tuple(observables), fixed=MEMBRANE_KNOWN)
 
 
 _OF_FILMS = {"film_conductivities": film_conductivities}
 _OF_MEMBRANES = {"water_profile": water_profile}
-PREDICTIONS = {**_OF_FILMS, **_OF_MEMBRANES}
-EXPERIMENTS = {
-    "films": Experiment(FILMS, films, "nafion_films", "conductivity along thin films on a substrate", _OF_FILMS),
-    "membranes": Experiment(MEMBRANES, membranes, "nafion_membranes", "membranes between two baths", _OF_MEMBRANES),
-}
+EXPERIMENTS = Experiments(
+    "proton_conductor",
+    Experiment(FILMS, films, "nafion_films", "conductivity along thin films on a substrate", _OF_FILMS, variants=({"water": "levels"},)),
+    Experiment(MEMBRANES, membranes, "nafion_membranes", "membranes between two baths", _OF_MEMBRANES, small={"elements": 4}),
+)
+PREDICTIONS = EXPERIMENTS.predictions

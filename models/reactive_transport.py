@@ -31,17 +31,20 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from hmminfer.accuracy import Accuracy
-from hmminfer.closure import closure
-from hmminfer.coupling import beside, couple
-from hmminfer.data import Column, Schema, Setting, Table
+from hmminfer.engine.closure import closure
+from hmminfer.engine.coupling import beside, couple
+from hmminfer.engine.kernel import Kernel
 from hmminfer.errors import HmmInferError
-from hmminfer.experiment import Experiment, prediction
-from hmminfer.kernel import Kernel
 from hmminfer.macro.column import column_kernel, concentration_points, scales_of
 from hmminfer.micro.reaction_burst import BINDING, EXCHANGE, storage_kernel
-from hmminfer.model import Model, Observable, by_quantity
-from hmminfer.parameters import HalfNormal, LogNormal, Normal, Parameter, ParameterSet, Uniform
+from hmminfer.system.accuracy import Accuracy
+from hmminfer.system.data import Column, Schema, Setting
+from hmminfer.system.experiment import Experiment, Experiments, prediction
+from hmminfer.system.model import Model
+from hmminfer.system.observable import Observable, by_quantity
+from hmminfer.system.parameters import Parameter, ParameterSet
+from hmminfer.system.priors import HalfNormal, LogNormal, Normal, Uniform
+from hmminfer.system.tables import Table
 
 LN10 = float(np.log(10.0))
 GROWTH = 0.05  # of steps with the time since the pulse: five per cent of it
@@ -220,7 +223,17 @@ def columns(table: Table) -> Model:
     about["specimens"] = ", ".join(names)
     scene = {"settings": s, "facts": facts, "names": names, "column": column, "several": several}
     panels: tuple[Any, ...] = (_curves, "ratios" if len(table) <= 24 else "against", "scores")
-    return Model("reactive_transport", "columns", parameters, kernel, observables, DECAY_KNOWN, table, about, scene, panels, accuracy=accuracy)
+    return Model(
+        parameters=parameters,
+        kernel=kernel,
+        observables=observables,
+        fixed=DECAY_KNOWN,
+        table=table,
+        about=about,
+        scene=scene,
+        panels=panels,
+        accuracy=accuracy,
+    )
 
 
 @prediction(
@@ -230,6 +243,7 @@ def columns(table: Table) -> Model:
     Setting("duration", "h", default=24.0, lower=1e-6, description="of the prediction"),
     Setting("points_in_time", default=60, kind="integer", lower=1, upper=10000, description="up to the end"),
     *COLUMNS.settings,
+    small={"points_in_time": 3, "duration": 6.0, "elements": 48, "accuracy": 0.05},
 )
 def breakthrough(flow: float, pulse: float, inlet: float, duration: float, points_in_time: int, **s: Any) -> Model:
     """Prediction model: what leaves a typical column (z = 0) over time."""
@@ -238,10 +252,10 @@ def breakthrough(flow: float, pulse: float, inlet: float, duration: float, point
     kernel, parameters, accuracy = _with_accuracy(facts, s, np.zeros(t.size, int), t, 1.0, False)
     observable = Observable("relative_concentration", "", np.arange(t.size), "time", {"time": (t, "h")})
     about = {"flow": flow, "pulse": pulse, "inlet": inlet, "isotherm": s["isotherm"]}
-    return Model("reactive_transport", "breakthrough", parameters, kernel, (observable,), DECAY_KNOWN, about=about, accuracy=accuracy)
+    return Model(parameters=parameters, kernel=kernel, observables=(observable,), fixed=DECAY_KNOWN, about=about, accuracy=accuracy)
 
 
-def _curves(ax: Any, tree: Any, model: Model) -> None:
+def _curves(ax: Any, reading: Any, model: Model) -> None:
     """Breakthrough curves: posterior bands and data, one colour for each column."""
     table, scene = model.table, model.scene
     assert table is not None
@@ -251,8 +265,8 @@ def _curves(ax: Any, tree: Any, model: Model) -> None:
     who, when = np.repeat(np.arange(n), grid.size), np.tile(grid, n)
     kernel, parameters = _columns_kernel(scene["facts"], scene["settings"], who, when, 1.0, scene["several"])
     seen = Observable("curve", "", np.arange(n * grid.size), "row")
-    dense = Model(model.name, model.experiment, parameters, kernel, (seen,), model.fixed)
-    y = dense.predict(tree, draws=60, progress=False)["curve"].values.reshape(-1, n, grid.size)
+    dense = Model(parameters=parameters, kernel=kernel, observables=(seen,), fixed=model.fixed)
+    y = dense.predict(reading.tree, draws=60, progress=False)["curve"].values.reshape(-1, n, grid.size)
     low, middle, high = np.quantile(y, [0.055, 0.5, 0.945], axis=0)
     for m, name in enumerate(scene["names"]):
         at = column == m
@@ -266,5 +280,16 @@ def _curves(ax: Any, tree: Any, model: Model) -> None:
 
 
 _OF_COLUMNS = {"breakthrough": breakthrough}
-PREDICTIONS = dict(_OF_COLUMNS)
-EXPERIMENTS = {"columns": Experiment(COLUMNS, columns, "pfos_columns", "breakthrough of a pulse through packed columns", _OF_COLUMNS)}
+EXPERIMENTS = Experiments(
+    "reactive_transport",
+    Experiment(
+        COLUMNS,
+        columns,
+        "pfos_columns",
+        "breakthrough of a pulse through packed columns",
+        _OF_COLUMNS,
+        small={"elements": 48, "accuracy": 0.05, "points": 4},
+        variants=({"isotherm": "saturable", "differences": "none"},),
+    ),
+)
+PREDICTIONS = EXPERIMENTS.predictions

@@ -33,19 +33,22 @@ from typing import Any
 
 import numpy as np
 
-from hmminfer.accuracy import Accuracy
-from hmminfer.coupling import couple, each, known
-from hmminfer.data import Column, Schema, Setting, Table
+from hmminfer.engine.coupling import couple, each, known
+from hmminfer.engine.kernel import Kernel
 from hmminfer.errors import HmmInferError
-from hmminfer.experiment import Experiment, prediction
-from hmminfer.kernel import Kernel
 from hmminfer.macro import swelling
 from hmminfer.macro.confined import BY_LOAD, BY_STRAIN, COMPRESSION, DISPLACEMENT, confined_kernel, graded
 from hmminfer.macro.swelling import GEL, TISSUE, equilibrium_kernel
 from hmminfer.micro.osmotic import donnan_pressures, rod_pressures
 from hmminfer.micro.poisson_boltzmann import thermal
-from hmminfer.model import Model, Observable, by_quantity
-from hmminfer.parameters import HalfNormal, LogNormal, Normal, Parameter, ParameterSet
+from hmminfer.system.accuracy import Accuracy
+from hmminfer.system.data import Column, Schema, Setting
+from hmminfer.system.experiment import Experiment, Experiments, prediction
+from hmminfer.system.model import Model
+from hmminfer.system.observable import Observable, by_quantity
+from hmminfer.system.parameters import Parameter, ParameterSet
+from hmminfer.system.priors import HalfNormal, LogNormal, Normal
+from hmminfer.system.tables import Table
 
 CHARGE = Parameter("fixed_charge", "mol/L", LogNormal(0.2, 0.5), "of the water in the reference state", 1e-3, 10.0, "c_0")
 WATER = Parameter("water_fraction", "", Normal(0.8, 0.04, 0.5, 0.99), "of the reference state, by volume", 0.05, 0.999, "w")
@@ -206,7 +209,9 @@ def equilibrium(table: Table) -> Model:
     about = {k: s[k] for k in ("micro", "network", "volume", "temperature")}
     panels = (_over_salt, "ratios" if len(table) <= 20 else "against", "scores")
     observables = by_quantity(table, {"bath": "mmol/L"})
-    return Model("swelling_gel", "equilibrium", parameters, kernel, observables, held, table, about, {"settings": s}, panels)
+    return Model(
+        parameters=parameters, kernel=kernel, observables=observables, fixed=held, table=table, about=about, scene={"settings": s}, panels=panels
+    )
 
 
 @prediction(
@@ -215,6 +220,7 @@ def equilibrium(table: Table) -> Model:
     Setting("points", default=25, kind="integer", lower=2, upper=1000, description="baths, equally far apart in ln c"),
     Setting("load", "MPa", default=0.0, lower=0.0, description="compression, for volume = free"),
     *(x for x in EQUILIBRIUM.settings if x.name != "specimen"),
+    small={"points": 2, "network": "gel", "micro": "donnan", "micro_nodes": 10},
 )
 def salt_curve(lowest: float, highest: float, points: int, load: float, **s: Any) -> Model:
     """Prediction model: equilibrium over the salt of the bath: swelling pressure, modulus or swelling degree, volume."""
@@ -230,10 +236,10 @@ def salt_curve(lowest: float, highest: float, points: int, load: float, **s: Any
     observables = tuple(
         Observable(name, UNITS[name], np.arange(i * points, (i + 1) * points), "bath", {"bath": (bath, "mmol/L")}) for i, name in enumerate(names)
     )
-    return Model("swelling_gel", "salt_curve", parameters, kernel, observables, _known(parameters))
+    return Model(parameters=parameters, kernel=kernel, observables=observables, fixed=_known(parameters))
 
 
-def _over_salt(ax: Any, tree: Any, model: Model) -> None:
+def _over_salt(ax: Any, reading: Any, model: Model) -> None:
     """What was measured most, over the salt of the bath: data and posterior bands."""
     table, s = model.table, model.scene["settings"]
     assert table is not None
@@ -246,12 +252,12 @@ def _over_salt(ax: Any, tree: Any, model: Model) -> None:
         charge = table.columns["fixed_charge"][rows][0]
         columns = {"bath": x, "load": np.zeros(25), "fixed_charge": np.full(25, charge)}
         kernel, parameters = _equilibrium(columns, np.full(25, name), s)
-        curve = Model("swelling_gel", "curve", parameters, kernel, (Observable(name, "MPa", np.arange(25), "bath"),), model.fixed)
+        curve = Model(parameters=parameters, kernel=kernel, observables=(Observable(name, "MPa", np.arange(25), "bath"),), fixed=model.fixed)
     else:
         curve = salt_curve(
             x[0], x[-1], 25, **{k: s[k] for k in ("micro", "rods", "spacing", "radius", "micro_nodes", "network", "volume", "temperature")}
         )
-    y = curve.predict(tree, draws=150, progress=False)[name].values
+    y = curve.predict(reading.tree, draws=150, progress=False)[name].values
     low, middle, high = np.quantile(y, [0.055, 0.5, 0.945], axis=0)
     ax.fill_between(x, low, high, color="C0", alpha=0.25, lw=0)
     ax.plot(x, middle, color="C0", label="posterior")
@@ -360,16 +366,14 @@ def confined(table: Table) -> Model:
     observables = by_quantity(table, {"time": "s"})
     panels = (_over_time, "against", "scores")
     return Model(
-        "swelling_gel",
-        "confined",
-        parameters,
-        kernel,
-        observables,
-        _known(parameters),
-        table,
-        about,
-        {"settings": s},
-        panels,
+        parameters=parameters,
+        kernel=kernel,
+        observables=observables,
+        fixed=_known(parameters),
+        table=table,
+        about=about,
+        scene={"settings": s},
+        panels=panels,
         accuracy=accuracy,
         advice=change[test],
     )
@@ -380,6 +384,18 @@ def confined(table: Table) -> Model:
     Setting("start", "s", default=0.0, lower=0.0, description="the first time; 0: a hundredth of the last"),
     Setting("end", "s", default=10000.0, lower=1e-3, description="the last time"),
     *CONFINED.settings,
+    small={
+        "points": 2,
+        "end": 20000,
+        "micro": "donnan",
+        "micro_nodes": 8,
+        "steps": 9,
+        "elements": 2,
+        "tare": 40,
+        "test": "relaxation",
+        "ramp": 200,
+        "strain": 2,
+    },
 )
 def course(points: int, start: float, end: float, **settings: Any) -> Model:
     """Prediction model: displacement and compression of the top over time."""
@@ -398,7 +414,7 @@ def course(points: int, start: float, end: float, **settings: Any) -> Model:
     return replace(model, experiment="course", observables=observables, table=None, about={}, scene={}, panels=())
 
 
-def _over_time(ax: Any, tree: Any, model: Model) -> None:
+def _over_time(ax: Any, reading: Any, model: Model) -> None:
     """What was measured over time: data and posterior bands."""
     table, s = model.table, model.scene["settings"]
     assert table is not None
@@ -407,7 +423,7 @@ def _over_time(ax: Any, tree: Any, model: Model) -> None:
     t = table.columns["time"]
     curve = course(41, float(t[t > 0.0].min()), float(t.max()), **s)
     curve = replace(curve, accuracy=None, again=None)  # a picture, not a result
-    y = curve.predict(tree, draws=100, progress=False)[name]
+    y = curve.predict(reading.tree, draws=100, progress=False)[name]
     low, middle, high = np.quantile(y.values, [0.055, 0.5, 0.945], axis=0)
     ax.fill_between(y["time"], low, high, color="C0", alpha=0.25, lw=0)
     ax.plot(y["time"], middle, color="C0", label="posterior")
@@ -419,8 +435,25 @@ def _over_time(ax: Any, tree: Any, model: Model) -> None:
 
 _OF_EQUILIBRIUM = {"salt_curve": salt_curve}
 _OF_CONFINED = {"course": course}
-PREDICTIONS = {**_OF_EQUILIBRIUM, **_OF_CONFINED}
-EXPERIMENTS = {
-    "equilibrium": Experiment(EQUILIBRIUM, equilibrium, "chondroitin_sulphate", "pressure, stiffness and volume against bath salt", _OF_EQUILIBRIUM),
-    "confined": Experiment(CONFINED, confined, "confined_creep", "creep, relaxation and swelling in confined compression", _OF_CONFINED),
-}
+EXPERIMENTS = Experiments(
+    "swelling_gel",
+    Experiment(
+        EQUILIBRIUM,
+        equilibrium,
+        "chondroitin_sulphate",
+        "pressure, stiffness and volume against bath salt",
+        _OF_EQUILIBRIUM,
+        small={"rods": "unknown", "micro_nodes": 8, "micro_elements": 4},
+        variants=({"micro": "donnan", "volume": "free"},),
+    ),
+    Experiment(
+        CONFINED,
+        confined,
+        "confined_creep",
+        "creep, relaxation and swelling in confined compression",
+        _OF_CONFINED,
+        small={"micro_nodes": 8, "micro_elements": 4, "steps": 8, "elements": 2, "tare": 40},
+        variants=({"micro": "donnan", "test": "bath"},),
+    ),
+)
+PREDICTIONS = EXPERIMENTS.predictions

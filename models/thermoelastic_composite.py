@@ -31,12 +31,10 @@ import skfem
 from numba import njit
 from scipy.sparse import csr_array
 
-from hmminfer.closure import closure
-from hmminfer.coupling import beside, chain, couple
-from hmminfer.data import Column, Schema, Setting, Table
+from hmminfer.engine.closure import closure
+from hmminfer.engine.coupling import beside, chain, couple
+from hmminfer.engine.kernel import Kernel
 from hmminfer.errors import HmmInferError, unknown
-from hmminfer.experiment import Experiment, prediction
-from hmminfer.kernel import Kernel
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.thermoelastic import NUMBERS, thermoelastic_kernel
 from hmminfer.micro.conductive_table import conductive_table
@@ -44,8 +42,13 @@ from hmminfer.micro.phases import PHASES, phases_of
 from hmminfer.micro.reduced_cell import reduced_cell
 from hmminfer.micro.thermoelastic_cell import ENERGY, REFERENCE, thermoelastic_cell
 from hmminfer.micro.two_phase import thermal_identities
-from hmminfer.model import Model, Observable, by_quantity
-from hmminfer.parameters import LogNormal, Normal, Parameter, ParameterSet
+from hmminfer.system.data import Column, Schema, Setting
+from hmminfer.system.experiment import Experiment, Experiments, prediction
+from hmminfer.system.model import Model
+from hmminfer.system.observable import Observable, by_quantity
+from hmminfer.system.parameters import Parameter, ParameterSet
+from hmminfer.system.priors import LogNormal, Normal
+from hmminfer.system.tables import Table
 
 THERMAL = (
     Parameter("fibre_axial_expansion", "um/m/K", Normal(-0.6, 0.4), "expansion along the fibre", -50.0, 100.0, "\\alpha_{1f}"),
@@ -208,17 +211,17 @@ def laminae(table: Table) -> Model:
     kernel = couple(micro, observe, range(len(PARAMETERS)), AXIAL, index, micro.example)
     about = {k: s[k] for k in ("packing", "cell", "refine", "reference")} | {"specimen": s["specimen"] or names[0]}
     observables = by_quantity(table, {})
-    return Model("thermoelastic_composite", "laminae", parameters, kernel, observables, known, table, about, panels=("ratios", "scores"))
+    return Model(parameters=parameters, kernel=kernel, observables=observables, fixed=known, table=table, about=about, panels=("ratios", "scores"))
 
 
-@prediction(*CELL)
+@prediction(*CELL, small={"cell": "full", "refine": 1})
 def lamina_properties(**s: Any) -> Model:
     """Prediction model: moduli, expansions and conductivities of a lamina."""
     micro, example = _answer(s)
     observe = closure(properties, np.arange(8.0)[:, None], 1, example)
     kernel = couple(micro, observe, range(len(PARAMETERS)), AXIAL, [], micro.example)
     observables = tuple(Observable(q, u, np.array([i]), "lamina") for i, (q, u) in enumerate(PROPERTIES.items()))
-    return Model("thermoelastic_composite", "lamina_properties", ParameterSet((*phases_of(str(s["packing"])), *THERMAL)), kernel, observables, KNOWN)
+    return Model(parameters=ParameterSet((*phases_of(str(s["packing"])), *THERMAL)), kernel=kernel, observables=observables, fixed=KNOWN)
 
 
 # ------------------------------------------------------------------------------------------------------------------------ strip
@@ -338,20 +341,18 @@ def strip(table: Table) -> Model:
     observables = by_quantity(table, {"x": "mm", "y": "mm", "time": "s"})
     scene = {"domain": domain, "settings": s}
     return Model(
-        "thermoelastic_composite",
-        "strip",
-        ParameterSet((*phases_of(str(s["packing"])), *THERMAL)),
-        kernel,
-        observables,
-        known,
-        table,
-        about,
-        scene,
+        parameters=ParameterSet((*phases_of(str(s["packing"])), *THERMAL)),
+        kernel=kernel,
+        observables=observables,
+        fixed=known,
+        table=table,
+        about=about,
+        scene=scene,
         panels=(_in_time, "against" if len(table) > 12 else "ratios", "scores"),
     )
 
 
-def _in_time(ax: Any, tree: Any, model: Model) -> None:
+def _in_time(ax: Any, reading: Any, model: Model) -> None:
     """Every quantity over time at its points: posterior predictive bands and data, each quantity over its largest value."""
     table = model.table
     assert table is not None
@@ -359,7 +360,7 @@ def _in_time(ax: Any, tree: Any, model: Model) -> None:
     for k, name in enumerate(dict.fromkeys(table.quantity.tolist())):
         rows = np.flatnonzero(table.quantity == name)
         scale = np.abs(table.value[rows]).max()
-        drawn = tree["posterior_predictive"][name].values.reshape(-1, len(rows)) / scale
+        drawn = reading["posterior_predictive"][name].values.reshape(-1, len(rows)) / scale
         low, high = np.quantile(drawn, [0.055, 0.945], axis=0)
         order = np.argsort(c["time"][rows], kind="stable")
         t = c["time"][rows][order]
@@ -376,6 +377,7 @@ def _in_time(ax: Any, tree: Any, model: Model) -> None:
     Setting("duration", "s", default=60.0, lower=1e-9, description="since the load began"),
     Setting("steps", default=0, kind="integer", lower=0, upper=100000, description="time steps; 0: two for each point, 40 at least"),
     *STRIP.settings,
+    small={"points": 3, "cell": "full", "refine": 1, "elements_x": 2, "steps": 8, "ramp": 10, "layer_thickness": 10},
 )
 def strip_history(points: int, duration: float, steps: int, **settings: Any) -> Model:
     """Prediction model: tip deflection and extension, and temperature of both surfaces half-way, over time."""
@@ -394,13 +396,24 @@ def strip_history(points: int, duration: float, steps: int, **settings: Any) -> 
         Observable(name, STRIP.quantities.get(name, "K"), np.arange(i * len(times), (i + 1) * len(times)), "time", coords)
         for i, name in enumerate(where)
     )
-    return Model(model.name, "strip_history", model.parameters, model.kernel, observables, model.fixed, None, model.about, model.scene)
+    return Model(parameters=model.parameters, kernel=model.kernel, observables=observables, fixed=model.fixed, about=model.about, scene=model.scene)
 
 
 _OF_LAMINAE = {"lamina_properties": lamina_properties}
 _OF_STRIPS = {"strip_history": strip_history}
-PREDICTIONS = {**_OF_LAMINAE, **_OF_STRIPS}
-EXPERIMENTS = {
-    "laminae": Experiment(LAMINAE, laminae, "carbon_expansion", "moduli, expansion and conductivity of a lamina", _OF_LAMINAE),
-    "strip": Experiment(STRIP, strip, "heated_strip", "layers that bend when warmed and cool when stretched", _OF_STRIPS),
-}
+EXPERIMENTS = Experiments(
+    "thermoelastic_composite",
+    Experiment(
+        LAMINAE, laminae, "carbon_expansion", "moduli, expansion and conductivity of a lamina", _OF_LAMINAE, small={"cell": "full", "refine": 1}
+    ),
+    Experiment(
+        STRIP,
+        strip,
+        "heated_strip",
+        "layers that bend when warmed and cool when stretched",
+        _OF_STRIPS,
+        small={"cell": "full", "refine": 1, "elements_x": 2, "steps": 12, "ramp": 10, "layer_thickness": 10},
+        variants=({"load": "stretch", "layup": "0/90"},),
+    ),
+)
+PREDICTIONS = EXPERIMENTS.predictions

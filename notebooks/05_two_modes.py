@@ -17,7 +17,7 @@ import os
 from dataclasses import replace
 
 from hmminfer import datasets, fit, models
-from hmminfer.diagnostics import axial_modes
+from hmminfer.inference.axial import axial_modes
 
 DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))
 fibre = models.get("fibre_composite")

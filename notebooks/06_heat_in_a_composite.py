@@ -19,7 +19,7 @@ import os
 import numpy as np
 
 from hmminfer import fit, models
-from hmminfer.figures import posterior_figure
+from hmminfer.figures.overview import posterior_figure
 
 DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))
 heat = models.get("heat_composite")

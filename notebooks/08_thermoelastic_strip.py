@@ -18,8 +18,8 @@ import os
 import numpy as np
 
 from hmminfer import Model, fit, models
-from hmminfer.diagnostics import checks
-from hmminfer.figures import posterior_figure
+from hmminfer.diagnostics.checking import checks
+from hmminfer.figures.overview import posterior_figure
 
 DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))
 thermo = models.get("thermoelastic_composite")

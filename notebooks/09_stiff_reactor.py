@@ -24,8 +24,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from hmminfer import fit, models
-from hmminfer.diagnostics import checks
-from hmminfer.figures import posterior_figure
+from hmminfer.diagnostics.checking import checks
+from hmminfer.figures.overview import posterior_figure
 from hmminfer.macro.projective import amplification
 
 DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))

@@ -18,7 +18,7 @@ import os
 import numpy as np
 
 from hmminfer import fit, identifiability, models
-from hmminfer.figures import posterior_figure
+from hmminfer.figures.overview import posterior_figure
 
 DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))
 tissue = models.get("morphogen_tissue")
@@ -94,9 +94,10 @@ posterior_figure(cells_seen, counted)
 # on four cells.
 
 # %%
+from hmminfer.inference.stochastic import counts_of, detected_log_likelihood, poisson_log_likelihood, pseudo_marginal
 from hmminfer.micro.cells import gillespie, line, steady_mean
-from hmminfer.parameters import LogNormal, Parameter, ParameterSet
-from hmminfer.stochastic import counts_of, detected_log_likelihood, poisson_log_likelihood, pseudo_marginal
+from hmminfer.system.parameters import Parameter, ParameterSet
+from hmminfer.system.priors import LogNormal
 
 unknown = ParameterSet(
     (

@@ -24,8 +24,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from hmminfer import fit, models
-from hmminfer.figures import posterior_figure
-from hmminfer.sensitivity import identifiability
+from hmminfer.diagnostics.sensitivity import identifiability
+from hmminfer.figures.overview import posterior_figure
 
 DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))
 gel = models.get("swelling_gel")

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from hmminfer.micro.reduced_cell import ReducedCell, reduced_cell
-from hmminfer.model import Model
+from hmminfer.system.model import Model
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,8 +11,7 @@ from conftest import small_box
 from scipy.sparse import csr_array, eye_array
 
 from hmminfer import models
-from hmminfer.coupling import Joint, affine, beside, couple, each
-from hmminfer.data import RawTable, write_template
+from hmminfer.engine.coupling import Joint, affine, beside, couple, each
 from hmminfer.macro.column import column_kernel
 from hmminfer.macro.coupons import KINDS, long_coupons
 from hmminfer.macro.domain import Domain
@@ -35,7 +34,9 @@ from hmminfer.micro.reaction_burst import BINDING, burst_kernel, storage_kernel
 from hmminfer.micro.reduced_cell import reduced_cell
 from hmminfer.micro.thermoelastic_cell import thermoelastic_cell
 from hmminfer.micro.two_phase import thermal_identities
-from hmminfer.model import Model
+from hmminfer.system.data import write_template
+from hmminfer.system.model import Model
+from hmminfer.system.tables import RawTable
 
 
 def coupon_rows(n_angles):
@@ -100,94 +101,20 @@ def joint():
 
 
 # small settings by system and experiment or prediction; one that needs none is not named
-SMALL = {
-    ("fibre_composite", "plate"): {"options": {"refine": 1, "cell": "full"}, "settings": {"elements_x": 4, "elements_y": 2}},
-    ("fibre_composite", "coupons"): {"options": {"refine": 1, "cell": "full"}},
-    ("fibre_composite", "moduli"): {"refine": 1, "cell": "full", "angles": [0.0, 20.0, 90.0]},
-    ("fibre_composite", "fields"): {"refine": 1, "cell": "full", "elements_x": 4, "elements_y": 2, "nx": 3, "ny": 3},
-    ("fibre_composite", "clamped_coupon"): {"refine": 1, "cell": "full"},
-    ("heat_composite", "plate"): {"settings": {"cell": "full", "refine": 1, "elements_x": 4, "elements_y": 2}},
-    ("heat_composite", "periodic"): {"settings": {"elements": 2, "cell": "full", "cell_elements": 4}},
-    ("heat_composite", "blocks"): {"settings": {"blocks": 2, "elements": 8}},
-    ("heat_composite", "sizes"): {"diameters": [5.0, 50.0]},
-    ("heat_composite", "temperatures"): {"nx": 3, "ny": 2, "cell": "full", "refine": 1, "elements_x": 4, "elements_y": 2},
-    ("heat_composite", "periodic_temperatures"): {"n": 3, "elements": 2, "cell_elements": 4},
-    ("heat_composite", "block_temperatures"): {"n": 4, "blocks": 2, "elements": 4},
-    ("proton_conductor", "membranes"): {"settings": {"elements": 4}},
-    ("proton_conductor", "film_conductivities"): {"thickness": [5.0, 80.0]},
-    ("proton_conductor", "water_profile"): {"points": 3, "elements": 4, "humidity_c": 30.0, "current_density": 0.5},
-    ("thermoelastic_composite", "laminae"): {"settings": {"cell": "full", "refine": 1}},
-    ("thermoelastic_composite", "strip"): {
-        "settings": {"cell": "full", "refine": 1, "elements_x": 2, "steps": 12, "ramp": 10, "layer_thickness": 10}
-    },
-    ("thermoelastic_composite", "lamina_properties"): {"cell": "full", "refine": 1},
-    ("thermoelastic_composite", "strip_history"): {
-        "points": 3,
-        "cell": "full",
-        "refine": 1,
-        "elements_x": 2,
-        "steps": 8,
-        "ramp": 10,
-        "layer_thickness": 10,
-    },
-    ("swelling_gel", "equilibrium"): {"settings": {"rods": "unknown", "micro_nodes": 8, "micro_elements": 4}},
-    ("swelling_gel", "confined"): {"settings": {"micro_nodes": 8, "micro_elements": 4, "steps": 8, "elements": 2, "tare": 40}},
-    ("swelling_gel", "salt_curve"): {"points": 2, "network": "gel", "micro": "donnan", "micro_nodes": 10},
-    ("swelling_gel", "course"): {
-        "points": 2,
-        "end": 20000,
-        "micro": "donnan",
-        "micro_nodes": 8,
-        "steps": 9,
-        "elements": 2,
-        "tare": 40,
-        "test": "relaxation",
-        "ramp": 200,
-        "strain": 2,
-    },
-    ("morphogen_tissue", "gradient"): {"settings": {"nodes": 7}},
-    ("morphogen_tissue", "growth"): {"settings": {"nodes": 7, "steps": 12}},
-    ("morphogen_tissue", "counts"): {"settings": {"nodes": 7}},
-    ("morphogen_tissue", "profile"): {"position": [5.0, 15.0, 30.0], "nodes": 9},
-    ("morphogen_tissue", "history"): {"position": [5.0, 20.0], "time": [1.0, 4.0], "nodes": 7, "steps": 8},
-}
-SMALL |= {
-    ("reactive_transport", "columns"): {"settings": {"elements": 48, "accuracy": 0.05, "points": 4}},
-    ("reactive_transport", "breakthrough"): {"points_in_time": 3, "duration": 6.0, "elements": 48, "accuracy": 0.05},
-}
-VARIANTS = {
-    ("reactive_transport", "columns"): [{}, {"isotherm": "saturable", "differences": "none"}],
-    ("fibre_composite", "plate"): [
-        {},
-        {"orientation": "zones", "zones": 2},
-        {"orientation": "field", "field_x": 3, "field_y": 2},
-        {"hole_radius": 5, "elements_y": 2, "length": 140},
-    ],
-    ("heat_composite", "particles"): [{}, {"scheme": "dilute"}],
-    ("heat_composite", "plate"): [{}, {"zones_x": 2, "contact": "resisting"}, {"packing": "laminate", "layer_angle": 30}],
-    ("proton_conductor", "films"): [{}, {"water": "levels"}],
-    ("swelling_gel", "equilibrium"): [{}, {"micro": "donnan", "volume": "free"}],
-    ("swelling_gel", "confined"): [{}, {"micro": "donnan", "test": "bath"}],
-    ("thermoelastic_composite", "strip"): [{}, {"load": "stretch", "layup": "0/90"}],
-    ("morphogen_tissue", "growth"): [{}, {"leap": "explicit"}],
-}
-
-
 @functools.cache
 def model_of(system, experiment, variant=0):
-    """Model of an experiment for its own template: what a user's first file gives."""
+    """Model of an experiment for its own template, with its quick settings: what a user's first file gives."""
     exp = models.get(system).EXPERIMENTS[experiment]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "template.csv"
         write_template(path, exp.schema)
-        small = SMALL.get((system, experiment), {})
-        settings = {**small.get("settings", {}), **VARIANTS.get((system, experiment), [{}])[variant]}
-        return exp.model(path, small.get("options"), **settings)
+        return exp.model(path, **{**exp.small, **({}, *exp.variants)[variant]})
 
 
 @functools.cache
 def prediction_of(system, name):
-    return models.get(system).PREDICTIONS[name](**SMALL.get((system, name), {}))
+    prediction = models.get(system).PREDICTIONS[name]
+    return prediction(**prediction.small)
 
 
 def square(n=3, degree=1):
@@ -348,7 +275,7 @@ CATALOGUE = {
     for system in models.names()
     for name in models.get(system).EXPERIMENTS
     if name not in SIMULATED
-    for i in range(len(VARIANTS.get((system, name), [{}])))
+    for i in range(1 + len(models.get(system).EXPERIMENTS[name].variants))
 } | {
     f"{system}: predict {name}": functools.partial(lambda s, n: prediction_of(s, n).kernel, system, name)
     for system in models.names()

@@ -1,4 +1,9 @@
-"""Imports go one way, and few files know of PyMC, PyTensor and nutpie: read from the source, so that nothing needs to run."""
+"""Imports go one way: read from the source, wing by wing in the order of DESIGN, so that nothing needs to run.
+
+    errors, units, terminal < engine < system < micro, macro < inference < figures < diagnostics < app;  models beside them
+
+An import inside a function counts like any other. A name in text (a catalogue entry, a panel) is no import.
+"""
 
 import ast
 from pathlib import Path
@@ -6,204 +11,203 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-
-# what each layer may import of the package, beside the leaves that anyone may: a module not listed here fails the test
-LEAVES = {"errors", "units", "progress", "cache"}
-RANK = {
-    "errors": 0,
-    "units": 1,
-    "cache": 1,
-    "progress": 1,
-    "tables": 2,
-    "data": 3,
-    "native": 2,
-    "parameters": 3,
-    "kernel": 3,
-    "linalg": 4,
-    "line": 4,
-    "likelihood": 4,
-    "simulation": 4,
-    "law": 5,
-    "closure": 5,
-    "micro": 6,
-    "macro": 6,
-    "coupling": 7,
-    "accuracy": 7.5,
-    "model": 8,
-    "experiment": 9,
-    "models": 11,
-    "operator": 9,
-    "testing": 9,
-    "discrepancy": 9,
-    "homogenisation": 9,
-    "grid_posterior": 10,
-    "datasets": 9,
-    "modes": 8,
-    "axial": 9,
-    "results": 9,
-    "prediction": 12,
-    "callbacks": 10,
-    "problem": 10,
-    "coordinates": 11,
-    "posterior": 12,
-    "stochastic": 13,
-    "inference": 14,
-    "recipe": 15,
-    "montecarlo": 10,
-    "sensitivity": 14,
-    "calibration": 15,
-    "diagnostics": 16,
-    "panels": 17,
-    "specimen": 18,
-    "figures": 19,
-    "sampling_figures": 19,
-    "runs": 20,
-    "console": 20,
-    "cli": 21,
-    "__main__": 22,
-}
-# lazily, inside functions, a lower layer may reach up for convenience: the doors are listed
-DOORS = {("model", "operator"), ("experiment", "datasets"), ("model", "inference"), ("diagnostics", "figures"), ("diagnostics", "sampling_figures")}
-PROBABILITY = {"pymc", "pytensor", "nutpie", "arviz"}
-PROBABILISTIC = {
-    "operator",
-    "callbacks",
-    "coordinates",
-    "posterior",
-    "inference",
-    "stochastic",
-    "results",
-    "axial",
-    "sensitivity",
-    "calibration",
-    "panels",
-    "specimen",
-    "sampling_figures",
-    "diagnostics",
-    "figures",
-    "recipe",
-    "runs",
-    "console",
-    "cli",
+FACE = {"errors", "units", "terminal", "lazy"}  # beside the face, for everyone
+ORDER = ["engine", "system", "micro macro", "inference", "figures", "diagnostics", "app"]
+RANK = {wing: i for i, level in enumerate(ORDER) for wing in level.split()}
+OF_MODELS = {"engine", "system", "micro", "macro", "inference", "figures"}  # what a physical system may import
+PROBABILITY = {  # who knows of each library
+    "pymc": {"inference/posterior", "inference/sampling", "inference/stochastic"},
+    "nutpie": {"inference/callbacks", "inference/sampling"},
+    "pytensor": {"engine/operator", "inference/posterior", "inference/coordinates"},
+    "rich": {"terminal"},
+    "pint": {"units"},
 }
 
 
-def files():
-    found = [p for p in (ROOT / "hmminfer").glob("*.py") if p.name != "__init__.py"]
-    for folder in ("micro", "macro"):
-        found += (ROOT / "hmminfer" / folder).glob("*.py")
-    found += [p for p in (ROOT / "models").glob("*.py") if p.name != "__init__.py"]
-    return sorted(found)
+def sources(root=ROOT):
+    """Every module of the package by its dotted name below hmminfer, models and datasets included."""
+    out = {}
+    for folder, prefix in (("hmminfer", ()), ("models", ("models",)), ("datasets", ("datasets",))):
+        for path in sorted((root / folder).rglob("*.py")):
+            parts = path.relative_to(root / folder).with_suffix("").parts
+            if prefix == () and parts[0] in ("models", "datasets"):
+                continue  # the links
+            parts = (*prefix, *parts)
+            out[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return out
 
 
-def layer(path):
-    folder = path.parent.name
-    return folder if folder in ("micro", "macro", "models") else path.stem
-
-
-def imports(path):
-    """(module, at top level, line) of every import, absolute names; TYPE_CHECKING blocks do not run and do not count."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    package = ["hmminfer"] + ([path.parent.name] if path.parent.name in ("micro", "macro", "models", "datasets") else [])
+def imports(name, path):
+    """(module, line, at top level) of every import of a module, absolute; what is for type checkers alone does not run and does not count."""
+    package = ["hmminfer", *name.split(".")] if path.name == "__init__.py" else ["hmminfer", *name.split(".")[:-1]]
+    package = [p for p in package if p]
     out = []
 
     def visit(node, top):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             return
         if isinstance(node, ast.Import):
-            out.extend((alias.name, top, node.lineno) for alias in node.names)
+            out.extend((alias.name, node.lineno, top) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) + 1 - node.level] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
-            out.append((module, top, node.lineno))
-            out.extend((f"{module}.{alias.name}", top, node.lineno) for alias in node.names if module.startswith("hmminfer"))
+            out.extend((f"{module}.{alias.name}", node.lineno, top) for alias in node.names)
         inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         for child in ast.iter_child_nodes(node):
             visit(child, top and not inside)
 
-    visit(tree, True)
+    visit(ast.parse(path.read_text(encoding="utf-8")), True)
     return out
 
 
-def target(module):
-    """Layer of an absolute module name of this package, or None."""
+def ours(module, known):
+    """The module of this package that an import loads, or None: a name inside a module is that module."""
     parts = module.split(".")
-    if parts[0] != "hmminfer" or len(parts) < 2:
+    if parts[0] != "hmminfer":
         return None
-    return parts[1] if parts[1] in RANK else None
+    for n in range(len(parts), 0, -1):
+        if ".".join(parts[1:n]) in known:
+            return ".".join(parts[1:n])
+    raise AssertionError(f"{module} is no module of this package")
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda p: f"{p.parent.name}/{p.name}")
-def test_imports_go_one_way(path):
-    own = layer(path)
-    assert own in RANK, f"{path.name} is a new layer: say in tests/test_layers.py where it stands"
-    for module, top, line in imports(path):
-        other = target(module)
-        if other is None or other == own:
-            continue
-        if other in LEAVES:
-            continue
-        where = f"{path.name}:{line} imports {module}"
-        if (own, other) in DOORS:
-            assert not top, f"{where} at module level; this door opens lazily only"
-            continue
-        assert RANK[other] < RANK[own], f"{where}: upwards or sideways"
-        if own in ("micro", "macro"):
-            assert other not in ("micro", "macro"), f"{where}: micro and macro do not know each other"
+def wing(name):
+    return name.split(".")[0]
 
 
-def test_every_name_that_is_imported_from_the_package_is_a_known_layer():
-    """Else a rename would silently leave the test above without anything to check."""
-    known = set(RANK) | {"__version__", "models", "datasets"}
-    for path in files():
-        for module, _, line in imports(path):
-            parts = module.split(".")
-            if parts[0] == "hmminfer" and len(parts) == 2:
-                assert parts[1] in known, f"{path.name}:{line} imports {module}"
+def complaints(known):
+    """Every import that goes against the wings."""
+    out = []
+    for name, path in known.items():
+        own = wing(name)
+        for module, line, _top in imports(name, path):
+            where = f"{name}:{line} imports {module}"
+            root = module.split(".")[0]
+            if root in PROBABILITY and name.replace(".", "/") not in PROBABILITY[root]:
+                out.append(f"{where}: {root} is known to {', '.join(sorted(PROBABILITY[root]))} only")
+            other = ours(module, known)
+            if other is None or wing(other) in FACE or (other == "" and module == "hmminfer.__version__"):
+                continue
+            to = wing(other)
+            if own in FACE:
+                out.append(f"{where}: what everyone may import imports nothing of the package")
+            elif own == "datasets":
+                if to not in ("system", "models", "datasets", *RANK):
+                    out.append(where)
+            elif own == "models":
+                # the catalogue loads systems by name; a system is its own folder, and never another's
+                if to not in OF_MODELS | {"models"} or (to == "models" and other.split(".")[:2] != name.split(".")[:2]):
+                    out.append(f"{where}: a system imports {', '.join(sorted(OF_MODELS))} and its own folder")
+            elif own == "testing":
+                if to != "engine":
+                    out.append(f"{where}: testing stands on the engine")
+            elif own in ("", "__main__"):
+                continue  # the face
+            elif to in ("models", "datasets"):
+                if not (own == "app" and other in ("models", "datasets")):
+                    out.append(f"{where}: only app asks the catalogues")
+            elif own not in RANK or to not in RANK:
+                out.append(f"{where}: '{own}' or '{to}' is no wing of {' < '.join(ORDER)}")
+            elif RANK[to] > RANK[own] or (RANK[to] == RANK[own] and to != own):
+                out.append(f"{where}: upwards or sideways")
+    return out
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda p: f"{p.parent.name}/{p.name}")
-def test_probability_stays_above_physics(path):
-    own = layer(path)
-    for module, _top, line in imports(path):
-        root = module.split(".")[0]
-        where = f"{path.name}:{line} imports {module}"
-        if root == "pytensor":
-            # the operator is the one door; coordinates, priors and likelihood are written in PyTensor's tensors
-            assert own in ("operator", "posterior") or (own == "coordinates" and module.startswith("pytensor.tensor")), where
-        if root == "pymc":
-            assert own in ("posterior", "inference", "stochastic"), where
-        if root == "nutpie":
-            assert own in ("callbacks", "inference"), where
-        if root in PROBABILITY:
-            assert own in PROBABILISTIC, where
+def circle(known):
+    """A circle among the imports at any depth, with the packages that an import loads on its way; [] if there is none."""
+    edges = {}
+    for name, path in known.items():
+        around = set(packages(name))  # loaded before the module, whatever it imports
+        loaded = {ours(module, known) for module, _, _ in imports(name, path)} - {None}
+        edges[name] = (loaded | {p for other in loaded for p in packages(other)} - around) - {name}
+    done, path = set(), []
+
+    def visit(node):
+        if node in path:
+            return [*path[path.index(node) :], node]
+        if node in done:
+            return []
+        path.append(node)
+        for other in sorted(edges[node]):
+            if found := visit(other):
+                return found
+        path.pop()
+        done.add(node)
+        return []
+
+    return next((found for name in sorted(edges) if (found := visit(name))), [])
 
 
-def test_models_never_import_each_other():
-    systems = {p.stem for p in (ROOT / "models").glob("*.py") if p.name != "__init__.py"}
-    for path in (ROOT / "models").glob("*.py"):
-        for module, top, line in imports(path):
-            parts = module.split(".")
-            if path.name == "__init__.py":
-                assert not (top and parts[-1] in systems), f"__init__.py:{line} loads {module} eagerly"
-            elif parts[:2] == ["hmminfer", "models"]:
-                assert not systems & set(parts[2:]) - {path.stem}, f"{path.name}:{line} imports {module}"
+def packages(name):
+    """The packages around a module, the top one left out: it imports nothing when it is loaded."""
+    parts = name.split(".")
+    return [".".join(parts[:n]) for n in range(1, len(parts))]
 
 
-def test_the_parser_of_this_test_sees_what_it_must(tmp_path):
-    (tmp_path / "micro").mkdir()
-    file = tmp_path / "micro" / "cell.py"
-    file.write_text(
-        "from ..macro import lamina\nfrom .. import operator\nfrom . import phases\n"
-        "def f():\n    import pymc.math\nif TYPE_CHECKING:\n    from ..model import Model\n"
-    )
-    found = {(module, top) for module, top, _ in imports(file)}
-    assert ("hmminfer.macro", True) in found
-    assert ("hmminfer.operator", True) in found
-    assert ("hmminfer.micro.phases", True) in found
-    assert ("pymc.math", False) in found
-    assert not any("Model" in module for module, _ in found)
-    with pytest.raises(AssertionError, match=r"do not know each other|upwards or sideways"):
-        test_imports_go_one_way(file)
-    with pytest.raises(AssertionError, match="imports pymc"):
-        test_probability_stays_above_physics(file)
+def test_imports_go_with_the_wings():
+    assert complaints(sources()) == []
+
+
+def test_there_is_no_circle():
+    assert circle(sources()) == []
+
+
+def test_files_can_be_read_in_one_sitting():
+    long = {
+        name: n
+        for name, path in sources().items()
+        if (n := len(path.read_text(encoding="utf-8").splitlines())) > (300 if wing(name) == "models" else 400)
+    }
+    assert long == {}
+
+
+def test_no_module_hides_a_public_function():
+    import hmminfer
+
+    assert not {name for name in sources() if "." not in name} & (set(hmminfer.__all__) - {"models", "datasets", "figures"})
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A house of a few files, written by the test."""
+
+    def write(**files):
+        for wings in ["engine", "system", "micro", "macro", "inference", "models", "datasets"]:
+            folder = tmp_path / (wings if wings in ("models", "datasets") else f"hmminfer/{wings}")
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "__init__.py").touch()
+        (tmp_path / "hmminfer" / "__init__.py").touch()
+        for place, text in files.items():
+            top = place.split("__")[0]
+            (tmp_path / ("" if top in ("models", "datasets") else "hmminfer") / f"{place.replace('__', '/')}.py").write_text(text)
+        return sources(tmp_path)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "said"),
+    [
+        ("engine__a", "from hmminfer.system import b", "upwards"),
+        ("micro__a", "from ..macro import b", "sideways"),
+        ("macro__a", "def f():\n    from hmminfer.inference import b", "upwards"),
+        ("system__a", "from hmminfer import models", "only app"),
+        ("inference__a", "import rich.table", "known to terminal only"),
+        ("models__a", "from hmminfer.models import b", "its own folder"),
+    ],
+)
+def test_this_test_sees_what_it_must(house, place, text, said):
+    files = {f"{w}__b": "" for w in ("engine", "system", "macro", "inference", "models")}
+    found = complaints(house(**files, **{place: text}))
+    assert len(found) == 1
+    assert said in found[0]
+    assert complaints(house(**files, **{place: "import numpy\nif TYPE_CHECKING:\n    from hmminfer.inference import b"})) == []
+
+
+def test_a_circle_is_seen_through_packages(house):
+    assert circle(house(system__a="from hmminfer.system import b", system__b="def f():\n    from hmminfer.system import a"))
+    assert circle(house(system__a="import numpy", system__b="from hmminfer.system import a")) == []
+    known = house(system__a="", system__b="from hmminfer.micro import c", micro__c="from hmminfer.system import a")
+    assert circle(known) == []
+    known["system"].write_text("from hmminfer.system import b")  # then a package loads what needs it
+    assert circle(known)

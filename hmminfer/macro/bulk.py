@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..kernel import Code, Kernel
+from hmminfer.engine.kernel import Code, Kernel
 
 
 @njit(cache=True, error_model="numpy")

@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ..errors import HmmInferError
-from ..kernel import Code, Kernel
-from ..linalg import tridiagonal_solve
-from .parabolic import GAMMA, KAPPA
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.linalg import tridiagonal_solve
+from hmminfer.engine.sdirk import GAMMA, KAPPA
+from hmminfer.errors import HmmInferError
 
 ITERATIONS = 40
 

@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ..kernel import Code, Kernel
-from ..linalg import band_lu, band_lu_solve
-from ..line import POINT, WEIGHT, shape
-from .parabolic import GAMMA, KAPPA
-from .swelling import N_PARAMETERS, add_to_coefficients, equilibrium, interpolation, network_facts, stress
-from .time_grid import graded_grid
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.linalg import band_lu, band_lu_solve
+from hmminfer.engine.line import POINT, WEIGHT, shape
+from hmminfer.engine.sdirk import GAMMA, KAPPA
+from hmminfer.macro.swelling import N_PARAMETERS, add_to_coefficients, equilibrium, interpolation, network_facts, stress
+from hmminfer.macro.time_grid import graded_grid
 
 DISPLACEMENT, COMPRESSION = 0, 1
 BY_LOAD, BY_STRAIN = 0, 1

@@ -16,8 +16,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..kernel import Code, Kernel
-from .lamina import compliance_pullback, plane_stress, strain_rotation
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.macro.lamina import compliance_pullback, plane_stress, strain_rotation
 
 KINDS = {"youngs_modulus": 0, "shear_modulus": 1, "poisson_ratio": 2, "shear_coupling": 3}
 

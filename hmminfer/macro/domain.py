@@ -10,8 +10,8 @@ import numpy as np
 import skfem
 from scipy.sparse import coo_array, csr_array
 
-from ..errors import HmmInferError
-from ..linalg import bandwidth_order
+from hmminfer.engine.linalg import bandwidth_order
+from hmminfer.errors import HmmInferError
 
 # elements and the order of the quadrature that theory asks of their stiffness; a linear triangle takes its centre alone
 ELEMENTS = {

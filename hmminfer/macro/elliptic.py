@@ -21,10 +21,10 @@ import numpy as np
 from numba import njit
 from scipy.sparse import csr_array
 
-from ..errors import HmmInferError
-from ..kernel import Code, Kernel
-from ..linalg import band_cholesky, band_solve
-from .domain import Domain, Numbering
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.linalg import band_cholesky, band_solve
+from hmminfer.errors import HmmInferError
+from hmminfer.macro.domain import Domain, Numbering
 
 
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})

@@ -12,7 +12,7 @@ with Q0..Q4 linear in (Q11, Q22, Q12, Q66); the same holds for the compliance wi
 import numpy as np
 from numba import njit
 
-from ..linalg import spd_inverse
+from hmminfer.engine.linalg import spd_inverse
 
 _IN_PLANE = np.array([0, 1, 5])
 

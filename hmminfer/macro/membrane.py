@@ -24,11 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import HmmInferError
-from ..kernel import Code, Kernel
-from ..linalg import band_lu, band_lu_solve
-from ..line import POINT, WEIGHT, shape
-from ..native import specialise
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.linalg import band_lu, band_lu_solve
+from hmminfer.engine.line import POINT, WEIGHT, shape
+from hmminfer.engine.native import specialise
+from hmminfer.errors import HmmInferError
 
 RESISTANCE, ALONG, FLUX, UPTAKE = 0, 1, 2, 3
 ITERATIONS = 60

@@ -22,13 +22,12 @@ import numpy as np
 from numba import njit
 from scipy.sparse import csr_array
 
-from ..kernel import Code, Kernel
-from ..linalg import band_cholesky, band_solve
-from .domain import Domain
-from .elliptic import add_stiffness, pieces
-from .time_grid import GAMMA, time_grid
-
-KAPPA = (1.0 - GAMMA) / GAMMA
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.linalg import band_cholesky, band_solve
+from hmminfer.engine.sdirk import GAMMA, KAPPA
+from hmminfer.macro.domain import Domain
+from hmminfer.macro.elliptic import add_stiffness, pieces
+from hmminfer.macro.time_grid import time_grid
 
 
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})

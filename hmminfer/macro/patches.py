@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ..errors import HmmInferError
-from ..kernel import Code, Kernel
-from ..linalg import band_lu, band_lu_solve
-from ..native import specialise
-from .parabolic import GAMMA, KAPPA
-from .time_grid import time_grid
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.linalg import band_lu, band_lu_solve
+from hmminfer.engine.native import specialise
+from hmminfer.engine.sdirk import GAMMA, KAPPA
+from hmminfer.errors import HmmInferError
+from hmminfer.macro.time_grid import time_grid
 
 POINT = 0.5 * (1.0 + np.array([-1.0, 1.0]) / np.sqrt(3.0))
 ITERATIONS = 40
@@ -128,7 +128,7 @@ def _balance(answer, h, source):
 
 @njit(cache=True, error_model="numpy")
 def _matrix(derivative, h):
-    """d(balance)/du as a band matrix of half width 2, in the storage of :func:`hmminfer.linalg.band_lu`."""
+    """d(balance)/du as a band matrix of half width 2, in the storage of :func:`hmminfer.engine.linalg.band_lu`."""
     n = derivative.shape[0]
     ab = np.zeros((n + 1, 7))
     for i in range(n):

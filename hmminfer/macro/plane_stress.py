@@ -19,10 +19,10 @@ import numpy as np
 from numba import njit
 from scipy.sparse import csr_array
 
-from ..kernel import Code, Kernel
-from ..linalg import band_cholesky, band_solve
-from .lamina import plane_stress, plane_stress_pullback
-from .plate_mesh import Plate
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.linalg import band_cholesky, band_solve
+from hmminfer.macro.lamina import plane_stress, plane_stress_pullback
+from hmminfer.macro.plate_mesh import Plate
 
 
 @njit(cache=True, error_model="numpy")

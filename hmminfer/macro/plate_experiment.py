@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, kron, vstack
 
-from ..data import Column, Schema, Setting, Table
-from ..errors import HmmInferError
-from ..kernel import Kernel
-from .plane_stress import plane_stress_kernel
-from .plate_mesh import Plate, from_file, plate_with_hole, rectangle
+from hmminfer.engine.kernel import Kernel
+from hmminfer.errors import HmmInferError
+from hmminfer.macro.plane_stress import plane_stress_kernel
+from hmminfer.macro.plate_mesh import Plate, from_file, plate_with_hole, rectangle
+from hmminfer.system.data import Column, Schema, Setting
+from hmminfer.system.tables import Table
 
 SCALE = {  # kernel units (mm, kN, 1) to canonical units of the table
     "displacement_x": ("um", 1e3),

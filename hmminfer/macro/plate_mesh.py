@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import skfem
 
-from ..errors import HmmInferError
-from .domain import Domain
+from hmminfer.errors import HmmInferError
+from hmminfer.macro.domain import Domain
 
 
 @dataclass(frozen=True, eq=False)

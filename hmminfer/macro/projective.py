@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import HmmInferError, unknown
-from ..native import specialise
+from hmminfer.engine.native import specialise
+from hmminfer.errors import HmmInferError, unknown
 
 FORMS = {  # lower triangles a (row s - 1 holds a_s1, ..., a_s,s-1), weights b, nodes c of Runge-Kutta methods
     "euler": ([[0.0]], [1.0], [0.0]),

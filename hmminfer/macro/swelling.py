@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ..errors import HmmInferError
-from ..kernel import Code, Kernel
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.errors import HmmInferError
 
 PRESSURE_AT, PRESSURE_OF, PRESSURE, VOLUME, MODULUS, DEGREE = range(6)
 TISSUE, GEL = 0, 1

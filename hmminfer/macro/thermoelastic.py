@@ -26,11 +26,11 @@ import numpy as np
 from numba import njit
 from scipy.sparse import csr_array
 
-from ..kernel import Code, Kernel
-from ..linalg import band_lu, band_lu_solve
-from .domain import Domain
-from .parabolic import KAPPA
-from .time_grid import GAMMA, time_grid
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.linalg import band_lu, band_lu_solve
+from hmminfer.engine.sdirk import GAMMA, KAPPA
+from hmminfer.macro.domain import Domain
+from hmminfer.macro.time_grid import time_grid
 
 NUMBERS = 13  # of a zone
 EXAMPLE = np.array([70.0, 50.0, 20.0, 22.0, 1.0, 0.5, 1200.0, 1500.0, 100.0, 2.0, 100.0, 200.0, 20.0])

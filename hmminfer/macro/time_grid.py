@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import HmmInferError
+from hmminfer.engine.sdirk import GAMMA
+from hmminfer.errors import HmmInferError
 
-GAMMA = 1.0 - np.sqrt(0.5)  # of SDIRK2 (Alexander 1977): its stages end at gamma dt and dt
 ROUNDING = 1e-12  # relative: the advice of a message is no less than what the next call accepts
 
 

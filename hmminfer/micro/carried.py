@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..errors import HmmInferError
-from .cells import _grown
-from .movement import _chances, _check, _contacts, _neighbour, _places
+from hmminfer.errors import HmmInferError
+from hmminfer.micro.cells import _grown
+from hmminfer.micro.movement import _chances, _check, _contacts, _neighbour, _places
 
 
 @njit(cache=True, error_model="numpy")

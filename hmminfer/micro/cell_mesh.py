@@ -21,7 +21,7 @@ from skfem import ElementQuad2
 from skfem.quadrature import get_quadrature
 from skfem.refdom import RefQuad
 
-from ..errors import unknown
+from hmminfer.errors import unknown
 
 CORE = 0.55  # circumradius of the core polygon over the fibre radius: keeps every angle between 45 and 135 degrees
 MAX_FRACTION = {"square": np.pi / 4, "hexagonal": np.pi / (2 * np.sqrt(3))}
@@ -208,7 +208,7 @@ def _periodic_slots(a: np.ndarray, b: np.ndarray, connectivity: np.ndarray, poly
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    from ..linalg import bandwidth_order
+    from hmminfer.engine.linalg import bandwidth_order
 
     wall = np.flatnonzero(np.abs(b).max(axis=1) < 1e-12)
     tree = cKDTree(a[wall])

@@ -23,9 +23,9 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from ..kernel import Code, Kernel
-from ..linalg import band_cholesky, band_solve
-from .cell_mesh import cell_mesh, element_coordinates, geometry, velocity_gradient, with_interface
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.linalg import band_cholesky, band_solve
+from hmminfer.micro.cell_mesh import cell_mesh, element_coordinates, geometry, velocity_gradient, with_interface
 
 
 @njit(cache=True, error_model="numpy")

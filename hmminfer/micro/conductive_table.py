@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ..cache import cached_arrays
-from ..kernel import Code, Kernel, fingerprint_of
-from ..progress import track
-from . import conductive_cell as full
-from .cell_mesh import MAX_FRACTION
+from hmminfer.engine.cache import cached_arrays
+from hmminfer.engine.kernel import Code, Kernel, fingerprint_of
+from hmminfer.micro import conductive_cell as full
+from hmminfer.micro.cell_mesh import MAX_FRACTION
+from hmminfer.terminal import track
 
 FRACTIONS = (0.02, 0.95)  # of the touching fraction: the table's reach
 TERMS = {False: (26, 1, 14), True: (44, 8, 18)}  # of b, s and v: without and with a resisting surface

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import HmmInferError
-from .cells import gillespie, leap, line
+from hmminfer.errors import HmmInferError
+from hmminfer.micro.cells import gillespie, leap, line
 
 METHODS = ("gillespie", "leap")
 

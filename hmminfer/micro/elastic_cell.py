@@ -22,10 +22,10 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from ..kernel import Code, Kernel
-from ..linalg import band_cholesky, band_solve
-from .cell_mesh import cell_mesh, element_coordinates, geometry, velocity_gradient
-from .phases import isotropic, isotropic_pullback, transversely_isotropic, transversely_isotropic_pullback
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.linalg import band_cholesky, band_solve
+from hmminfer.micro.cell_mesh import cell_mesh, element_coordinates, geometry, velocity_gradient
+from hmminfer.micro.phases import isotropic, isotropic_pullback, transversely_isotropic, transversely_isotropic_pullback
 
 UNIT = np.stack([np.eye(6), np.eye(6)])  # unit strains in fibre and matrix
 EXAMPLE = np.array([230.0, 15.0, 18.0, 0.20, 0.25, 3.5, 0.36, 0.60])

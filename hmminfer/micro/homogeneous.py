@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from ..kernel import Code, Kernel
+from hmminfer.engine.kernel import Code, Kernel
 
 
 @njit(cache=True, error_model="numpy")

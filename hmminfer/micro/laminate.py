@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..closure import closure
-from ..kernel import Code, Kernel
+from hmminfer.engine.closure import closure
+from hmminfer.engine.kernel import Code, Kernel
 
 
 @njit(cache=True, error_model="numpy")

@@ -31,8 +31,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..errors import HmmInferError
-from ..kernel import Code, Kernel
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.errors import HmmInferError
 
 INPUTS = 8  # with a derivative
 

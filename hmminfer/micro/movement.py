@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..errors import HmmInferError
+from hmminfer.errors import HmmInferError
 
 
 @njit(cache=True, error_model="numpy")

@@ -15,10 +15,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..closure import closure
-from ..errors import HmmInferError
-from ..kernel import Kernel
-from .poisson_boltzmann import rod_in_cell, thermal
+from hmminfer.engine.closure import closure
+from hmminfer.engine.kernel import Kernel
+from hmminfer.errors import HmmInferError
+from hmminfer.micro.poisson_boltzmann import rod_in_cell, thermal
 
 
 @njit(cache=True, error_model="numpy")

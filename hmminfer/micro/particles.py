@@ -17,8 +17,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..errors import unknown
-from ..kernel import Code, Kernel
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.errors import unknown
 
 SCHEMES = ("dilute", "dense")
 

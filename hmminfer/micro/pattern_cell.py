@@ -25,9 +25,9 @@ import numpy as np
 from numba import njit
 from scipy.sparse import coo_array
 
-from ..errors import HmmInferError, unknown
-from ..kernel import Code, Kernel
-from ..linalg import band_cholesky, band_solve, bandwidth_order
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.linalg import band_cholesky, band_solve, bandwidth_order
+from hmminfer.errors import HmmInferError, unknown
 
 BOUNDARIES = ("periodic", "dirichlet", "flux")
 

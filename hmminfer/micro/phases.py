@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 from numba import njit
 
-from ..errors import unknown
-from ..linalg import spd_inverse
-from ..parameters import LogNormal, Normal, Parameter
+from hmminfer.engine.linalg import spd_inverse
+from hmminfer.errors import unknown
+from hmminfer.system.parameters import Parameter
+from hmminfer.system.priors import LogNormal, Normal
 
 # A fibre, a matrix and how much there is of the fibre, with priors broad enough for carbon and glass in a polymer.
 PHASES = (

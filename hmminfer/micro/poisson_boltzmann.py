@@ -26,10 +26,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..errors import HmmInferError
-from ..kernel import Code, Kernel
-from ..linalg import band_cholesky, band_solve
-from ..line import POINT, WEIGHT, shape
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.linalg import band_cholesky, band_solve
+from hmminfer.engine.line import POINT, WEIGHT, shape
+from hmminfer.errors import HmmInferError
 
 GAS = 8.314462618  # J/mol/K
 AVOGADRO = 0.602214076  # charges per nm^3 in 1 mol/L

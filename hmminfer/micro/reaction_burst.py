@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ..errors import HmmInferError
-from ..kernel import Code, Kernel
-from ..linalg import dense_solve
-from .reactions import advance, speeds
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.linalg import dense_solve
+from hmminfer.errors import HmmInferError
+from hmminfer.micro.reactions import advance, speeds
 
 CLOSE = 1e-6  # relative update of Newton's method at the equilibrium after which the next one ends at rounding
 BALANCE = 1e-11  # largest imbalance of a healed state, over the sum of both terms of g

@@ -14,10 +14,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..linalg import dense_solve
+from hmminfer.engine.linalg import dense_solve
+from hmminfer.engine.sdirk import GAMMA, KAPPA
 
-GAMMA = 1.0 - np.sqrt(0.5)
-KAPPA = (1.0 - GAMMA) / GAMMA
 ITERATIONS = 25
 CLOSE = 1e-7  # of Newton's method: after a step this small the next one ends at rounding
 

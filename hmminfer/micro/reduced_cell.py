@@ -29,12 +29,12 @@ from numba import njit
 from scipy.stats import qmc
 from threadpoolctl import threadpool_limits
 
-from ..cache import cached_arrays
-from ..kernel import Code, Kernel, fingerprint_of
-from ..linalg import band_cholesky, band_solve, band_to_sparse, cholesky, cholesky_solve
-from . import elastic_cell as full
-from .cell_mesh import CORE, MAX_FRACTION
-from .phases import isotropic, isotropic_pullback, transversely_isotropic, transversely_isotropic_pullback
+from hmminfer.engine.cache import cached_arrays
+from hmminfer.engine.kernel import Code, Kernel, fingerprint_of
+from hmminfer.engine.linalg import band_cholesky, band_solve, band_to_sparse, cholesky, cholesky_solve
+from hmminfer.micro import elastic_cell as full
+from hmminfer.micro.cell_mesh import CORE, MAX_FRACTION
+from hmminfer.micro.phases import isotropic, isotropic_pullback, transversely_isotropic, transversely_isotropic_pullback
 
 # class -> loads (Voigt), affine unit matrices, block of degrees of freedom
 CLASSES = ((1, 2), (3,), (4,), (5,))

@@ -23,10 +23,10 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from ..kernel import Code, Kernel
-from ..linalg import band_cholesky, band_solve
-from .elastic_cell import EXAMPLE, assemble, elastic_cell, energies, energies_pullback
-from .phases import isotropic, isotropic_pullback, transversely_isotropic, transversely_isotropic_pullback
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.linalg import band_cholesky, band_solve
+from hmminfer.micro.elastic_cell import EXAMPLE, assemble, elastic_cell, energies, energies_pullback
+from hmminfer.micro.phases import isotropic, isotropic_pullback, transversely_isotropic, transversely_isotropic_pullback
 
 REFERENCE = 293.15  # K, T0
 ENERGY = 1e-9  # GPa (1e-6)^2 / K in MJ/m^3/K^2

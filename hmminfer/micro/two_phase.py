@@ -19,9 +19,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..closure import closure
-from ..kernel import Kernel
-from .thermoelastic_cell import ENERGY, REFERENCE, thermoelastic_cell
+from hmminfer.engine.closure import closure
+from hmminfer.engine.kernel import Kernel
+from hmminfer.micro.thermoelastic_cell import ENERGY, REFERENCE, thermoelastic_cell
 
 
 @njit(cache=True, error_model="numpy")

@@ -1,0 +1,1 @@
+"""Runs, predictions by name, and the command line."""

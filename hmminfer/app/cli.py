@@ -1,0 +1,314 @@
+"""The ``hmminfer`` command. A mistake is one sentence on stderr and exit code 1.
+
+Heavy modules are imported inside the commands, so that help and mistakes come at once.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hmminfer import __version__
+from hmminfer.errors import HmmInferError, unknown
+from hmminfer.terminal import say
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+Pairs = list[str] | None
+
+
+def main() -> None:
+    """Entry point."""
+    app(prog_name="hmminfer")
+
+
+def command(function: Callable[..., None], **options: Any) -> Callable[..., None]:
+    """Register a command whose mistakes are told without a traceback."""
+
+    @functools.wraps(function)
+    def told(*args: Any, **kwargs: Any) -> None:
+        try:
+            function(*args, **kwargs)
+        except HmmInferError as error:
+            say(f"Error: {error}", err=True)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            say("Interrupted.", err=True)
+            raise typer.Exit(130) from None
+
+    return app.command(**options)(told)
+
+
+def pairs(items: Pairs, option: str) -> dict[str, str]:
+    """Names and values of a repeated option."""
+    out = {}
+    for item in items or []:
+        name, eq, value = item.partition("=")
+        if not eq or not name.strip() or not value.strip():
+            raise HmmInferError(f"{option} {item!r} is not a name and a value; write {option} name=value.")
+        out[name.strip()] = value.strip()
+    return out
+
+
+@command
+def fit(
+    model: Annotated[str, typer.Argument(help="Physical system; see: hmminfer models", show_default=False)] = "",
+    experiment: Annotated[str, typer.Option(help="How it was tested; default: what the data say, or the first")] = "",
+    data: Annotated[Path | None, typer.Option(help="CSV file of measurements; see: hmminfer template MODEL")] = None,
+    dataset: Annotated[str, typer.Option(help="Dataset of the package; see: hmminfer datasets")] = "",
+    set_: Annotated[Pairs, typer.Option("--set", help="Setting of the experiment, name=value; repeatable")] = None,
+    prior: Annotated[Pairs, typer.Option(help='"matrix_modulus=LogNormal(3.5 GPa, 0.2)"; repeatable')] = None,
+    fix: Annotated[Pairs, typer.Option(help="Known parameter, volume_fraction=0.6; repeatable")] = None,
+    noise: Annotated[Pairs, typer.Option(help="3%, infer, or quantity=1um (repeatable); default: column sd")] = None,
+    discrepancy: Annotated[str, typer.Option(help="Model error: none, extra (inferred per quantity) or homogenisation (learnt)")] = "",
+    draws: Annotated[int | None, typer.Option(help="Draws of each chain (1000); 0 stops before sampling")] = None,
+    tune: Annotated[int | None, typer.Option(help="Tuning steps of each chain (1000)")] = None,
+    chains: Annotated[int | None, typer.Option(help="Chains (4)")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed; drawn and recorded when not given")] = None,
+    target_accept: Annotated[float | None, typer.Option(help="Raise when NUTS diverges (0.8)")] = None,
+    sampler: Annotated[str, typer.Option(help="nuts, smc, demetropolis or abc (nuts; abc for a simulated experiment)")] = "",
+    output: Annotated[Path | None, typer.Option(help="New folder for the run; default: MODEL_EXPERIMENT")] = None,
+    run: Annotated[Path | None, typer.Option(help="Repeat the run of this run.toml exactly")] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="First a fast Gaussian approximation")] = False,
+    prior_predictive: Annotated[bool, typer.Option("--prior-predictive", help="First what the priors predict")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Only the folder and warnings")] = False,
+) -> None:
+    """Infer hidden parameters from data and save the posterior in a new folder.
+
+    Examples:  hmminfer fit fibre_composite
+    |  hmminfer fit fibre_composite --data my.csv --fix volume_fraction=0.6 --preview
+    |  hmminfer fit fibre_composite --set temperature=463K --noise infer --output hot
+    """
+    from hmminfer.app.recipe import Recipe, versions_now
+
+    given: dict[str, Any] = {
+        "model": model,
+        "experiment": experiment,
+        "data": str(data or ""),
+        "dataset": dataset,
+        "settings": pairs(set_, "--set"),
+        "noise": _noise(noise),
+        "priors": pairs(prior, "--prior"),
+        "fixed": {k: _values(v) for k, v in pairs(fix, "--fix").items()},
+        "discrepancy": discrepancy,
+        "draws": draws,
+        "tune": tune,
+        "chains": chains,
+        "seed": seed,
+        "target_accept": target_accept,
+        "sampler": sampler,
+    }
+    given = {k: v for k, v in given.items() if v is not None and v != "" and v != {}}
+    if run is not None:
+        recipe = Recipe.read(run)
+        if given.keys() - {"model"} or given.get("model", recipe.model) != recipe.model:
+            raise HmmInferError("--run repeats a run exactly; leave the other choices out, or edit a copy of its run.toml.")
+        old, now = dict(recipe.versions), versions_now()
+        changed = ", ".join(f"{k} {old[k]} is now {now[k]}" for k in now if k in old and old[k] != now[k])
+        if changed:
+            say(f"Note: {changed}; the draws may differ in rounding.", err=True)
+        recipe = Recipe(**{**recipe.__dict__, "versions": now})
+    else:
+        if "model" not in given:
+            raise HmmInferError("No model is named; write for example: hmminfer fit fibre_composite.")
+        recipe = Recipe(**given)
+    _sample(recipe, output, preview, prior_predictive, quiet)
+
+
+def _values(text: str) -> Any:
+    """A value as text, or the numbers of a vector parameter."""
+    if "," not in text:
+        return text
+    try:
+        return [float(x) for x in text.split(",")]
+    except ValueError:
+        raise HmmInferError(f"{text!r} is not a list of numbers; write plain numbers, like 10,20.") from None
+
+
+def _noise(items: Pairs) -> Any:
+    if not items:
+        return None
+    if any("=" in item for item in items):
+        return pairs(items, "--noise")
+    try:
+        return float(items[-1])
+    except ValueError:
+        return items[-1]
+
+
+def _sample(recipe: Any, output: Path | None, preview: bool, prior_predictive: bool, quiet: bool) -> None:
+    """Say what is fitted, sample, say what came out."""
+    problem = recipe.problem
+    from hmminfer.app import folder as runs
+    from hmminfer.app.console import asked, modes_text, prior_table
+    from hmminfer.diagnostics.sensitivity import identifiability
+    from hmminfer.diagnostics.summary import summary, summary_table
+    from hmminfer.inference import sampling as inference
+
+    inference.sampler_of(problem.model, recipe.sampler)
+    if preview:
+        inference.previewable(problem.model)
+    folder = output or runs.free_folder(f"{problem.model.name}_{problem.model.experiment}")
+    runs.check_new(folder)
+    if not quiet:
+        say(*asked(problem, recipe), "", identifiability(problem).text(), "")
+    if prior_predictive:
+        say(prior_table(problem, recipe.seed), "")
+    if preview:
+        tree = inference.preview(problem.model, seed=recipe.seed, progress=not quiet, **recipe.choices)
+        say(summary_table(summary(tree), "Preview (Gaussian approximation)"), *modes_text(problem, tree), "")
+    if recipe.draws == 0:
+        say("Nothing was sampled, as --draws 0 asks.")
+        return
+    try:
+        run = runs.run(recipe, folder, progress=not quiet)
+    except KeyboardInterrupt:
+        kept = f"the draws are kept: hmminfer report {folder}" if runs.has_draws(folder) else "nothing was drawn yet."
+        say(f"Interrupted: {kept}", err=True)
+        raise typer.Exit(130) from None
+    _end(run, quiet)
+
+
+def _end(run: Any, quiet: bool) -> None:
+    """Say what came out; an interrupted run ends with the code of an interrupt."""
+    from hmminfer.app.console import outcome
+
+    outcome(run, quiet)
+    if run.tree.attrs["interrupted"]:
+        raise typer.Exit(130)
+
+
+@functools.partial(command, add_help_option=False)  # its own --help knows the predictions of a system
+def predict(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="Physical system; see: hmminfer models", show_default=False)] = "",
+    posterior: Annotated[Path | None, typer.Option(help="Folder of a run, or its posterior.nc")] = None,
+    what: Annotated[str, typer.Option(help="Prediction; default: the first of the run's experiment, or the model's")] = "",
+    set_: Annotated[Pairs, typer.Option("--set", "--value", help='Setting or parameter, "length=50 mm"; several numbers: 0,15,30')] = None,
+    draws: Annotated[int | None, typer.Option(help="Use at most this many draws of the posterior")] = None,
+    output: Annotated[Path | None, typer.Option(help="New file: .nc holds every draw, .csv a summary")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar, no table")] = False,
+    help_: Annotated[bool, typer.Option("--help", help="This; with the name of a system: its predictions and their settings")] = False,
+) -> None:
+    """Predict from named values, or from a whole posterior with the settings of its run.
+
+    Examples:  hmminfer predict fibre_composite --help
+    |  hmminfer predict fibre_composite --set volume_fraction=0.6 --set "matrix_modulus=3.5 GPa"
+    |  hmminfer predict fibre_composite --posterior RUN --what fields --set load=stress --output plate.nc
+    """
+    if help_:
+        from hmminfer.app.console import predictions_page
+
+        say(context.get_help(), *(predictions_page(model, what) if model else ["More: hmminfer predict MODEL --help"]))
+        return
+    if not model:
+        raise HmmInferError("No model is named; write for example: hmminfer predict fibre_composite.")
+    from hmminfer.app import folder as runs
+    from hmminfer.app import prediction
+    from hmminfer.terminal import frame
+
+    if output is not None:
+        prediction.check_file(output)
+    tree = None if posterior is None else runs.load(posterior, progress=not quiet).tree
+    result = prediction.predict(model, what, pairs(set_, "--set"), tree, draws, progress=not quiet)
+    if not quiet:
+        title = f"{result.attrs['experiment']} of {model}, given {result.attrs['given']}"
+        say(frame(title, prediction.shortened(prediction.table(result)), prediction.note(result)))
+        if result.attrs.get("run_settings"):
+            say(f"Settings of the run: {result.attrs['run_settings']}")
+    if tree is not None and tree.attrs.get("modes", "").count("weight") > 1:
+        say("Note: the posterior has separate modes, and these means run over all of them.", err=True)
+    if output is not None:
+        prediction.save(result, output)
+        say(f"Saved in {output}")
+
+
+@command
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or its posterior.nc; draws of a killed run are recovered")],
+    output: Annotated[Path | None, typer.Option(help="New folder for the figures and tables of the report")] = None,
+) -> None:
+    """Diagnose a run: convergence, predictive checks, prior sensitivity, figures.
+
+    Example:  hmminfer report fibre_composite_coupons --output report
+    """
+    from hmminfer.app import folder as runs
+    from hmminfer.diagnostics import reporting
+
+    done = runs.load(run)
+    if done.recovered:
+        say(f"The draws of the interrupted run were put in place: {done.folder / runs.RESULT}")
+    folder = None if output is None else runs.new_folder(output)
+    reporting.report(done.tree, done.problem, folder=folder, show=True)
+    if folder is not None:
+        say(f"Saved in {folder}")
+
+
+@command
+def extend(
+    run: Annotated[Path, typer.Argument(help="Folder of a run")],
+    draws: Annotated[int, typer.Option(help="Further draws of each chain")] = 1000,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Only the folder and warnings")] = False,
+) -> None:
+    """Go on with a run: more draws, appended to those it has.
+
+    Example:  hmminfer extend fibre_composite_coupons --draws 2000
+    """
+    from hmminfer.app import folder as runs
+
+    _end(runs.extend(runs.load(run, progress=not quiet), draws, progress=not quiet), quiet)
+
+
+@command
+def template(
+    model: Annotated[str, typer.Argument(help="Physical system; see: hmminfer models")],
+    experiment: Annotated[str, typer.Option(help="How it is tested; default: the model's first")] = "",
+    output: Annotated[Path | None, typer.Option(help="New CSV file; default: MODEL_EXPERIMENT.csv")] = None,
+) -> None:
+    """Write a CSV file to fill in with one's own measurements.
+
+    Example:  hmminfer template fibre_composite --output my.csv
+    """
+    from hmminfer import models
+    from hmminfer.system.data import write_template
+
+    known = models.get(model).EXPERIMENTS
+    if experiment and experiment not in known:
+        raise unknown("experiment", experiment, known)
+    experiment = experiment or next(iter(known))
+    file = output or Path(f"{model}_{experiment}.csv")
+    write_template(file, known[experiment].schema)
+    say(f"Wrote {file}. Fill it in, then: hmminfer fit {model} --data {file}")
+
+
+@command
+def models(name: Annotated[str, typer.Argument(help="Show this one", show_default=False)] = "") -> None:
+    """List the physical systems; with a name: its experiments, settings, parameters and predictions."""
+    from hmminfer.app.console import model_page
+
+    say(*model_page(name))
+
+
+@command
+def datasets(name: Annotated[str, typer.Argument(help="Show this one", show_default=False)] = "") -> None:
+    """List the datasets; with a name: source, licence, units and notes."""
+    from hmminfer.app.console import dataset_page
+
+    say(*dataset_page(name))
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        say(f"hmminfer {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version")] = False) -> None:
+    """Infer a material's hidden microstructure from how a piece of it behaves, with honest uncertainty.
+
+    Start with:  hmminfer fit fibre_composite
+    """

@@ -1,0 +1,148 @@
+"""What the command prints: text and tables on the terminal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from hmminfer.errors import unknown
+from hmminfer.system.likelihood import POISSON
+from hmminfer.system.shown import counted, prior_text
+from hmminfer.terminal import Printed, grid, say
+
+
+def asked(problem: Any, recipe: Any) -> list[Any]:
+    """What is fitted, to print."""
+    model, table = problem.model, problem.table
+    missing = f"; {table.n_missing} missing" if table.n_missing else ""
+    settings = ", ".join(f"{k} = {v}" for k, v in {**table.settings, **model.about}.items())
+    noise = f"noise: {recipe.noise or 'sd of each row'}"
+    if model.likelihood == POISSON:
+        noise = "counts: Poisson's law"
+    elif model.simulated:
+        noise = f"simulated; tolerance: {recipe.noise or 'sd of each row'}"
+    rows = [[p.name, p.unit, prior_text(p), p.description] for p in problem.free]
+    lines = [
+        f"Model    {model.name}, experiment {model.experiment} ({settings})",
+        f"Data     {table.name}: {counted(table)}{missing}; {noise}; discrepancy: {recipe.discrepancy}",
+        f"Seed     {recipe.seed}",
+        "",
+        grid("Hidden", ["parameter", "unit", "prior", ""], rows),
+    ]
+    held = [f"{k} = {v} {model.parameters[k].unit}".rstrip() for k, v in model.fixed.items()]
+    return [*lines, "", f"Known    {', '.join(held)}"] if held else lines
+
+
+def modes_text(problem: Any, tree: Any) -> list[str]:
+    """Separate modes of the posterior, said plainly."""
+    modes = json.loads(tree.attrs["modes"])
+    if problem is None or len(modes) < 2:
+        return []
+    values = [problem.constrain(np.array(m["x"])) for m in modes]
+    names = [p.name for p in problem.free if p.axial and p.size is None] or [p.name for p in problem.free if p.size is None]
+    unit = {p.name: p.unit for p in problem.free}
+    lines = [f"The posterior has {len(modes)} separate modes; each is a possible answer, and their average is none:"]
+    for m, v in zip(modes, values, strict=True):
+        at = ", ".join(f"{n} = {float(v[n]):.4g} {unit[n]}".rstrip() for n in names[:6])
+        lines.append(f"  {100 * m['weight']:3.0f} %  {at}")
+    axial = any(p.axial for p in problem.free)
+    what = "Another angle, a rosette or a displacement field" if axial else "A measurement of another kind"
+    return [*lines, f"{what} would tell them apart.", ""]
+
+
+def prior_table(problem: Any, seed: int) -> Printed:
+    """What the priors predict, beside the data."""
+    from hmminfer.inference.reading import INTERVAL, interval
+    from hmminfer.inference.results import prior_predictive
+
+    y = prior_predictive(problem, 500, seed)
+    low, high = interval(y[np.isfinite(y).all(axis=1)])
+    table = problem.table
+    shown = np.unique(np.linspace(0, len(table) - 1, min(12, len(table))).round().astype(int))
+    rows = [
+        [
+            str(table.quantity[i]),
+            float(table.value[i]),
+            float(low[i]),
+            float(high[i]),
+            str(table.unit[i]),
+            "" if low[i] <= table.value[i] <= high[i] else "outside",
+        ]
+        for i in shown
+    ]
+    return grid(f"Prior predictive ({INTERVAL})", ["quantity", "data", "low", "high", "unit", ""], rows)
+
+
+def outcome(run: Any, quiet: bool = False) -> None:
+    """What came out of a run, and where it is; when quiet, only what to look at and where."""
+    from hmminfer.diagnostics.checking import checks, checks_table
+    from hmminfer.diagnostics.summary import summary, summary_table
+    from hmminfer.inference.reading import Reading
+
+    reading = Reading.of(run.tree)
+    if not quiet:
+        say(summary_table(summary(reading)), "", *modes_text(run.problem, run.tree))
+    found = [c for c in checks(reading) if c.ok is False or not quiet]
+    if found:
+        say(checks_table(found), "")
+    say(f"Saved in {run.folder}")
+    if not quiet:
+        say(*(f"  {file.name}" for file in sorted(run.folder.iterdir())), f"More: hmminfer report {run.folder}")
+    if run.tree.attrs["interrupted"]:
+        size = run.tree["posterior"].sizes
+        kept = f"{size['draw']} draws of {size['chain']} chains are kept and usable"
+        say(f"Interrupted: {kept}; go on with hmminfer extend {run.folder} --draws N", err=True)
+
+
+def model_page(name: str) -> list[Any]:
+    """The catalogue, or one physical system."""
+    from hmminfer import models
+
+    if not name:
+        return [grid("", ["model", ""], [list(row) for row in models.CATALOGUE.items()]), "More: hmminfer models MODEL"]
+    module = models.get(name)
+    page: list[Any] = [(module.__doc__ or "").strip(), ""]
+    for key, e in module.EXPERIMENTS.items():
+        page.append(f"Experiment {key}: {e.description}; data: {e.dataset}; predictions: {', '.join(e.predictions)}")
+        page += [_settings(e.schema.settings), ""]
+    page += predictions_page(name)
+    tables: dict[tuple, list[str]] = {}  # experiments that share their parameters share a table
+    for key, e in module.EXPERIMENTS.items():
+        rows = [(p.name, p.unit, prior_text(p), f"[{p.lower:g}, {p.upper:g}]", p.description) for p in e.model().parameters if not p.nuisance]
+        tables.setdefault(tuple(rows), []).append(key)
+    for kinds, keys in tables.items():
+        title = "Parameters" if len(tables) == 1 else f"Parameters of {', '.join(keys)}"
+        page += [grid(title, ["parameter", "unit", "prior", "support", ""], [list(row) for row in kinds]), ""]
+    return page[:-1]
+
+
+def predictions_page(name: str, what: str = "") -> list[Any]:
+    """The predictions of a physical system, or one of them, with what can be set."""
+    from hmminfer import models
+
+    known = models.get(name).PREDICTIONS
+    if what and what not in known:
+        raise unknown("prediction", what, known)
+    page: list[Any] = []
+    for key in [what] if what else known:
+        page += [f"Prediction {key}: {known[key].description}", _settings(known[key].settings), ""]
+    return page
+
+
+def _settings(settings: Any) -> Printed:
+    """Settings with their defaults, bounds and choices."""
+    return grid("", ["--set", "default", ""], [[s.name, s.shown, s.facts] for s in settings])
+
+
+def dataset_page(name: str) -> list[Any]:
+    """All datasets, or where one comes from."""
+    from hmminfer import datasets
+
+    if not name:
+        rows = [[n, datasets.load(n).settings.get("experiment", ""), datasets.describe(n)["title"]] for n in datasets.names()]
+        return [grid("", ["dataset", "experiment", ""], rows), "More: hmminfer datasets NAME"]
+    about = datasets.describe(name)
+    head = f"{name}: {len(datasets.load(name).rows)} rows in {datasets.path(name) / 'data.csv'}"
+    return [head, "", *(f"{key}: {str(value).strip()}" for key, value in about.items())]

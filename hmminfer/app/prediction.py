@@ -1,0 +1,123 @@
+"""Predictions by name, from text: which of a model's PREDICTIONS, its settings, and named values or a posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from hmminfer import models, units
+from hmminfer.errors import HmmInferError, unknown
+from hmminfer.inference.reading import SAID, interval
+from hmminfer.system.draws import run_of
+
+
+def predict(
+    model: str,
+    what: str = "",
+    given: Mapping[str, str] | None = None,
+    posterior: xr.DataTree | None = None,
+    draws: int | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Observables of the prediction ``what``, as from :meth:`hmminfer.Model.predict`; by default the first of the experiment that was fitted.
+
+    ``given`` holds settings and parameters alike, as text with units; several numbers are written 0,15,30. Settings that are not given
+    are those of the run behind the posterior, where it has them; the attribute ``run_settings`` of the result says which.
+    """
+    module = models.get(model)
+    if posterior is not None and (fitted := run_of(posterior)[0] or model) != model:
+        raise HmmInferError(f"The posterior is one of {fitted}, not of {model}; predict {fitted}, or give another run.")
+    if what and what not in module.PREDICTIONS:
+        raise unknown("prediction", what, module.PREDICTIONS)
+    asked = module.PREDICTIONS[what or _first(module, posterior)]
+    given = dict(given or {})
+    names = [s.name for s in asked.settings]
+    settings = {name: given.pop(name) for name in names if name in given}
+    built = asked(**settings) if posterior is None else asked.of(posterior, **settings)
+    for name in given:
+        if name not in built.parameters.names:
+            raise unknown("setting or parameter", name, [*names, *built.parameters.names])
+    values = {name: _numbers(name, text, built.parameters[name].unit) for name, text in given.items()}
+    swept = {k: v for k, v in values.items() if np.ndim(v) and built.parameters[k].size is None}
+    if len({len(v) for v in swept.values()}) > 1 or (swept and posterior is not None):
+        raise HmmInferError(f"{', '.join(swept)}: give one value each beside a posterior, and lists of one length without it.")
+    result = built.predict(posterior, progress=progress, draws=draws, **values)
+    if posterior is not None:
+        taken = {k: v for k, v in asked.taken_from(posterior).items() if k not in settings}
+        result.attrs["run_settings"] = ", ".join(f"{k} = {v}" for k, v in taken.items())
+    if not swept:
+        return result
+    coords = {k: ("case", v, {"units": built.parameters[k].unit}) for k, v in swept.items()}
+    return result.rename(draw="case").assign_coords(coords)
+
+
+def _first(module: ModuleType, posterior: xr.DataTree | None) -> str:
+    """The prediction when none is named: the first of the experiment that was fitted, or of the system."""
+    experiment = module.EXPERIMENTS.get("" if posterior is None else run_of(posterior)[1])
+    return next(iter((experiment.predictions if experiment else None) or module.PREDICTIONS))
+
+
+def _numbers(name: str, text: str, unit: str) -> Any:
+    """One value as text, or several: a vector parameter, or a sweep over a single one."""
+    try:
+        return units.parse_list(text, unit) if "," in text else text
+    except HmmInferError as error:
+        raise HmmInferError(f"Parameter '{name}': {error}") from error
+
+
+def table(dataset: Any) -> Any:
+    """One row for each predicted number: its value, or mean, sd and shortest 89 % interval (low, high) over the draws."""
+    parts = []
+    for name, variable in dataset.data_vars.items():
+        over = [d for d in variable.dims if str(d) in ("chain", "draw", "sample")]
+        rest = [d for d in variable.dims if d not in over]
+        variable = variable.transpose(*over, *rest)
+        x = variable.values.reshape(-1, int(np.prod([variable.sizes[d] for d in rest])))
+        each = variable.isel({d: 0 for d in over})
+        columns: dict[str, Any] = {"observable": name}
+        for key, coordinate in each.coords.items():
+            if coordinate.dims and key != "case":
+                unit = coordinate.attrs.get("units", "")
+                columns[f"{key} [{unit}]" if unit else str(key)] = coordinate.broadcast_like(each).values.ravel()
+        if over:
+            low, high = interval(x)
+            columns |= {"mean": x.mean(axis=0), "sd": x.std(axis=0), "low": low, "high": high}
+        else:
+            columns["value"] = x[0]
+        parts.append(pd.DataFrame({**columns, "unit": variable.attrs.get("units", "")}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def note(result: xr.Dataset) -> str:
+    """What low and high of its table are; nothing where there are no draws."""
+    return SAID if {"chain", "draw", "sample"} & {str(d) for d in result.dims} else ""
+
+
+def shortened(rows_of: Any, rows: int = 7) -> Any:
+    """At most ``rows`` evenly spaced rows of each observable."""
+    keep = [g.iloc[np.unique(np.linspace(0, len(g) - 1, rows).round().astype(int))] for _, g in rows_of.groupby("observable", sort=False)]
+    return pd.concat(keep)
+
+
+def check_file(path: Path) -> None:
+    """Refuse a file that exists, or that could not be written at the end of the work."""
+    if path.suffix not in (".nc", ".csv"):
+        raise HmmInferError(f"'{path}' does not end in .nc or .csv; choose one of these formats by the ending.")
+    if path.exists():
+        raise HmmInferError(f"'{path}' exists already and is not overwritten; choose another name or move it.")
+    if not path.parent.is_dir():
+        raise HmmInferError(f"There is no folder '{path.parent}' to write '{path.name}' in; make it first.")
+
+
+def save(result: xr.Dataset, path: Path) -> None:
+    """Write every draw as NetCDF, or the table as CSV."""
+    if path.suffix == ".nc":
+        result.to_netcdf(path, engine="h5netcdf")
+    else:
+        table(result).to_csv(path, index=False)

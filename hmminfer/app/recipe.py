@@ -1,0 +1,185 @@
+"""Recipe: every choice of a run, as the file run.toml that repeats it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hmminfer import __version__, datasets, models
+from hmminfer.errors import HmmInferError, unknown
+from hmminfer.system.tables import RawTable, read_table, toml
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from hmminfer.inference.problem import Problem
+
+NAME, COPIES = "run.toml", "data"
+
+
+def fresh_seed() -> int:
+    """A seed nobody chose."""
+    return int(np.random.SeedSequence().generate_state(1)[0] % 2**31)
+
+
+def versions_now() -> dict[str, str]:
+    """What the numbers depend on."""
+    packages = ("pymc", "pytensor", "nutpie", "numba", "numpy")
+    return {"hmminfer": __version__, **{p: importlib.metadata.version(p) for p in packages}, "python": platform.python_version()}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every choice of a run, named as in :func:`hmminfer.fit`; what is not given takes the model's default.
+
+    ``data``: CSV file, or ``dataset``: name; ``settings`` of the experiment; ``extensions``: draws and seed of each, in order.
+    """
+
+    model: str
+    experiment: str = ""
+    dataset: str = ""
+    data: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    priors: Mapping[str, str] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    noise: Any = None
+    discrepancy: str = "none"
+    draws: int = 1000
+    tune: int = 1000
+    chains: int = 4
+    seed: int = field(default_factory=fresh_seed)
+    target_accept: float = 0.8
+    sampler: str = ""
+    extensions: tuple[Mapping[str, int], ...] = ()
+    versions: Mapping[str, str] = field(default_factory=versions_now)
+
+    @cached_property
+    def raw(self) -> RawTable:
+        """The data as text."""
+        if self.data and self.dataset:
+            raise HmmInferError("Both a data file and a dataset are given; choose one.")
+        if self.data:
+            return read_table(self.data)
+        return datasets.load(self.dataset or self._experiment(self.experiment).dataset)
+
+    def _experiment(self, name: str) -> Any:
+        known = models.get(self.model).EXPERIMENTS
+        if name and name not in known:
+            raise unknown("experiment", name, known)
+        return known[name or next(iter(known))]
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The model, data, priors and noise, settled."""
+        models.get(self.model)  # an unknown model is said before its data are read
+        model = self._experiment(self._name).model(self.raw, **dict(self.settings))
+        from hmminfer.inference.problem import Problem
+
+        return Problem.of(model, **self.choices)
+
+    @property
+    def _name(self) -> str:
+        """Name of the experiment: as asked, as the data say, or the model's first."""
+        return self.experiment or str(self.raw.settings.get("experiment", "")) or next(iter(models.get(self.model).EXPERIMENTS))
+
+    @property
+    def _sampler(self) -> str:
+        """The sampler as asked, or what the experiment needs; its schema says it, no model need be built."""
+        return self.sampler or ("abc" if self._experiment(self._name).schema.simulated else "nuts")
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """Arguments of :func:`hmminfer.fit` that settle the problem."""
+        return {"noise": self.noise, "priors": dict(self.priors), "fixed": dict(self.fixed), "discrepancy_kind": self.discrepancy}
+
+    def fit(self, store: Path | None = None, progress: bool = True) -> xr.DataTree:
+        """Sample as the recipe says, its extensions included."""
+        from hmminfer.inference.sampling import fit
+
+        common = {**self.choices, "tune": self.tune, "target_accept": self.target_accept, "sampler": self._sampler, "progress": progress}
+        model = self.problem.model
+        kept: dict[str, Any] = {"store": store} if self._sampler == "nuts" else {}
+        tree = fit(model, draws=self.draws, chains=self.chains, seed=self.seed, **common, **kept)
+        for more in self.extensions:
+            tree = fit(model, draws=more["draws"], seed=more["seed"], resume=tree, **common)
+        return tree
+
+    def write(self, folder: Path) -> Recipe:
+        """Write run.toml and copies of the files it reads; returns the recipe that reads the copies."""
+        mine = replace(self, sampler=self._sampler, experiment=self._name, dataset="" if self.data else self.raw.name)
+        named = {**self.raw.settings, **self.settings, "data": self.data}
+        for key, value in named.items():
+            if isinstance(value, str) and value and Path(value).is_file():
+                target = folder / COPIES / Path(value).name
+                if not target.exists():
+                    target.parent.mkdir(exist_ok=True)
+                    shutil.copyfile(value, target)
+                change = str(target)
+                mine = replace(mine, data=change) if key == "data" else replace(mine, settings={**mine.settings, key: change})
+        replace_text(folder / NAME, mine._text(folder))
+        return mine
+
+    def _text(self, folder: Path) -> str:
+        """The recipe as TOML, with files named from the folder."""
+
+        def plain(value: Any) -> Any:
+            inside = isinstance(value, str) and value and Path(value).is_relative_to(folder)
+            return Path(value).relative_to(folder).as_posix() if inside else value
+
+        lines = ["# hmminfer: this file repeats the run, by hmminfer fit --run run.toml --output NEW_FOLDER"]
+        tables = []
+        for key, value in asdict(self).items():
+            if key == "extensions":
+                for more in value:
+                    tables += ["", "[[extensions]]", *(f"{k} = {toml(v)}" for k, v in more.items())]
+            elif isinstance(value, Mapping):
+                if value:
+                    tables += ["", f"[{key}]", *(f"{toml(k)} = {toml(plain(v))}" for k, v in value.items())]
+            elif value is not None and value != "":
+                lines.append(f"{key} = {toml(plain(value))}")
+        return "\n".join([*lines, *tables]) + "\n"
+
+    @classmethod
+    def read(cls, path: str | Path) -> Recipe:
+        """Recipe of a run.toml, or of the folder that holds one."""
+        path = Path(path) / NAME if Path(path).is_dir() else Path(path)
+        try:
+            given = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError:
+            raise HmmInferError(f"There is no run file '{path}'; give the run.toml of a run, or the folder that holds it.") from None
+        except ValueError as error:
+            raise HmmInferError(f"The run file '{path}' is not valid TOML ({error}); correct that line.") from None
+        if options := given.pop("options", {}):  # before 0.2, packing and cell of a fibre composite were no settings
+            given["settings"] = {**options, **given.get("settings", {})}
+        known = [f.name for f in fields(cls)]
+        for key in given:
+            if key not in known:
+                raise unknown(f"entry of the run file '{path}'", key, known)
+        if "model" not in given:
+            raise HmmInferError(f"The run file '{path}' names no model; add a line model = \"fibre_composite\".")
+        folder = path.parent
+
+        def found(value: Any) -> Any:
+            return str(folder / value) if isinstance(value, str) and value and (folder / value).is_file() else value
+
+        for key in ("data", "settings"):
+            value = given.get(key, "")
+            given[key] = {k: found(v) for k, v in (value or {}).items()} if key == "settings" else found(value)
+        return cls(**{**given, "extensions": tuple(given.get("extensions", ()))})
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

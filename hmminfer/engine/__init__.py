@@ -1,0 +1,1 @@
+"""The seam between physics and probability: kernels, their composition and their operator."""

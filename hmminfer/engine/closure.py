@@ -1,0 +1,85 @@
+"""Kernels from one formula: a pointwise law written once, its derivative by the complex step.
+
+    y_i = f(x_i, s; facts_i)        x_i own numbers of row i, s numbers that all rows share
+
+``f(x, facts, out)`` is an njit function of a number type it does not name: arithmetic, ``np.exp``, ``np.log``, powers and comparisons of
+``.real``. Called once with x + i h e_j, h = 1e-40, it gives df/dx_j as Im f / h, exact to rounding: no difference is taken.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from hmminfer.engine.kernel import Code, Kernel, fingerprint_of
+from hmminfer.engine.native import specialise
+
+formula: Any = None  # bound when the templates are compiled
+STEP = 1e-40
+
+
+def _forward(x, facts, sizes):
+    """``facts`` (rows, k); ``sizes`` = [own numbers of a row, outputs of a row]."""
+    n, own, m = facts.shape[0], sizes[0], sizes[1]
+    shared = x.size - n * own
+    at = np.empty(own + shared)
+    at[own:] = x[n * own :]
+    y = np.empty(n * m)
+    for i in range(n):
+        at[:own] = x[i * own : (i + 1) * own]
+        formula(at, facts[i], y[i * m : (i + 1) * m])
+    if not np.all(np.isfinite(y)):
+        y[:] = np.nan
+    return (y,)
+
+
+def _pullback(x, facts, sizes, y_bar):
+    n, own, m = facts.shape[0], sizes[0], sizes[1]
+    shared = x.size - n * own
+    at = np.empty(own + shared, dtype=np.complex128)
+    out = np.empty(m, dtype=np.complex128)
+    x_bar = np.zeros(x.size)
+    solved = True
+    for i in range(n):
+        at[:own] = x[i * own : (i + 1) * own]
+        at[own:] = x[n * own :]
+        for j in range(at.size):
+            at[j] += STEP * 1j
+            formula(at, facts[i], out)
+            at[j] = at[j].real
+            s = 0.0
+            for k in range(m):
+                s += y_bar[i * m + k] * (out[k].imag / STEP)
+                solved = solved and np.isfinite(out[k].real)
+            x_bar[i * own + j if j < own else n * own + j - own] += s
+    if not solved:
+        x_bar[:] = np.nan
+    return x_bar
+
+
+@cache
+def closure_code(module: str, name: str) -> Code:
+    """Code of the formula ``name`` in ``module``."""
+    function = getattr(importlib.import_module(module), name)
+    key = f"{module}.{name}_{fingerprint_of(function)}"  # numba's disk cache does not see that a formula was edited
+    forward, pullback = (specialise(template, key, formula=function) for template in (_forward, _pullback))
+    return Code((__name__, "closure_code", module, name), forward, pullback, data="f2 i1")
+
+
+def closure(formula: Any, facts: Any, outputs: int, example: Any, own: int = 0) -> Kernel:
+    """Kernel of a formula: own numbers of row 0, of row 1, ..., then the shared ones -> outputs of row 0, of row 1, ...
+
+    Parameters
+    ----------
+    formula : a module-level njit function ``f(x, facts, out)``, x being a row's own numbers followed by the shared ones.
+    facts : (rows, k) what is known of each row.
+    outputs : numbers that the formula writes.
+    own : how many numbers of x belong to a row alone.
+    example : a point that can be solved.
+    """
+    function = formula.py_func
+    data = (np.ascontiguousarray(facts, dtype=float), np.array([own, outputs], dtype=np.int64))
+    return Kernel(closure_code(function.__module__, function.__name__), data, np.array(example, dtype=float))

@@ -1,0 +1,233 @@
+"""The seam between physics and probability: one vector in, one vector out, with the exact transpose of its derivative.
+
+A :class:`Code` is three compiled functions; a :class:`Kernel` is a code with its known arrays bound::
+
+    forward(x, *data)                     -> (y, *state)
+    pullback(x, *data, *state, y_bar)     -> x_bar      J^T y_bar of the discrete forward, exactly
+    pushforward(x, *data, *state, x_dot)  -> y_dot      J x_dot (optional)
+
+Laws, macro problems and whole models are all kernels; :mod:`hmminfer.engine.coupling` composes them. The contract, which
+:func:`hmminfer.testing.assert_contract` checks:
+
+* every argument and result is a C-contiguous float64 or int64 array (``x``, ``y``, ``x_bar`` one-dimensional float64);
+* nothing is written to an argument, no Python object is touched, nothing is raised, nothing is remembered between calls;
+* ``state`` is what the pullback needs of what the forward already paid for, and its shapes do not depend on ``x``;
+* a point that cannot be solved gives ``y`` full of NaN, and the pullback there gives NaN.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+
+from hmminfer.engine.native import array_types, seal
+from hmminfer.errors import HmmInferError
+
+Recipe = tuple  # nested tuples of strings and ints
+OURS = __name__.split(".")[0]  # the package whose modules are looked into: all of it, not this wing alone
+
+
+@dataclass(frozen=True, eq=False)
+class Code:
+    """Compiled functions of a kernel, and the recipe by which another process finds or rebuilds them.
+
+    Parameters
+    ----------
+    recipe : ``("module", "attribute")`` of a module-level code, or ``("module", "factory", *arguments)`` whose
+        arguments are ints, strings or recipes. Strings and ints only: the PyTensor operator is equal, hashed and pickled by it.
+    forward, pullback, pushforward : numba dispatchers with the signatures above.
+    each : the code that answers at many points at once, where it is quicker than one by one: data [points, outputs] in front.
+    data, state : types of the arrays after ``x`` and after ``y``: "f2 i1" is a float64 matrix and an int64 vector.
+    """
+
+    recipe: Recipe
+    forward: Any
+    pullback: Any
+    data: str
+    state: str = ""
+    pushforward: Any = None
+    each: Code | None = None
+
+    def __reduce__(self) -> tuple[Callable, tuple]:
+        return rebuild, (self.recipe,)
+
+    @property
+    def n_data(self) -> int:
+        return len(self.data.split())
+
+    @property
+    def n_state(self) -> int:
+        return len(self.state.split())
+
+    @cached_property
+    def calls(self) -> tuple[Any, Any]:
+        """(forward, pullback) for use inside other compiled code, sealed (see :mod:`hmminfer.engine.native`)."""
+        inputs = f"f1 {self.data}"
+        return (
+            seal(self.forward, inputs, f"hmminfer_{self.fingerprint}_forward"),
+            seal(self.pullback, f"{inputs} {self.state} f1", f"hmminfer_{self.fingerprint}_pullback"),
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of all bytecode, constants and closures reached from the functions: an edited kernel gets a new cache entry."""
+        return fingerprint_of(self.forward, self.pullback, self.pushforward)
+
+
+@cache
+def rebuild(recipe: Recipe) -> Code:
+    """The code that a recipe names; the same object for the same recipe."""
+    module, name, *arguments = recipe
+    target = getattr(importlib.import_module(module), name)
+    if isinstance(target, Code):
+        return target
+    return target(*(rebuild(a) if isinstance(a, tuple) else a for a in arguments))
+
+
+def fingerprint_of(*functions: Any) -> str:
+    """Hash of what functions mean: their code and that of everything of ours they reach."""
+    digest = hashlib.sha256()
+    seen: set[int] = set()
+    for function in functions:
+        _hash_object(function, digest, seen)
+    return digest.hexdigest()[:24]
+
+
+def _hash_object(thing: Any, digest: Any, seen: set[int]) -> None:
+    """Feed a function's meaning into ``digest``: code, constants, defaults, closures and the globals it names."""
+    function = getattr(thing, "py_func", thing)
+    if id(function) in seen:
+        return
+    if isinstance(function, types.FunctionType):
+        seen.add(id(function))
+        # with its module: what is kept on disk names the modules it came from, and could not be read after a move
+        digest.update(f"{function.__module__}.{function.__name__}".encode())
+        _hash_code(function.__code__, digest)
+        for cell in function.__closure__ or ():
+            _hash_object(cell.cell_contents, digest, seen)
+        _hash_object(function.__defaults__, digest, seen)
+        names = sorted(_global_names(function.__code__))
+        for name in names:
+            if name not in function.__globals__:
+                continue
+            digest.update(name.encode())
+            value = function.__globals__[name]
+            if isinstance(value, types.ModuleType) and value.__name__.split(".")[0] == OURS:
+                for attribute in names:  # module.attribute of our own: what it names counts, not the module
+                    if hasattr(value, attribute):
+                        _hash_object(getattr(value, attribute), digest, seen)
+            else:
+                _hash_object(value, digest, seen)
+    elif isinstance(function, np.ndarray):
+        digest.update(str((function.dtype, function.shape)).encode() + function.tobytes())
+    elif isinstance(function, (int, float, str, bool, type(None))):
+        digest.update(repr(function).encode())
+    elif isinstance(function, tuple):
+        for item in function:
+            _hash_object(item, digest, seen)
+    else:  # modules, builtins, types, external functions: by name
+        digest.update(str(getattr(function, "__name__", getattr(function, "symbol", type(function).__name__))).encode())
+
+
+def _hash_code(code: types.CodeType, digest: Any) -> None:
+    digest.update(code.co_code)
+    digest.update(repr(code.co_names).encode())
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            _hash_code(constant, digest)
+        else:
+            digest.update(repr(sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant).encode())
+
+
+def _global_names(code: types.CodeType) -> set[str]:
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names |= _global_names(constant)
+    return names
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A code with its known arrays bound: the map ``x -> y`` and its exact derivative.
+
+    Parameters
+    ----------
+    code : the compiled functions.
+    data : the arrays the functions take after ``x``; float64 or int64, C-contiguous.
+    example : one ``x`` at which the forward can be solved; fixes the shapes of ``y`` and ``state``.
+    """
+
+    code: Code
+    data: tuple[np.ndarray, ...]
+    example: np.ndarray
+    _signature: dict = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.data) != self.code.n_data:
+            raise HmmInferError(f"Kernel {self.code.recipe} takes {self.code.n_data} data arrays, got {len(self.data)}.")
+        for i, (array, kind) in enumerate(zip(self.data, array_types(self.code.data), strict=True)):
+            if array.dtype.name != kind.dtype.name or array.ndim != kind.ndim or not array.flags.c_contiguous:
+                raise HmmInferError(f"Data array {i} of kernel {self.code.recipe} must be {kind}, got {array.dtype} of shape {array.shape}.")
+
+    @property
+    def n_in(self) -> int:
+        return int(self.example.size)
+
+    @property
+    def n_out(self) -> int:
+        return self.shapes[0][0]
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of ``(y, *state)``, measured once at ``example``."""
+        if "shapes" not in self._signature:
+            out = self.code.forward(self.example, *self.data)
+            self._signature["shapes"] = tuple(tuple(int(n) for n in a.shape) for a in out)
+            self._signature["dtypes"] = tuple(str(a.dtype) for a in out)
+        return self._signature["shapes"]
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        _ = self.shapes
+        return self._signature["dtypes"]
+
+    @cached_property
+    def packed(self) -> tuple[np.ndarray, np.ndarray]:
+        """All floating point data in one vector and all integers in another."""
+        floats, ints = ([d.ravel() for d in self.data if d.dtype.kind == kind] for kind in "fi")
+        return np.concatenate([np.zeros(0), *floats]), np.concatenate([np.zeros(0, np.int64), *ints])
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """``y(x)``; NaN where it cannot be solved."""
+        return self.code.forward(self._vector(x), *self.data)[0]
+
+    def value_and_pullback(self, x: np.ndarray, y_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``y(x)`` and ``J(x)^T y_bar``."""
+        x = self._vector(x)
+        y, *state = self.code.forward(x, *self.data)
+        return y, self.code.pullback(x, *self.data, *state, np.ascontiguousarray(y_bar, dtype=float))
+
+    def jacobian(self, x: np.ndarray) -> np.ndarray:
+        """Dense J of shape (n_out, n_in): by columns through ``pushforward`` where that is shorter, else by rows."""
+        x = self._vector(x)
+        y, *state = self.code.forward(x, *self.data)
+        if self.code.pushforward is not None and self.n_in < y.size:
+            columns = [self.code.pushforward(x, *self.data, *state, e) for e in np.eye(self.n_in)]
+            return np.stack(columns, axis=1)
+        return np.stack([self.code.pullback(x, *self.data, *state, e) for e in np.eye(y.size)])
+
+    def _vector(self, x: np.ndarray) -> np.ndarray:
+        x = np.ascontiguousarray(x, dtype=float)
+        if not x.flags.writeable:  # to the compiler an array of another type: it would compile everything once more
+            x = x.copy()
+        if x.shape != self.example.shape:
+            raise HmmInferError(f"Kernel {self.code.recipe} takes a vector of length {self.n_in}, got shape {x.shape}.")
+        return x

@@ -1,0 +1,70 @@
+"""The figure of a result that one shows: panels that the model names, then prior and posterior of every number.
+
+A model says in ``panels`` what its system is best seen by: a name from :data:`PANELS`, or the name of a function
+``panel(ax, reading, model)`` in the file ``panels`` of its own folder, looked up when a figure is drawn; or such a function itself.
+Without any, its data are shown against the predictions.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from typing import Any
+
+import xarray as xr
+
+from hmminfer.errors import unknown
+from hmminfer.figures.panels import against, before_after, new_figure, ratios, scores, styled
+from hmminfer.inference.reading import Reading
+
+PANELS = {f.__name__: f for f in (against, ratios, scores)}
+FEW = 12  # rows up to which each is shown by itself
+
+
+def panel_of(wanted: Any, model: Any) -> Any:
+    """The function of a panel that a model asks for, by name or itself."""
+    if not isinstance(wanted, str):
+        return wanted
+    own: dict[str, Any] = {}
+    if wanted not in PANELS and model.home:
+        own = vars(importlib.import_module(f"{model.home}.panels"))
+    if wanted not in {**PANELS, **own}:
+        raise unknown("panel", wanted, PANELS)
+    return {**own, **PANELS}[wanted]
+
+
+@styled
+def posterior_figure(result: xr.DataTree | Reading, model: Any) -> Any:
+    """The model's panels, lettered, and prior and posterior densities of up to nine numbers in the last place."""
+    reading = Reading.of(result)
+    wanted = model.panels or (("ratios" if len(reading.rows) <= FEW else "against"), "scores")
+    panels = [panel_of(p, model) for p in wanted]
+    entries = [e for e in reading.entries if not e.axial][:9]
+    cells = len(panels) + bool(entries)
+    columns = 2 if cells in (2, 4) else 3
+    rows = math.ceil(cells / columns)
+    figure = new_figure(13.0 * columns / 3.0, 3.8 * rows)
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08, wspace=0.03, hspace=0.05)
+    grid = figure.add_gridspec(rows, columns, width_ratios=(*[1.0] * (columns - 1), 1.05))
+    for i, panel in enumerate(panels):
+        ax = figure.add_subplot(grid[i // columns, i % columns])
+        panel(ax, reading, model)
+        _letter(ax, i)
+    if entries:
+        _priors(figure, grid[len(panels) // columns, len(panels) % columns :], reading, entries, len(panels))
+    return figure
+
+
+def _letter(ax: Any, i: int) -> None:
+    ax.set_title(f"({chr(ord('a') + i)}) {ax.get_title(loc='left')}")
+
+
+def _priors(figure: Any, place: Any, reading: Reading, entries: list, i: int) -> None:
+    """Prior and posterior of the numbers that are not angles."""
+    columns = 2 if len(entries) <= 6 else 3
+    inner = place.subgridspec(max(1, math.ceil(len(entries) / columns)), columns, hspace=0.1)
+    small = [figure.add_subplot(inner[k // columns, k % columns]) for k in range(len(entries))]
+    for ax, e in zip(small, entries, strict=True):
+        before_after(ax, reading, e)
+    small[0].set_title("prior (grey) and posterior (blue)")
+    _letter(small[0], i)

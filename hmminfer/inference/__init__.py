@@ -1,0 +1,1 @@
+"""From a model and its data to a posterior, and the labelled result."""

@@ -1,0 +1,232 @@
+"""What homogenisation leaves out, learnt offline from resolved solves and carried in the likelihood.
+
+    y_obs = f(theta) + d + noise,    d = m + B z(theta) + V xi + rest,    xi ~ Normal(0, I),  rest ~ Normal(0, diag r^2)
+
+m and B are the regression of the differences  resolved - HMM  at draws of the prior on the unknowns in prior sds, z (of their logarithms
+where the prior is log-normal), V and r the principal modes of what it leaves and what the modes leave; relative differences, d / f, where
+the error scales with the answer. The weights xi are unknowns of their own with their prior, r joins the noise: sampled
+over, this is the Gaussian likelihood with covariance V V^T + diag(r^2 + sd^2), while every row stays a row of its own for checks.
+
+    fit(model, discrepancy_kind="homogenisation")      for a model that knows its resolved problem (Model.resolved), learnt once and kept
+    fit(learn(model, resolved).applied_to(model))      resolved: named values -> y of any resolved problem, in the rows of the model
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from hmminfer.engine.cache import cached_arrays
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.native import specialise
+from hmminfer.errors import HmmInferError
+from hmminfer.system.model import Model
+from hmminfer.system.parameters import Field, Parameter, ParameterSet
+from hmminfer.system.priors import Normal
+from hmminfer.system.tables import Table
+from hmminfer.terminal import track
+
+law_forward: Any = None  # bound when the templates are compiled
+law_pullback: Any = None
+
+
+def _forward(theta, *data):
+    """Data: [inputs of the law, relative or not], m, V, B, index of each z, its (2, k) centre and scale, 1 where logarithmic; then the law's.
+
+    State: f, then the law's.
+    """
+    n = data[0][0]
+    out = law_forward(theta[:n].copy(), *data[7:])
+    d = shift(theta, data[0], data[1], data[2], data[3], data[4], data[5], data[6])
+    y = out[0] * (1.0 + d) if data[0][1] == 1 else out[0] + d
+    return (y, out[0], *out[1:])
+
+
+def _pullback(theta, *rest):
+    n, relative, y_bar = rest[0][0], rest[0][1] == 1, rest[-1]
+    f = rest[n_data]
+    d = shift(theta, rest[0], rest[1], rest[2], rest[3], rest[4], rest[5], rest[6])
+    if np.isnan(f[0]) or np.isnan(d[0]):
+        return np.full(theta.size, np.nan)
+    f_bar = y_bar * (1.0 + d) if relative else y_bar.copy()
+    d_bar = y_bar * f if relative else y_bar.copy()
+    law_bar = law_pullback(theta[:n].copy(), *rest[7:n_data], *rest[after:-1], f_bar)
+    z_bar = d_bar @ rest[3]
+    for k in range(z_bar.size):
+        at = rest[4][k]
+        law_bar[at] += z_bar[k] / (rest[5][1, k] * (theta[at] if rest[6][k] == 1 else 1.0))
+    return np.concatenate((law_bar, d_bar @ rest[2]))
+
+
+@njit(cache=True, error_model="numpy")
+def shift(theta, sizes, mean, modes, slopes, index, units, logarithmic):
+    """d = m + B z(theta) + V xi."""
+    z = np.empty(index.size)
+    for k in range(index.size):
+        x = theta[index[k]]
+        z[k] = ((np.log(x) if logarithmic[k] == 1 else x) - units[0, k]) / units[1, k]
+    return mean + modes @ theta[sizes[0] :] + slopes @ z
+
+
+n_data = after = 0
+
+
+@cache
+def shifted_code(law: Code) -> Code:
+    """Code of a model with an additive or relative Gaussian error whose weights follow its parameters."""
+    forward = specialise(_forward, law.fingerprint, law_forward=law.calls[0])
+    pullback = specialise(_pullback, law.fingerprint, law_pullback=law.calls[1], n_data=7 + law.n_data, after=8 + law.n_data)
+    return Code((__name__, "shifted_code", law.recipe), forward, pullback, f"i1 f1 f2 f2 i1 f2 i1 {law.data}", f"f1 {law.state}".strip())
+
+
+@dataclass(frozen=True, eq=False)
+class HomogenisationError:
+    """Gaussian model of resolved - HMM: ``mean`` (rows,), ``modes`` (rows, k), ``rest`` (rows,) sd; ``relative`` to the answer or not.
+
+    ``slopes`` (rows, p): of the mean along the unknowns in prior sds, whose places in the model's vector are ``index`` (p,); none by default.
+    """
+
+    mean: np.ndarray
+    modes: np.ndarray
+    rest: np.ndarray
+    relative: bool
+    slopes: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    index: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def shifts(self, model: Model, thetas: np.ndarray) -> np.ndarray:
+        """The mean difference at each vector (n, size) of the model, (n, rows)."""
+        if self.index.size == 0:
+            return np.broadcast_to(self.mean, (len(thetas), len(self.mean)))
+        return self.mean + standard(model, thetas, self.index) @ self.slopes.T
+
+    def widened(self, sd: np.ndarray, table: Table) -> np.ndarray:
+        """The noise ``sd`` (rows,) with what the modes leave."""
+        return np.hypot(sd, self.rest * np.abs(table.value) if self.relative else self.rest)
+
+    def applied_to(self, model: Model, name: str = "homogenisation_error", description: str = "weights of the modes of resolved - HMM") -> Model:
+        """The model with this error: an unknown ``name`` (k weights), and a column sd that includes the rest.
+
+        With ``fit(model, discrepancy_kind="homogenisation")`` the rest joins whatever noise is given (:meth:`widened`). Applied by hand, as
+        here, it is part of the column, which a ``noise`` given to fit replaces as a whole.
+        """
+        if model.table is None or not isinstance(model.kernel, Kernel):
+            raise HmmInferError("A homogenisation error is applied to the model of one experiment with data.")
+        if len(self.mean) != model.n_out:
+            raise HmmInferError(f"The error was learnt for {len(self.mean)} rows, the model has {model.n_out}; learn it anew.")
+        k = self.modes.shape[1]
+        weights = Parameter(name, "", Normal(0.0, 1.0), description, size=k, symbol="\\xi", nuisance=True)
+        flags = np.array([model.kernel.n_in, int(self.relative)], dtype=np.int64)
+        slopes = self.slopes if self.index.size else np.zeros((len(self.mean), 0))
+        units, logarithmic = _units(model, self.index)
+        arrays = (flags, self.mean, self.modes, slopes, self.index.astype(np.int64), units, logarithmic)
+        data = (*(np.ascontiguousarray(a) for a in arrays), *model.kernel.data)
+        example = np.concatenate([model.kernel.example, np.full(k, 0.1)])
+        kernel = Kernel(shifted_code(model.kernel.code), data, example)
+        table = replace(model.table, sd=self.widened(model.table.sd, model.table))
+        about = {**model.about, name: f"{k} modes, {'relative' if self.relative else 'absolute'}"}
+        parameters = ParameterSet((*model.parameters, weights))
+        return replace(model, parameters=parameters, kernel=kernel, table=table, about=about)
+
+
+def _units(model: Model, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and scale (2, p) of the prior of vector entries, and whether they are those of the logarithm."""
+    entries = [p for p in model.parameters for _ in range(p.length)]
+    units, logarithmic = np.ones((2, len(index))), np.zeros(len(index), np.int64)
+    for k, i in enumerate(index):
+        *units[:, k], logarithmic[k] = entries[i].prior.normal
+    return units, logarithmic
+
+
+def standard(model: Model, thetas: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Entries of vectors (n, size) in sds of their prior, (n, p)."""
+    (centre, scale), logarithmic = _units(model, index)
+    x = np.array(thetas)[:, index]
+    x[:, logarithmic == 1] = np.log(x[:, logarithmic == 1])
+    return (x - centre) / scale
+
+
+def _free(model: Model) -> np.ndarray:
+    """Places in the vector of unknown plain numbers: angles and fields are left to the modes."""
+    where = model.parameters.slices()
+    plain = [p for p in model.parameters if p.name not in model.fixed and not p.axial and not isinstance(p, Field)]
+    return np.array([i for p in plain for i in range(where[p.name].start, where[p.name].stop)], dtype=np.int64)
+
+
+def learn(
+    model: Model,
+    resolved: Callable[[Mapping[str, Any]], np.ndarray],
+    draws: int = 24,
+    relative: bool = True,
+    share: float = 0.99,
+    seed: int = 0,
+    progress: bool = True,
+) -> HomogenisationError:
+    """Learn resolved - HMM from prior draws of the model's unknowns.
+
+    Parameters
+    ----------
+    resolved : named values (floats or arrays, users' units) -> y (rows,) of the resolved problem.
+    draws : resolved solves; a dozen tell the mean, some tens the modes.
+    relative : model d / f, for answers that do not change sign; else d.
+    share : of the variance that the modes keep; the rest is added to each row's noise.
+    """
+    if draws < 4:
+        raise HmmInferError(f"draws is {draws}; at least 4 resolved solves are needed for a mean and a spread, tens for modes.")
+    rng = np.random.default_rng(seed)
+    thetas = model.parameters.sample(rng, draws)
+    where = model.parameters.slices()
+    for name, value in model.fixed.items():
+        thetas[:, where[name]] = model.parameters[name].to_vector(value)
+    differences = []
+    for theta in track(thetas, "resolved solves", show=progress):
+        f = model.kernel(theta)
+        named = {k: v if np.ndim(v) else float(v) for k, v in model.parameters.values(theta).items()}
+        y = np.asarray(resolved(named), dtype=float)
+        if y.shape != f.shape:
+            raise HmmInferError(f"The resolved problem gives {y.shape[0]} values, the model {f.size}; they must be the same rows.")
+        d = y / f - 1.0 if relative else y - f
+        if not np.all(np.isfinite(d)):
+            at = ", ".join(f"{k} = {np.round(v, 4)}" for k, v in named.items())
+            raise HmmInferError(f"No finite difference of resolved and HMM at {at}; narrow the priors, or set relative=False.")
+        differences.append(d)
+    d = np.array(differences)
+    index = _free(model)
+    if len(index) > draws // 4:  # too few solves to tell slopes from chance
+        index = index[:0]
+    regressors = np.hstack([np.ones((draws, 1)), standard(model, thetas, index)])
+    fitted = np.linalg.lstsq(regressors, d, rcond=None)[0]
+    known = regressors.shape[1]
+    _, size, vectors = np.linalg.svd((d - regressors @ fitted) / np.sqrt(draws - known), full_matrices=False)
+    power = np.cumsum(size**2) / np.sum(size**2)
+    k = int(np.searchsorted(power, share)) + 1
+    widen = np.sqrt(1.0 + known / draws)  # mean and slopes are estimates too
+    modes = widen * (vectors[:k] * size[:k, None]).T
+    rest = widen * np.sqrt(np.maximum(np.sum((vectors[k:] * size[k:, None]) ** 2, axis=0), 0.0))
+    return HomogenisationError(fitted[0], modes, rest, relative, np.ascontiguousarray(fitted[1:].T), index)
+
+
+def known_error(model: Model, progress: bool = True) -> HomogenisationError:
+    """The error of a model against its own resolved problem, learnt once for its priors and kept on disk."""
+    resolved = model.resolved
+    if resolved is None:
+        raise HmmInferError(
+            f"The experiment '{model.experiment}' of '{model.name}' knows no resolved problem; learn the error from one of your own: "
+            "hmminfer.inference.homogenisation.learn(model, resolved)."
+        )
+    if not isinstance(model.kernel, Kernel):
+        raise HmmInferError("A homogenisation error is applied to the model of one experiment; apply it before joint().")
+    digest = hashlib.sha256(b"".join(d.tobytes() for d in model.kernel.data)).hexdigest()
+    priors = [(p.name, repr(p.prior)) for p in model.parameters if p.name not in model.fixed]
+    key = repr((model.kernel.code.fingerprint, digest, priors, sorted(model.fixed.items()), sorted(model.about.items())))
+
+    def compute() -> dict[str, np.ndarray]:
+        e = learn(model, resolved, progress=progress)
+        return {"mean": e.mean, "modes": e.modes, "rest": e.rest, "slopes": e.slopes, "index": e.index}
+
+    return HomogenisationError(**cached_arrays("homogenisation", key, compute), relative=True)

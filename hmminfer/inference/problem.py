@@ -1,0 +1,227 @@
+"""What is asked of a model: its priors and fixed values settled, its noise, and the map between named values and unconstrained vectors.
+
+    problem = Problem.of(model, noise=..., priors=..., fixed=...)
+
+The unconstrained vector x holds the unknowns in the order of ``problem.free``: logarithms of positive ones, logits of bounded ones, double
+angles in radians, and of a field its standard normal z. PyMC's default transforms are the same, so x is also its value variables joined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hmminfer import units
+from hmminfer.errors import HmmInferError, unknown
+from hmminfer.inference import discrepancy
+from hmminfer.inference.homogenisation import known_error
+from hmminfer.system.likelihood import POISSON
+from hmminfer.system.model import Model
+from hmminfer.system.parameters import Field, Parameter, wrap_axial
+from hmminfer.system.priors import LogNormal, Prior
+from hmminfer.system.tables import Table
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A model with its priors and fixed values settled, and a likelihood.
+
+    ``sd`` (rows,): known noise; ``noise``: unknown scales of it, one for each quantity (empty when known); ``extra``: discrepancy.
+    """
+
+    model: Model
+    table: Table
+    sd: np.ndarray
+    noise: tuple[Parameter, ...]
+    extra: tuple[Parameter, ...]
+    choices: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        noise: Any = None,
+        priors: Mapping[str, Prior | str] | None = None,
+        fixed: Mapping[str, Any] | None = None,
+        discrepancy_kind: str = "none",
+    ) -> Problem:
+        """Settle what is known and unknown; see :func:`fit` for the arguments."""
+        if model.table is None:
+            raise HmmInferError(f"Model '{model.name}' ({model.experiment}) has no data; build it from a table or a dataset to fit it.")
+        for name in {**(priors or {}), **(fixed or {})}:
+            model.parameters[name]
+        both = set(priors or {}) & set(fixed or {})
+        if both:
+            raise HmmInferError(f"{', '.join(sorted(both))} cannot be fixed and have a prior; choose one.")
+        model = model.with_priors(priors or {})
+        held: dict[str, Any] = dict(model.fixed)
+        for name, value in (fixed or {}).items():
+            p = model.parameters[name]
+            entries = np.asarray(p.from_vector(p.to_vector(value)))
+            one = p.size is None or (not isinstance(p, Field) and np.all(entries == entries.flat[0]))
+            held[name] = float(entries.flat[0]) if one else entries
+        model = Model(**{**model.__dict__, "fixed": held})
+        table = model.table
+        assert table is not None
+        if model.likelihood == POISSON and (noise is not None or discrepancy_kind != "none"):
+            raise HmmInferError("Counts vary as their expectation says (Poisson); leave out noise and discrepancy.")
+        if model.simulated and noise is None and not np.all(np.isfinite(table.sd)):
+            raise HmmInferError(
+                f"Line {table.line[~np.isfinite(table.sd)][0]} has no sd, which is the tolerance of a simulated value; fill the column in, or give noise "
+                "as a number or one for each quantity."
+            )
+        sd, scales = _noise(table, noise)
+        model.check_accuracy(model.vector(), "the prior medians")
+        if discrepancy_kind == "homogenisation":
+            error = known_error(model)
+            model, sd = error.applied_to(model), error.widened(sd, table)
+        extra = discrepancy.parameters(discrepancy_kind, table)
+        choices = {"noise": noise, "priors": priors, "fixed": fixed, "discrepancy": discrepancy_kind}
+        problem = cls(model, table, sd, scales, extra, {k: v for k, v in choices.items() if v})
+        if not problem.free:
+            raise HmmInferError(f"Nothing is left to infer: {', '.join(model.parameters.names)} are all fixed; free one, with a prior of its own.")
+        return problem
+
+    @property
+    def free(self) -> tuple[Parameter, ...]:
+        """Unknowns in the order of the random variables: the model's, then hyperparameters of fields, noise, discrepancy."""
+        out: list[Parameter] = []
+        for p in self.model.parameters:
+            if p.name not in self.model.fixed:
+                out.extend([*p.hyperparameters, p] if isinstance(p, Field) else [p])
+        return (*out, *self.noise, *self.extra)
+
+    def value_name(self, p: Parameter) -> str:
+        """Name of the random variable behind a parameter."""
+        return f"{p.name}_double" if p.axial and not isinstance(p, Field) else f"{p.name}_z" if isinstance(p, Field) else p.name
+
+    def group_of(self, group: tuple[Parameter, ...]) -> np.ndarray:
+        names = list(dict.fromkeys(self.table.quantity.tolist()))
+        return np.array([names.index(q) for q in self.table.quantity])
+
+    def sigma_of(self, draws: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Noise sd (..., rows) for named draws."""
+        sigma = self.sd
+        if self.noise:
+            sigma = sigma * np.stack([draws[p.name] for p in self.noise], axis=-1)[..., self.group_of(self.noise)]
+        if self.extra:
+            tau = np.stack([draws[p.name] for p in self.extra], axis=-1)[..., self.group_of(self.extra)]
+            sigma = np.sqrt(sigma**2 + (tau * discrepancy.scale(self.table)) ** 2)
+        return sigma
+
+    def why_unsolved(self, draw: Mapping[str, Any]) -> str:
+        """For a message, what keeps the model from being solved at one named draw: each value that alone, moved to its prior's median,
+        would let it be solved, fixed ones too; and all values.
+        """
+        model = self.model
+        values = {p.name: model.fixed[p.name] if p.name in model.fixed else draw[p.name] for p in model.parameters}
+        causes = []
+        if not np.all(np.isfinite(model.kernel(model.parameters.vector(values)))):
+            for name in values:
+                moved = model.parameters.vector({k: v for k, v in values.items() if k != name})
+                if np.all(np.isfinite(model.kernel(moved))):
+                    causes.append(f"the fixed {name}" if name in model.fixed else name)
+        because = f" because of {' or '.join(causes)}" if causes else ""
+        shown = ", ".join(f"{k} = {np.array2string(np.asarray(v), precision=4)}" for k, v in values.items())
+        needs = f" (it may need {model.advice})" if model.advice else ""
+        return f"{because}, for example at {shown}{needs}"
+
+    # --- between unconstrained vectors x and named draws
+
+    def prior_draws(self, rng: np.random.Generator, size: int) -> dict[str, np.ndarray]:
+        """Named prior draws of every unknown; a field appears as its coefficients and its z."""
+        out: dict[str, np.ndarray] = {}
+        for p in self.free:
+            if isinstance(p, Field):
+                z = rng.standard_normal((size, p.length))
+                amplitude, length = (out[h.name] for h in p.hyperparameters)
+                out[self.value_name(p)] = z
+                out[p.name] = z * p.scales(amplitude, length)
+            else:
+                draws = p.prior.sample(rng, size * p.length).reshape(size, p.length)
+                out[p.name] = draws[:, 0] if p.size is None else draws
+        return out
+
+    def unconstrain(self, draws: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Unconstrained vectors (n, dim) in the order of PyMC's value variables."""
+        parts = []
+        for p in self.free:
+            x = np.asarray(draws[self.value_name(p) if isinstance(p, Field) else p.name], dtype=float)
+            x = x[:, None] if x.ndim == 1 else x
+            parts.append(x if isinstance(p, Field) else np.radians(2 * x) if p.axial else p.prior.to_unconstrained(x))
+        return np.concatenate(parts, axis=1)
+
+    def constrain(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """Named values in users' units of unconstrained vectors (..., dim)."""
+        out: dict[str, np.ndarray] = {}
+        start = 0
+        for p in self.free:
+            part = x[..., start : start + p.length]
+            start += p.length
+            if isinstance(p, Field):
+                amplitude, length = (out[h.name] for h in p.hyperparameters)
+                out[p.name] = part * p.scales(np.asarray(amplitude), np.asarray(length))
+                continue
+            value = wrap_axial(part) if p.axial else p.prior.from_unconstrained(part)
+            out[p.name] = value[..., 0] if p.size is None else value
+        return out
+
+    def positions(self) -> dict[str, slice]:
+        """Where each unknown lies in the unconstrained vector."""
+        ends = np.cumsum([0, *(p.length for p in self.free)])
+        return {p.name: slice(int(a), int(b)) for p, a, b in zip(self.free, ends[:-1], ends[1:], strict=True)}
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The unknown fields."""
+        return tuple(p for p in self.free if isinstance(p, Field))
+
+    def axial_positions(self) -> np.ndarray:
+        """Which entries of the unconstrained vector are double angles."""
+        return np.concatenate([np.full(p.length, p.axial and not isinstance(p, Field)) for p in self.free])
+
+
+def _noise(table: Table, noise: Any) -> tuple[np.ndarray, tuple[Parameter, ...]]:
+    """Known sd of every row, and the unknown scales when it is to be inferred."""
+    if noise is None:
+        missing = np.flatnonzero(~np.isfinite(table.sd))
+        if missing.size:
+            raise HmmInferError(
+                f"{missing.size} rows have no sd, the first in line {table.line[missing[0]]}; fill the column in, or give noise as a number, "
+                "a share such as '3%', one value for each quantity, or 'infer'."
+            )
+        return table.sd, ()
+    rms = discrepancy.scale(table)
+    if isinstance(noise, str) and noise == "infer":
+        base = np.where(np.isfinite(table.sd), table.sd, 0.03 * rms)
+        names = dict.fromkeys(table.quantity.tolist())
+        return base, tuple(
+            Parameter(f"noise_scale_{q}", "", LogNormal(1.0, 1.0), f"noise of {q} over the stated sd (3 % of rms where none)", 0.0) for q in names
+        )
+    if isinstance(noise, str) and noise.strip().endswith("%"):
+        sd = units.parse(noise, "") * np.abs(table.value)
+    elif isinstance(noise, Mapping):
+        sd = np.array(table.sd)
+        for q, value in noise.items():
+            if q not in table.quantity:
+                raise unknown("quantity", q, dict.fromkeys(table.quantity.tolist()))
+            rows = table.quantity == q
+            sd[rows] = units.parse(value, str(table.unit[rows][0]))
+    else:
+        try:
+            sd = np.broadcast_to(np.asarray(noise, dtype=float), (len(table),)).copy()
+        except ValueError:
+            raise HmmInferError(
+                f"The noise {noise!r} is not one number or one for each of the {len(table)} rows; give it in the unit of the rows, "
+                "as a share such as '3%', as one value for each quantity, or as 'infer'."
+            ) from None
+    bad = np.flatnonzero(~(np.isfinite(sd) & (sd > 0)))
+    if bad.size:
+        raise HmmInferError(
+            f"The noise of {table.quantity[bad[0]]} in line {table.line[bad[0]]} is {sd[bad[0]]:g} {table.unit[bad[0]]}".rstrip()
+            + "; a standard deviation is positive and finite, and a share in % needs a value that is not zero."
+        )
+    return sd, ()

@@ -1,0 +1,286 @@
+"""From a model and its data to a posterior: sampling, and the labelled result.
+
+    tree = fit(model, ...)                                             sampled with NUTS (nutpie), SMC or DE Metropolis
+    tree = preview(model, ...)                                         modes and Laplace approximation, in seconds
+    pymc_model = build(model, ...)                                     the same posterior as a PyMC model, to go on by hand
+
+Before the chains start, the posterior's modes are searched from prior draws; chains start in the modes in proportion to their Laplace weights,
+so that none is lost in a corner that holds no mass, and separate modes (plus and minus theta) are found and said. Fields are sampled in
+coordinates of their own (:mod:`hmminfer.inference.coordinates`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+from threadpoolctl import threadpool_limits
+
+from hmminfer.engine.simulation import Simulation
+from hmminfer.errors import HmmInferError, unknown
+from hmminfer.inference.modes import Mode, chain_starts
+from hmminfer.inference.posterior import Compiled, pymc_model
+from hmminfer.inference.problem import Problem
+from hmminfer.inference.results import assemble, extend
+from hmminfer.inference.stochastic import abc
+from hmminfer.system.model import Model
+from hmminfer.system.parameters import Field, ParameterSet
+from hmminfer.system.priors import Prior
+
+SAMPLERS = ("nuts", "smc", "demetropolis", "abc")
+
+
+def build(model: Model, **choices: Any) -> pm.Model:
+    """The posterior of a model and its data as a PyMC model; ``choices`` as in :func:`fit`."""
+    return pymc_model(Problem.of(model, **choices))
+
+
+def preview(model: Model, *, draws: int = 1000, seed: int = 0, progress: bool = True, **choices: Any) -> xr.DataTree:
+    """Fast look: modes and Gaussian (Laplace) approximation of the posterior, as draws in the format of :func:`fit`."""
+    previewable(model)
+    problem = Problem.of(model, **choices)
+    compiled = Compiled(problem)
+    found = compiled.modes(seed, progress)
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(draws, [m.weight for m in found])
+    compiled.standardise(found)
+    x = np.concatenate([compiled.coordinates.sample(m, rng, n) for m, n in zip(found, counts, strict=True)])[None]
+    tree = assemble(problem, x, {}, found, seed, progress)
+    tree.attrs["method"] = "laplace"
+    return tree
+
+
+def previewable(model: Model) -> None:
+    """Refuse a preview of what has no density."""
+    if model.simulated:
+        raise HmmInferError(
+            f"The experiment '{model.experiment}' is simulated at random and has no Laplace approximation; leave the preview out, or fit with few draws."
+        )
+
+
+def fit(
+    model: Model,
+    *,
+    noise: Any = None,
+    priors: Mapping[str, Prior | str] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    discrepancy_kind: str = "none",
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    seed: int | None = None,
+    target_accept: float = 0.8,
+    sampler: str = "",
+    cores: int | None = None,
+    progress: bool = True,
+    store: Any = None,
+    resume: xr.DataTree | None = None,
+) -> xr.DataTree:
+    """Sample the posterior of a model and its data.
+
+    Parameters
+    ----------
+    noise : None for the sd of each row; a number or array (units of the rows); "3%" of each value; {"quantity": "1 um"}; or "infer".
+    priors : other priors by name, as objects or text: {"matrix_modulus": "LogNormal(3.5 GPa, 0.2)"}; frees a fixed parameter.
+    fixed : values by name, numbers or text with units.
+    discrepancy_kind : "none"; "extra" for an inferred model error for each quantity; "homogenisation" for one learnt from resolved solves.
+    draws, tune, chains, seed : of the sampler; a seed is drawn and recorded when none is given.
+    target_accept : acceptance rate that NUTS tunes its step to; raise it towards 1 (smaller steps) when there are divergences.
+    sampler : "nuts" (gradients; the default), "smc" or "demetropolis" (without), or "abc": approximate Bayesian computation, the one and
+        default for a model that is simulated at random; the sd of each row is then its tolerance, see :func:`.stochastic.abc`.
+    store : folder for draws while sampling (zarr), so that a killed run keeps them; NUTS only.
+    resume : an earlier result of the same problem; its chains go on from their last points and the draws are appended.
+
+    Returns
+    -------
+    DataTree with posterior, prior, prior_predictive, posterior_predictive, log_likelihood, log_prior, observed_data, sample_stats. Units, fixed
+    values, modes and versions are in the attributes. An interrupt keeps what was drawn.
+    """
+    sampler = sampler_of(model, sampler)
+    for name, value, least in (("draws", draws, 1), ("tune", tune, 1), ("chains", chains, 1)):
+        if value < least:
+            raise HmmInferError(f"{name} is {value}; give a whole number of at least {least}.")
+    if not 0.0 < target_accept < 1.0:
+        raise HmmInferError(f"target_accept is {target_accept}; give a rate between 0 and 1, such as 0.8 or 0.95.")
+    if resume is not None and sampler != "nuts":
+        raise HmmInferError(f"A run of the sampler '{sampler}' cannot be resumed; run it again with more draws.")
+    seed = int(np.random.SeedSequence().generate_state(1)[0] % 2**31) if seed is None else int(seed)
+    problem = Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind)
+    if sampler == "abc":
+        return _fit_by_simulation(problem, draws, chains, seed, progress)
+    if sampler != "nuts":
+        return _fit_without_gradient(problem, sampler, draws, tune, chains, seed, progress)
+    compiled = Compiled(problem)
+    if resume is None:
+        found = compiled.modes(seed, progress)
+        starts = chain_starts(found, chains, np.random.default_rng(seed))
+    else:
+        found = [Mode.from_dict(m) for m in json.loads(resume.attrs["modes"])]
+        starts = np.asarray(resume["sampler_state"]["last"].values)
+        chains = len(starts)
+    compiled.standardise(found)
+    starts = np.stack([compiled.coordinates.to_v(x) for x in starts])
+    trace, interrupted = _nuts(compiled, starts, draws, tune, chains, seed, target_accept, cores, progress, store)
+    x, stats = _unpack(trace, resume is not None)
+    tree = assemble(problem, x, stats, found, seed, progress)
+    tree.attrs.update(method="nuts", interrupted=int(interrupted), tune=tune)
+    return tree if resume is None else extend(resume, tree)
+
+
+def sampler_of(model: Model, asked: str) -> str:
+    """The sampler that was asked for, or the model's own."""
+    sampler = asked or ("abc" if model.simulated else "nuts")
+    if sampler not in SAMPLERS:
+        raise unknown("sampler", sampler, SAMPLERS)
+    if (sampler == "abc") != model.simulated:
+        only = "is simulated at random, without likelihood and gradient" if model.simulated else "has a likelihood"
+        choose = "abc" if model.simulated else "nuts, smc or demetropolis"
+        raise HmmInferError(f"The experiment '{model.experiment}' {only}; choose the sampler {choose}.")
+    return sampler
+
+
+def _nuts(
+    compiled: Compiled,
+    starts: np.ndarray,
+    draws: int,
+    tune: int,
+    chains: int,
+    seed: int,
+    target_accept: float,
+    cores: int | None,
+    progress: bool,
+    store: Any,
+) -> tuple[Any, bool]:
+    """Run nutpie from given starts; True when the user interrupted it."""
+    import dataclasses
+    import threading
+
+    import nutpie
+
+    lock, taken = threading.Lock(), [0]
+
+    def start(chain_seed: Any = None) -> np.ndarray:
+        # nutpie asks once for each chain, in order; a start that fails is asked for again and gets the next one
+        with lock:
+            taken[0] += 1
+            return np.ascontiguousarray(starts[(taken[0] - 1) % len(starts)])
+
+    ready = dataclasses.replace(compiled.nutpie, initial_point_func=start)
+    kwargs: dict[str, Any] = {"zarr_store": nutpie.zarr_store.LocalStore(str(store))} if store is not None else {}
+    interrupted = False
+    with threadpool_limits(1, "blas"):
+        sampler = nutpie.sample(
+            ready,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            seed=seed,
+            cores=cores,
+            progress_bar=progress,
+            save_warmup=False,
+            adaptation="low_rank",
+            target_accept=target_accept,
+            blocking=False,
+            **kwargs,
+        )
+        try:
+            trace = sampler.wait()
+        except KeyboardInterrupt:
+            interrupted = True
+            trace = sampler.abort()
+        except RuntimeError as error:
+            raise HmmInferError(f"The sampler could not start: {error}. Check the data and priors, or try another seed.") from None
+    return trace, interrupted
+
+
+def _unpack(trace: Any, every_chain: bool = False) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Unconstrained draws (chain, draw, dim) and sampler statistics.
+
+    After an interrupt chains differ in length, and some may not have begun: the chains kept are those that keep the most draws
+    when cut to one length, or all of them where they go on from an earlier run (``every_chain``).
+    """
+    stats = trace["sample_stats"].to_dataset()
+    x = np.asarray(trace["posterior"]["x"].values, dtype=float)
+    complete = np.isfinite(x).all(axis=2) & np.isfinite(stats["energy"].values) if x.size else np.zeros((1, 1), bool)
+    length = np.logical_and.accumulate(complete, axis=1).sum(axis=1)
+    longest = np.argsort(-length, kind="stable")
+    total = length[longest] * np.arange(1, len(length) + 1)
+    chains = longest[: len(length) if every_chain else int(np.argmax(total)) + 1]
+    n = int(length[chains].min())
+    if n == 0:
+        raise HmmInferError("The run was interrupted before any draw was kept; run it again, with a smaller tune to see draws sooner.")
+    chains = np.sort(chains)
+    names = {"diverging": "diverging", "energy": "energy", "n_steps": "n_steps", "depth": "tree_depth", "step_size": "step_size", "logp": "lp"}
+    kept = {new: stats[old].values[chains, :n] for old, new in names.items() if old in stats}
+    return x[chains, :n], kept
+
+
+def recover(problem: Problem, store: Any, *, seed: int, tune: int, resume: xr.DataTree | None = None, progress: bool = True) -> xr.DataTree:
+    """The result of a killed run from the draws in its ``store``; the arguments are those of its :func:`fit`."""
+    with xr.open_datatree(str(store), engine="zarr", consolidated=False) as trace:
+        x, stats = _unpack(trace, resume is not None)
+    if resume is not None:
+        found = [Mode.from_dict(m) for m in json.loads(resume.attrs["modes"])]
+        if np.array_equal(np.asarray(resume["sampler_state"]["last"].values), x[:, -1]):
+            return resume  # killed after its draws were appended and before the store was removed
+    else:
+        found = Compiled(problem).modes(seed, progress)
+    tree = assemble(problem, x, stats, found, seed, progress)
+    tree.attrs.update(method="nuts", interrupted=1, tune=tune)
+    return tree if resume is None else extend(resume, tree)
+
+
+def _fit_by_simulation(problem: Problem, draws: int, chains: int, seed: int, progress: bool) -> xr.DataTree:
+    """Approximate Bayesian computation of a simulated model; the noise of each row is its tolerance."""
+    model = problem.model
+    assert isinstance(model.kernel, Simulation)
+    if problem.noise or problem.extra:
+        raise HmmInferError("A simulated experiment needs a known tolerance; fill in the column sd, or give noise as numbers.")
+    for p in problem.free:
+        tried = p.prior.sample(np.random.default_rng(seed), 1000)
+        outside = tried[(tried < p.lower) | (tried > p.upper)]
+        if outside.size:
+            raise HmmInferError(
+                f"The prior of '{p.name}' reaches outside its support [{p.lower:g}, {p.upper:g}], for example to {outside[0]:.3g}; give one inside, "
+                "such as a LogNormal, or bounds: Normal(1, 0.5, lower=0.001)."
+            )
+    draw = model.kernel.draw
+    found = abc(
+        lambda values, rng: draw(model.vector(values), rng),
+        problem.table.value,
+        ParameterSet(problem.free),
+        problem.sd,
+        draws=draws,
+        chains=chains,
+        seed=seed,
+        progress=progress,
+    )
+    posterior = found["posterior"].to_dataset()
+    x = np.stack([p.prior.to_unconstrained(posterior[p.name].values) for p in problem.free], axis=2)
+    # a second simulation at each draw is what data may look like there, and no estimate of the likelihood that was used
+    tree = assemble(problem, x, {}, [], seed, progress).drop_nodes("log_likelihood")
+    tree.attrs.update(method="abc", interrupted=0, tune=0, epsilon=problem.sd.tolist())
+    return tree
+
+
+def _fit_without_gradient(problem: Problem, sampler: str, draws: int, tune: int, chains: int, seed: int, progress: bool) -> xr.DataTree:
+    """SMC or DE Metropolis, for models without gradients or with separate modes."""
+    with pymc_model(problem), threadpool_limits(1, "blas"):
+        common: dict[str, Any] = {"draws": draws, "chains": chains, "random_seed": seed, "progressbar": progress, "cores": 1}
+        if sampler == "smc":  # noqa: SIM108 (two calls with a paragraph of arguments read better apart)
+            trace = pm.sample_smc(**common)
+        else:
+            trace = pm.sample(tune=tune, step=pm.DEMetropolisZ(), compute_convergence_checks=False, **common)
+    posterior = trace["posterior"].to_dataset()
+    parts = []
+    for p in problem.free:
+        v = posterior[problem.value_name(p)].values
+        v = v[..., None] if v.ndim == 2 else v
+        parts.append(v if isinstance(p, Field) or p.axial else p.prior.to_unconstrained(v))
+    tree = assemble(problem, np.concatenate(parts, axis=2), {}, [], seed, progress)
+    tree.attrs.update(method=sampler, interrupted=0, tune=tune)
+    return tree

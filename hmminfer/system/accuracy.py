@@ -1,0 +1,77 @@
+"""How far a model is from its own limit of small steps and elements: the same problem, solved twice finer.
+
+    error = 4/3 (finer - coarse)        both of second order (Richardson)
+
+An error that depends on the unknowns is a bias of the posterior, so it is stated: :func:`check` refuses it above the setting ``accuracy`` where
+a fit begins (the prior medians) or a prediction is asked, and a result says what it was beside the noise (:func:`over_noise`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hmminfer.engine.coupling import Joint
+from hmminfer.engine.kernel import Kernel
+from hmminfer.errors import HmmInferError
+
+
+@dataclass(frozen=True, eq=False)
+class Accuracy:
+    """What tells a model's discretisation error.
+
+    Parameters
+    ----------
+    coarse, finer : the problem as the model solves it, and with half its steps and elements; theta -> y. Random parts at rest in both.
+    stated : largest error, as a share of ``scale``; of the largest value of each observable where that is 0.
+    remedy : what to change: "give more steps than 32".
+    """
+
+    coarse: Kernel | Joint
+    finer: Kernel | Joint
+    stated: float
+    remedy: str
+    scale: float = 0.0
+
+    def error(self, theta: np.ndarray) -> np.ndarray:
+        """Estimate of (y in the limit) - y, (rows,)."""
+        return self.both(theta)[1]
+
+    def both(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """y and its error at a model's vector; what was added behind the entries that these kernels take is left out."""
+        own = theta[: self.coarse.n_in]
+        y = self.coarse(own)
+        return y, 4.0 / 3.0 * (self.finer(own) - y)
+
+
+def check(model: Any, theta: np.ndarray, where: str) -> None:
+    """Refuse a model whose steps or elements are too large for its stated accuracy at ``theta``, which is named ``where``.
+
+    Where the model has no solution at all nothing is said here.
+    """
+    accuracy: Accuracy | None = model.accuracy
+    if accuracy is None:
+        return
+    y, error = (np.abs(v) for v in accuracy.both(theta))
+    if not np.all(np.isfinite(y)):
+        return
+    for o in model.observables:
+        scale = accuracy.scale or y[o.rows].max()
+        worst = error[o.rows].max() / scale if scale > 0.0 else 0.0
+        if not worst <= accuracy.stated:
+            of = "" if accuracy.scale else f" of the largest {o.name.replace('_', ' ')}"
+            raise HmmInferError(
+                f"Steps and elements are wrong by {worst:.2g}{of} at {where}, more than accuracy = {accuracy.stated:g}; {accuracy.remedy}, "
+                "or a larger accuracy."
+            )
+
+
+def over_noise(model: Any, theta: np.ndarray, sigma: np.ndarray) -> dict[str, float]:
+    """The largest error of a row over its noise at ``theta``, as an attribute of a result; none where the model does not tell it."""
+    accuracy: Accuracy | None = model.accuracy
+    if accuracy is None:
+        return {}
+    worst = np.max(np.abs(accuracy.error(theta)) / sigma)
+    return {"discretisation_over_noise": float(worst)} if np.isfinite(worst) else {}

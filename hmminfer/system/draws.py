@@ -1,0 +1,81 @@
+"""What a user hands to a prediction: named values, or the draws of a posterior with what its run held fixed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from hmminfer.errors import HmmInferError
+from hmminfer.system.parameters import ParameterSet
+
+
+def draws_of(posterior: xr.DataTree | xr.Dataset) -> xr.Dataset:
+    """The draws of a fit: of the whole result, its posterior group, or that as a dataset."""
+    if isinstance(posterior, xr.Dataset):
+        return posterior
+    group = posterior["posterior"] if "posterior" in posterior.children else posterior
+    if not group.data_vars:
+        raise HmmInferError("This DataTree has no 'posterior' group; give the result of fit(), or a dataset of draws.")
+    return group.to_dataset()
+
+
+def run_of(posterior: xr.DataTree | xr.Dataset) -> tuple[str, str, dict[str, Any]]:
+    """System, experiment and settings of the run behind a posterior; empty where it does not say."""
+    attrs = draws_of(posterior).attrs
+    experiment = str(attrs.get("experiment", "")).removeprefix("joint ")
+    return str(attrs.get("model", "")), experiment, json.loads(attrs.get("settings", "{}"))
+
+
+def named_draws(
+    parameters: ParameterSet, whose: tuple[str, str], values: Any, named: Mapping[str, Any], draws: int | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Sample dimensions (name -> coordinate), and named values, of what was given to a prediction.
+
+    ``whose``: names of the system and of the prediction, for messages. Values of a posterior's run that were fixed stay so; those in
+    ``named`` come before all. ``draws``: at most so many draws, evenly spaced.
+    """
+    if values is None or (isinstance(values, Mapping) and not isinstance(values, xr.Dataset | xr.DataTree)):
+        given = {**(values or {}), **named}
+        for name in given:
+            parameters[name]
+        return {}, given
+    values = draws_of(values)
+    dims = [d for d in ("chain", "draw", "sample") if d in values.dims]
+    if not dims:
+        raise HmmInferError("This dataset has no dimension chain, draw or sample; give a posterior.")
+    if draws is not None and draws < 1:
+        raise HmmInferError(f"draws is {draws}; give a whole number of at least 1.")
+    stacked = values.stack(_s=dims).transpose("_s", ...) if len(dims) > 1 else values.rename({dims[0]: "_s"})
+    n = stacked.sizes["_s"]
+    keep = np.arange(n) if draws is None or draws >= n else np.linspace(0, n - 1, draws).round().astype(int)
+    names = [p.name for p in parameters if p.name in values]
+    if not names:
+        raise HmmInferError(
+            f"The posterior holds {', '.join(map(str, values.data_vars)) or 'nothing'}, and '{whose[1]}' of {whose[0]} takes "
+            f"{', '.join(parameters.names)}; choose a prediction of the experiment that was fitted."
+        )
+    given = {name: stacked[name].transpose("_s", ...).values[keep] for name in names}
+    held = json.loads(values.attrs.get("fixed", "{}"))
+    held = {k: v for k, v in held.items() if k in parameters.names and k not in given}
+    _same_sizes(parameters, whose[1], {k: v.shape[1:] for k, v in given.items()} | {k: np.shape(v) for k, v in held.items()})
+    named = {**held, **named}
+    if draws is None and len(dims) == 2:
+        shape = tuple(values.sizes[d] for d in dims)
+        given = {k: v.reshape(*shape, *v.shape[1:]) for k, v in given.items()}
+        return {d: values[d].values for d in dims}, {**given, **named}
+    return {"sample": keep}, {**given, **named}
+
+
+def _same_sizes(parameters: ParameterSet, what: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse a posterior of another number of zones, levels or blocks than the prediction has."""
+    for name, shape in shapes.items():
+        size = parameters[name].size
+        if shape != (() if size is None else (size,)):
+            sizes = f"size {shape[0] if shape else 1} in the posterior and {size or 1} in '{what}'"
+            raise HmmInferError(
+                f"Parameter '{name}' has {sizes}; leave the zones, levels or blocks of the run as they are, or choose a prediction that has them."
+            )

@@ -1,0 +1,207 @@
+"""Model: parameters, an experiment and the kernel that predicts it; named values in, labelled results out.
+
+Everything up to the observables is physics and knows nothing of probability; :mod:`hmminfer.inference.sampling` adds priors and data, and
+:mod:`hmminfer.engine.operator` (loaded only when a model is applied to symbolic variables) makes it part of anyone's PyMC model.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from hmminfer.engine.coupling import Joint
+from hmminfer.engine.kernel import Kernel
+from hmminfer.engine.linalg import one_thread
+from hmminfer.engine.simulation import Simulation
+from hmminfer.errors import HmmInferError
+from hmminfer.system import shown
+from hmminfer.system.accuracy import Accuracy, check
+from hmminfer.system.draws import named_draws, run_of
+from hmminfer.system.joint import joined
+from hmminfer.system.likelihood import NORMAL
+from hmminfer.system.observable import Observable, labelled
+from hmminfer.system.parameters import ParameterSet
+from hmminfer.system.priors import Prior
+from hmminfer.system.tables import Table
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class Model:
+    """Prediction y(theta) of one experiment.
+
+    Called with PyTensor variables or numbers by name, it is a symbolic output with exact gradient for anyone's own PyMC model.
+
+    Parameters
+    ----------
+    parameters : in the order of the kernel's vector.
+    kernel : theta -> y.
+    observables : the named parts of y.
+    fixed : parameters held at a value unless a prior is asked for by name, in users' units.
+    table : the data the experiment was set up for, row i of y being row i of the table; None for pure predictions.
+    about : facts worth keeping with results (packing, mesh, settings).
+    scene : what figures need (plates, bases); not part of the result.
+    resolved : named values -> y of the problem with every scale resolved, where it is known: what homogenisation errors are learnt from.
+    panels : of the figure of a result: names of general panels or of functions in the system's own file ``panels``; see
+        :mod:`hmminfer.figures.overview`.
+    again : of a prediction: the same with the settings of the run behind a posterior in place of defaults.
+    accuracy : what tells the error of its steps and elements, where that is stated.
+    advice : which settings to change where there is no solution: "a smaller strain than 60 %".
+    likelihood : law of a datum given its prediction, see :mod:`.likelihood`.
+    name, experiment, home : of the physical system, of the experiment, and the module that declares it; the experiment fills them in.
+    """
+
+    parameters: ParameterSet
+    kernel: Kernel | Joint | Simulation
+    observables: tuple[Observable, ...]
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    table: Table | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+    scene: Mapping[str, Any] = field(default_factory=dict)
+    panels: tuple[Any, ...] = ()
+    resolved: Callable[[Mapping[str, Any]], np.ndarray] | None = None
+    again: Callable[[Any], Model] | None = None
+    accuracy: Accuracy | None = None
+    advice: str = ""
+    likelihood: str = NORMAL
+    name: str = ""
+    experiment: str = ""
+    home: str = ""
+
+    def __post_init__(self) -> None:
+        for name in self.fixed:
+            self.parameters[name]
+        if self.kernel.n_in != self.parameters.size:
+            raise HmmInferError(f"Model {self.name}: kernel takes {self.kernel.n_in} numbers, parameters give {self.parameters.size}.")
+
+    @property
+    def n_out(self) -> int:
+        return self.kernel.n_out
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the answer is drawn at random, without likelihood and gradient."""
+        return isinstance(self.kernel, Simulation)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings stored with a fit, used as defaults by later predictions: those given with the data, and names and whole numbers of ``about``."""
+        plain = {k: v for k, v in self.about.items() if isinstance(v, str | int)}  # a number in a unit would lose it
+        return {**plain, **(self.table.given if self.table is not None else {})}
+
+    def vector(self, values: Mapping[str, Any] | None = None) -> np.ndarray:
+        """Vector of named values; what is not named takes its fixed value, or its prior's median."""
+        return self.parameters.vector({**self.fixed, **(values or {})})
+
+    def evaluate(self, values: Mapping[str, Any] | None = None) -> np.ndarray:
+        """y at named values, (n_out,); an error names the parameter where no solution exists."""
+        theta = self.vector(values)
+        y = self.kernel(theta)
+        if not np.all(np.isfinite(y)):
+            raise HmmInferError(self.explain(theta))
+        return y
+
+    def explain(self, theta: np.ndarray) -> str:
+        """Which parameters keep the model from being solved at ``theta``, and what to do."""
+        centre = self.vector()
+        culprits = []
+        for p, where in zip(self.parameters, self.parameters.slices().values(), strict=True):
+            trial = np.array(theta)
+            trial[where] = centre[where]
+            if not np.array_equal(trial, theta) and np.all(np.isfinite(self.kernel(trial))):
+                value = self.parameters.values(np.asarray(theta))[p.name]
+                culprits.append(f"{p.name} = {np.round(value, 4)} {p.unit}".rstrip())
+        at = ", ".join(culprits) or "the combination of values"
+        settings = f", or {self.advice}" if self.advice else ""
+        return f"Model '{self.name}' ({self.experiment}) has no solution because of {at}; give a value nearer to its prior{settings}."
+
+    def check_accuracy(self, theta: np.ndarray, where: str) -> None:
+        """Refuse steps or elements too large for the stated accuracy at ``theta``, which is named ``where``."""
+        check(self, theta, where)
+
+    def predict(self, values: Any = None, progress: bool = True, draws: int | None = None, **named: Any) -> xr.Dataset:
+        """Observables for named values or a whole posterior.
+
+        Parameters
+        ----------
+        values : mapping of names to numbers, text with units ("3.5 GPa") or arrays of draws; or a posterior (DataTree or Dataset)
+            with those names, whose run then gives the settings that a prediction was not given. Names that are not given take their
+            fixed value or prior median, as the attributes record.
+        draws : use at most this many draws of a posterior, evenly spaced.
+        named : values by keyword, over those in ``values``.
+
+        Returns
+        -------
+        Dataset with one variable for each observable, dimensions of the draws first, units in the attributes.
+        """
+        if self.again is not None and isinstance(values, xr.DataTree | xr.Dataset) and run_of(values)[0] == self.name:
+            return self.again(values).predict(values, progress, draws, **named)
+        sizes, given = named_draws(self.parameters, (self.name, self.experiment), values, named, draws)
+        theta = self.vector(given)
+        lead = theta.shape[:-1]
+        flat = theta.reshape(-1, theta.shape[-1])
+        for middle in flat if len(flat) <= 8 else np.median(flat, axis=0)[None]:
+            self.check_accuracy(middle, "these values" if len(flat) <= 8 else "the middle of the draws")
+        y = self.batch(flat, progress=progress, what="predicting").reshape(*lead, -1)
+        dims = list(sizes) if sizes else [f"draw_{i}" if len(lead) > 1 else "draw" for i in range(len(lead))]
+        out = self.to_dataset(y, dims, sizes)
+        out.attrs["given"] = ", ".join(sorted(given)) or "nothing: fixed values and prior medians"
+        return out
+
+    @one_thread
+    def batch(self, thetas: np.ndarray, progress: bool = False, what: str = "computing", strict: bool = True) -> np.ndarray:
+        """y for each row of ``thetas``, (n, n_out); a row without a solution is an error, or NaN when not ``strict``."""
+        from hmminfer.terminal import track
+
+        y = np.empty((len(thetas), self.n_out))
+        for i in track(range(len(thetas)), what, show=progress and len(thetas) > 1):
+            y[i] = self.kernel(thetas[i])
+            if strict and not np.all(np.isfinite(y[i])):
+                raise HmmInferError(self.explain(thetas[i]))
+        return y
+
+    def to_dataset(self, y: np.ndarray, dims: Sequence[str] = (), coords: Mapping[str, Any] | None = None) -> xr.Dataset:
+        """Observables of y (..., n_out) as labelled arrays."""
+        return labelled(self.observables, y, dims, coords, model=self.name, experiment=self.experiment, **self.about)
+
+    def __call__(self, **variables: Any) -> Any:
+        """Symbolic y (n_out,) of PyTensor variables (or numbers) in users' units; axial angles in degrees.
+
+        Parameters that are not given take their fixed value; one without a fixed value must be given.
+        """
+        from hmminfer.engine.operator import apply
+
+        return apply(self.parameters, self.fixed, self.kernel, variables)
+
+    def as_prediction(self, *observables: Observable) -> Model:
+        """The same predictions without data: other observables of y, no table, no panels."""
+        return replace(self, observables=observables, table=None, panels=(), resolved=None)
+
+    def with_priors(self, priors: Mapping[str, Prior | str]) -> Model:
+        """The same model with other priors; a parameter that gets one is no longer fixed."""
+        fixed = {k: v for k, v in self.fixed.items() if k not in priors}
+        return replace(self, parameters=self.parameters.replaced(priors), fixed=fixed, again=None)
+
+    @staticmethod
+    def joint(models: Sequence[Model], shared: Sequence[str], labels: Sequence[str] | None = None) -> Model:
+        """Several experiments as one model: ``shared`` parameters are one number for all, others get a suffix per experiment.
+
+        >>> Model.joint([cold, hot], shared=["fibre_angle"], labels=["295K", "463K"])  # doctest: +SKIP
+        """
+        return Model(**joined(models, shared, labels))
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """What a call takes, for help(model) and notebooks: the parameters by name, those that are fixed with their value."""
+        kind, empty = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
+        return inspect.Signature([inspect.Parameter(p.name, kind, default=self.fixed.get(p.name, empty)) for p in self.parameters])
+
+    def __repr__(self) -> str:
+        return shown.model_text(self)
+
+    def _repr_html_(self) -> str:
+        return shown.model_html(self)

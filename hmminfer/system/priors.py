@@ -1,0 +1,410 @@
+"""Priors as plain data: each class describes itself, and nothing else in the package needs to know which there are.
+
+A prior tells its bounds, its quantiles, its log density and the transform under which a sampler sees it; the tables, the samplers without
+gradient, the identifiability report and the data files ask these. Only :mod:`hmminfer.inference.posterior` maps a prior to PyMC. A new prior is one class here
+and one line there.
+
+The transform is PyMC's default for the bounds: ln(x - lower) above a lower bound, -ln(upper - x) below an upper one, the logit between both.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+import re
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy import special, stats
+
+from hmminfer import units
+from hmminfer.errors import HmmInferError, unknown
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is known of a number before the data, in the parameter's unit. Fields named in ``PLAIN`` have no unit."""
+
+    PLAIN: ClassVar[tuple[str, ...]] = ()
+
+    def _frozen(self) -> Any:
+        """The distribution as scipy knows it."""
+        raise NotImplementedError
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Support."""
+        return -math.inf, math.inf
+
+    def box(self, width: float = 4.0) -> tuple[float, float]:
+        """Interval of +- ``width`` standard deviations of a normal law of the same quantiles, inside the support."""
+        return float(self.quantile(-width)), float(self.quantile(width))
+
+    def sample(self, rng: np.random.Generator, size: int) -> np.ndarray:
+        """Independent draws."""
+        return np.asarray(self._frozen().rvs(size=size, random_state=rng))
+
+    def logpdf(self, x: Any) -> np.ndarray:
+        """Log density."""
+        return np.asarray(self._frozen().logpdf(x))
+
+    def quantile(self, u: Any) -> Any:
+        """The value whose quantile is that of ``u`` under a standard normal law."""
+        return self._frozen().ppf(special.ndtr(u))
+
+    @property
+    def centre(self) -> float:
+        """Median."""
+        return float(self._frozen().median())
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation."""
+        return float(self._frozen().std())
+
+    @property
+    def normal(self) -> tuple[float, float, bool]:
+        """Centre and width of the nearest normal law, and whether it is one of the logarithm."""
+        return self.centre, self.sd, False
+
+    def to_unconstrained(self, x: Any) -> Any:
+        """The unbounded number behind a value."""
+        lower, upper = self.bounds
+        if math.isfinite(lower) and math.isfinite(upper):
+            return np.log(x - lower) - np.log(upper - x)
+        if math.isfinite(lower):
+            return np.log(x - lower)
+        return -np.log(upper - x) if math.isfinite(upper) else x
+
+    def from_unconstrained(self, z: Any, exp: Any = np.exp) -> Any:
+        """Inverse of :meth:`to_unconstrained`; with the ``exp`` of complex or symbolic numbers also for those."""
+        lower, upper = self.bounds
+        if math.isfinite(lower) and math.isfinite(upper):
+            return lower + (upper - lower) / (1.0 + exp(-z))
+        if math.isfinite(lower):
+            return lower + exp(z)
+        return upper - exp(-z) if math.isfinite(upper) else z
+
+    def log_density(self, z: float) -> float:
+        """Log density of the unbounded number z, up to a constant: the Jacobian dx/dz is the complex step's derivative."""
+        x = self.from_unconstrained(complex(z, 1e-30), cmath.exp)
+        return math.log(x.imag / 1e-30) + self._log_kernel(x.real)
+
+    def _log_kernel(self, x: float) -> float:
+        """Log density of a value, up to a constant."""
+        return float(self.logpdf(x))
+
+    def text(self, unit: str = "") -> str:
+        """The prior as one writes it, to the last digit: "LogNormal(3.5 GPa, 0.2)"; :func:`parse_prior` reads it."""
+        return self._written(unit, repr)
+
+    def __str__(self) -> str:
+        return self._written("", lambda v: f"{v:g}")
+
+    def _written(self, unit: str, number: Any) -> str:
+        parts = []
+        for f in fields(self):
+            value = float(getattr(self, f.name))
+            if value != f.default:  # what may be left out is named
+                text = number(value) + ("" if f.name in self.PLAIN or not unit else f" {unit}")
+                parts.append(text if f.default is MISSING else f"{f.name}={text}")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+@dataclass(frozen=True)
+class Normal(Prior):
+    """Normal(mean, sd), cut to [lower, upper]."""
+
+    mean: float
+    standard_deviation: float
+    lower: float = -math.inf
+    upper: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not (self.standard_deviation > 0 and self.lower < self.upper and math.isfinite(self.mean)):
+            raise HmmInferError(f"{self} needs a finite mean, a positive standard deviation and lower < upper; correct the prior.")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return self.lower, self.upper
+
+    def box(self, width: float = 4.0) -> tuple[float, float]:
+        reach = width * self.standard_deviation
+        return max(self.mean - reach, self.lower), min(self.mean + reach, self.upper)
+
+    def quantile(self, u: Any) -> Any:
+        a, b = (special.ndtr((x - self.mean) / self.standard_deviation) for x in (self.lower, self.upper))
+        return self.mean + self.standard_deviation * special.ndtri(a + (b - a) * special.ndtr(u))
+
+    def _log_kernel(self, x: float) -> float:
+        return -0.5 * ((x - self.mean) / self.standard_deviation) ** 2
+
+    def _frozen(self) -> Any:
+        a, b = ((x - self.mean) / self.standard_deviation for x in (self.lower, self.upper))
+        return stats.truncnorm(a, b, loc=self.mean, scale=self.standard_deviation)
+
+
+@dataclass(frozen=True)
+class LogNormal(Prior):
+    """ln x ~ Normal(ln median, sigma), cut to [lower, upper]: ``sigma`` is about the relative standard deviation.
+
+    ``median`` is the median before x is cut.
+    """
+
+    median: float
+    sigma: float
+    lower: float = 0.0
+    upper: float = math.inf
+    PLAIN: ClassVar[tuple[str, ...]] = ("sigma",)
+
+    def __post_init__(self) -> None:
+        if not self.median > 0 or not self.sigma > 0:
+            raise HmmInferError(f"{self} needs a positive median and a positive sigma; correct the prior.")
+        if not 0.0 <= self.lower < self.upper:
+            raise HmmInferError(f"{self} needs 0 <= lower < upper; correct the prior.")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return self.lower, self.upper
+
+    @property
+    def cut(self) -> bool:
+        """Whether a bound takes some of the law away."""
+        return self.lower > 0.0 or math.isfinite(self.upper)
+
+    @property
+    def normal(self) -> tuple[float, float, bool]:
+        return math.log(self.median), self.sigma, True
+
+    def box(self, width: float = 4.0) -> tuple[float, float]:
+        return max(self.median * math.exp(-width * self.sigma), self.lower), min(self.median * math.exp(width * self.sigma), self.upper)
+
+    def quantile(self, u: Any) -> Any:
+        if not self.cut:
+            return self.median * np.exp(self.sigma * u)
+        a, b = self._ends()
+        low, high = special.ndtr(a), special.ndtr(b)
+        return self.median * np.exp(self.sigma * special.ndtri(low + (high - low) * special.ndtr(u)))
+
+    def sample(self, rng: np.random.Generator, size: int) -> np.ndarray:
+        return np.asarray(self.quantile(rng.standard_normal(size))) if self.cut else super().sample(rng, size)
+
+    def logpdf(self, x: Any) -> np.ndarray:
+        if not self.cut:
+            return super().logpdf(x)
+        inside = (np.asarray(x) >= self.lower) & (np.asarray(x) <= self.upper)
+        a, b = self._ends()
+        return np.where(inside, super().logpdf(x) - np.log(special.ndtr(b) - special.ndtr(a)), -np.inf)
+
+    @property
+    def centre(self) -> float:
+        return float(self.quantile(0.0)) if self.cut else super().centre
+
+    @property
+    def sd(self) -> float:
+        node, weight = np.polynomial.hermite_e.hermegauss(60)
+        x, w = self.quantile(node), weight / weight.sum()
+        return float(np.sqrt(w @ (x - w @ x) ** 2)) if self.cut else super().sd
+
+    def log_density(self, z: float) -> float:
+        return super().log_density(z) if self.cut else -0.5 * ((z - math.log(self.median)) / self.sigma) ** 2
+
+    def _ends(self) -> tuple[float, float]:
+        """Bounds in standard deviations of the logarithm."""
+        low = (math.log(self.lower / self.median) if self.lower > 0.0 else -math.inf) / self.sigma
+        return low, (math.log(self.upper / self.median) if math.isfinite(self.upper) else math.inf) / self.sigma
+
+    def _frozen(self) -> Any:
+        return stats.lognorm(self.sigma, scale=self.median)
+
+
+@dataclass(frozen=True)
+class Uniform(Prior):
+    """Uniform on [lower, upper]."""
+
+    lower: float
+    upper: float
+
+    def __post_init__(self) -> None:
+        if not self.lower < self.upper or not (math.isfinite(self.lower) and math.isfinite(self.upper)):
+            raise HmmInferError(f"Uniform({self.lower:g}, {self.upper:g}) needs finite bounds, lower < upper; correct the prior.")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return self.lower, self.upper
+
+    def box(self, width: float = 4.0) -> tuple[float, float]:
+        return self.lower, self.upper
+
+    def quantile(self, u: Any) -> Any:
+        return self.lower + (self.upper - self.lower) * special.ndtr(u)
+
+    def _log_kernel(self, x: float) -> float:
+        return 0.0
+
+    def _frozen(self) -> Any:
+        return stats.uniform(self.lower, self.upper - self.lower)
+
+
+@dataclass(frozen=True)
+class HalfNormal(Prior):
+    """|Normal(0, sd)|."""
+
+    standard_deviation: float
+
+    def __post_init__(self) -> None:
+        if not self.standard_deviation > 0:
+            raise HmmInferError(f"{self} needs a positive standard deviation; correct the prior.")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return 0.0, math.inf
+
+    def box(self, width: float = 4.0) -> tuple[float, float]:
+        return 0.0, width * self.standard_deviation
+
+    def quantile(self, u: Any) -> Any:
+        return self.standard_deviation * special.ndtri(0.5 + 0.5 * special.ndtr(u))
+
+    def _log_kernel(self, x: float) -> float:
+        return -0.5 * (x / self.standard_deviation) ** 2
+
+    def _frozen(self) -> Any:
+        return stats.halfnorm(scale=self.standard_deviation)
+
+
+@dataclass(frozen=True)
+class Gamma(Prior):
+    """Gamma law of a positive number by its mean and standard deviation: shape (mean / sd)^2."""
+
+    mean: float
+    standard_deviation: float
+
+    def __post_init__(self) -> None:
+        if not (self.mean > 0 and self.standard_deviation > 0):
+            raise HmmInferError(f"{self} needs a positive mean and a positive standard deviation; correct the prior.")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return 0.0, math.inf
+
+    def _frozen(self) -> Any:
+        return stats.gamma((self.mean / self.standard_deviation) ** 2, scale=self.standard_deviation**2 / self.mean)
+
+
+@dataclass(frozen=True)
+class Beta(Prior):
+    """Beta(alpha, beta) law of a share between 0 and 1: density proportional to x^(alpha - 1) (1 - x)^(beta - 1)."""
+
+    alpha: float
+    beta: float
+    PLAIN: ClassVar[tuple[str, ...]] = ("alpha", "beta")
+
+    def __post_init__(self) -> None:
+        if not (self.alpha > 0 and self.beta > 0):
+            raise HmmInferError(f"{self} needs a positive alpha and a positive beta; correct the prior.")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
+    def _frozen(self) -> Any:
+        return stats.beta(self.alpha, self.beta)
+
+
+@dataclass(frozen=True)
+class StudentT(Prior):
+    """Student's t law about ``mean`` with heavy tails: ``scale`` in the unit, ``nu`` degrees of freedom (above 2)."""
+
+    nu: float
+    mean: float
+    scale: float
+    PLAIN: ClassVar[tuple[str, ...]] = ("nu",)
+
+    def __post_init__(self) -> None:
+        if not (self.nu > 2 and self.scale > 0 and math.isfinite(self.mean)):
+            raise HmmInferError(f"{self} needs nu > 2 (a finite variance), a finite mean and a positive scale; correct the prior.")
+
+    def _frozen(self) -> Any:
+        return stats.t(self.nu, loc=self.mean, scale=self.scale)
+
+
+WRAP = 10.0  # sd of t = 2 theta before wrapping: flat on the circle to exp(-50), and smooth for the sampler everywhere
+
+
+@dataclass(frozen=True)
+class Axial(Prior):
+    """Angle modulo 180 degrees, uniform by default; else density proportional to exp(concentration cos 2(theta - mean)).
+
+    ``mean`` in degrees. The angle's standard deviation is about 28.6 / sqrt(concentration) degrees once that is small.
+    """
+
+    mean: float = 0.0
+    concentration: float = 0.0
+    PLAIN: ClassVar[tuple[str, ...]] = ("concentration",)
+
+    def __post_init__(self) -> None:
+        if not self.concentration >= 0:
+            raise HmmInferError(f"{self} needs a concentration of at least 0 (uniform); correct the prior.")
+
+    def box(self, width: float = 4.0) -> tuple[float, float]:
+        return -90.0, 90.0
+
+    def quantile(self, u: Any) -> Any:
+        """Mean + sd u: a circle has no quantiles."""
+        return self.centre + self.sd * u
+
+    @property
+    def centre(self) -> float:
+        return self.mean
+
+    @property
+    def sd(self) -> float:
+        return 0.5 * math.degrees(math.pi / math.sqrt(3.0 + self.concentration * math.pi**2))
+
+    def sample(self, rng: np.random.Generator, size: int) -> np.ndarray:
+        t = rng.vonmises(math.radians(2 * self.mean), self.concentration, size)
+        return 0.5 * np.degrees(t)
+
+    def logpdf(self, x: Any) -> np.ndarray:
+        t = np.radians(2.0 * (np.asarray(x) - self.mean))
+        return np.asarray(stats.vonmises.logpdf(t, self.concentration)) + math.log(math.pi / 90.0)
+
+    def __str__(self) -> str:
+        return super().__str__() if self.concentration > 0 else "uniform on the circle"
+
+
+PRIORS = {kind.__name__: kind for kind in Prior.__subclasses__()}
+
+
+def parse_prior(text: str, unit: str = "") -> Prior:
+    """Prior from text such as ``LogNormal(3.5 GPa, 0.2)`` or ``Normal(0.6, 0.03, lower=0.3)``; quantities convert to ``unit``."""
+    match = re.fullmatch(r"\s*([A-Za-z]+)\s*\(([^()]*)\)\s*", text)
+    if match is None:
+        raise HmmInferError(f"Cannot read the prior {text!r}; write it as LogNormal(3.5 GPa, 0.2) or Normal(0.6, 0.03).")
+    if match[1] not in PRIORS:
+        raise unknown("prior", match[1], PRIORS)
+    kind = PRIORS[match[1]]
+    order = [f.name for f in fields(kind)]
+    given: dict[str, float] = {}
+    items = [part.strip() for part in match[2].split(",") if part.strip()]
+    for i, item in enumerate(items):
+        key, eq, value = item.rpartition("=")
+        name = key.strip() if eq else order[i] if i < len(order) else ""
+        if name not in order or name in given:
+            raise HmmInferError(f"Wrong arguments in the prior {text!r}; {kind.__name__} takes ({', '.join(order)}).")
+        given[name] = float(value) if _plain(value) else units.parse(value.strip(), "" if name in kind.PLAIN else unit)
+    try:
+        return kind(**given)
+    except TypeError:
+        raise HmmInferError(f"Wrong arguments in the prior {text!r}; {kind.__name__} takes ({', '.join(order)}).") from None
+
+
+def _plain(text: str) -> bool:
+    """Whether text is a number without a unit."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
