@@ -17,28 +17,34 @@ if TYPE_CHECKING:
     from hmminfer import datasets, models
     from hmminfer.app import folder as runs
     from hmminfer.diagnostics.calibration import sbc
-    from hmminfer.diagnostics.checking import checks, summary
+    from hmminfer.diagnostics.checking import checks
     from hmminfer.diagnostics.reporting import report
     from hmminfer.diagnostics.sensitivity import identifiability
+    from hmminfer.diagnostics.summary import summary
     from hmminfer.errors import HmmInferError
     from hmminfer.figures import overview as figures
-    from hmminfer.inference import stochastic
+    from hmminfer.inference import homogenisation, stochastic
+    from hmminfer.inference.problem import Problem
     from hmminfer.inference.sampling import build, fit, preview
     from hmminfer.system.model import Model
     from hmminfer.system.parameters import Parameter
-    from hmminfer.system.priors import Axial, HalfNormal, LogNormal, Normal, Uniform
+    from hmminfer.system.priors import Axial, Beta, Gamma, HalfNormal, LogNormal, Normal, StudentT, Uniform
     from hmminfer.system.tables import read_table
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "Axial",
+    "Beta",
+    "Gamma",
     "HalfNormal",
     "HmmInferError",
     "LogNormal",
     "Model",
     "Normal",
     "Parameter",
+    "Problem",
+    "StudentT",
     "Uniform",
     "__version__",
     "build",
@@ -46,6 +52,7 @@ __all__ = [
     "datasets",
     "figures",
     "fit",
+    "homogenisation",
     "identifiability",
     "models",
     "preview",
@@ -62,10 +69,12 @@ _HOME = {
     "errors": ("HmmInferError",),
     "system.model": ("Model",),
     "system.parameters": ("Parameter",),
-    "system.priors": ("Axial", "HalfNormal", "LogNormal", "Normal", "Uniform"),
+    "system.priors": ("Axial", "Beta", "Gamma", "HalfNormal", "LogNormal", "Normal", "StudentT", "Uniform"),
     "system.tables": ("read_table",),
+    "inference.problem": ("Problem",),
     "inference.sampling": ("build", "fit", "preview"),
-    "diagnostics.checking": ("checks", "summary"),
+    "diagnostics.checking": ("checks",),
+    "diagnostics.summary": ("summary",),
     "diagnostics.sensitivity": ("identifiability",),
     "diagnostics.calibration": ("sbc",),
     "diagnostics.reporting": ("report",),

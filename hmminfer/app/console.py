@@ -97,21 +97,22 @@ def outcome(run: Any, quiet: bool = False) -> None:
 
 
 def model_page(name: str) -> list[Any]:
-    """The catalogue, or one physical system."""
+    """The catalogue, or one physical system: which experiment fits which data, then its story, settings, predictions and parameters."""
     from hmminfer import models
 
     if not name:
-        return [grid("", ["model", ""], [list(row) for row in models.CATALOGUE.items()]), "More: hmminfer models MODEL"]
+        return [grid("", ["model", ""], [list(row) for row in models.describe().items()]), "More: hmminfer models MODEL"]
     module = models.get(name)
-    page: list[Any] = [(module.__doc__ or "").strip(), ""]
+    rows: list[list[Any]] = [[key, ", ".join(e.schema.quantities), e.dataset, e.description] for key, e in module.EXPERIMENTS.items()]
+    page: list[Any] = [grid(f"Experiments of {name}: the one that fits your data", ["--experiment", "measured", "dataset", ""], rows), ""]
+    page += [f"A file to fill in: hmminfer template {name} --experiment NAME", "", (module.__doc__ or "").strip(), ""]
     for key, e in module.EXPERIMENTS.items():
-        page.append(f"Experiment {key}: {e.description}; data: {e.dataset}; predictions: {', '.join(e.predictions)}")
-        page += [_settings(e.schema.settings), ""]
+        page += [f"Experiment {key}: {e.description}; predictions: {', '.join(e.predictions)}", _settings(e.schema.settings), ""]
     page += predictions_page(name)
     tables: dict[tuple, list[str]] = {}  # experiments that share their parameters share a table
     for key, e in module.EXPERIMENTS.items():
-        rows = [(p.name, p.unit, prior_text(p), f"[{p.lower:g}, {p.upper:g}]", p.description) for p in e.model().parameters if not p.nuisance]
-        tables.setdefault(tuple(rows), []).append(key)
+        known = [(p.name, p.unit, prior_text(p), f"[{p.lower:g}, {p.upper:g}]", p.description) for p in e.model().parameters if not p.nuisance]
+        tables.setdefault(tuple(known), []).append(key)
     for kinds, keys in tables.items():
         title = "Parameters" if len(tables) == 1 else f"Parameters of {', '.join(keys)}"
         page += [grid(title, ["parameter", "unit", "prior", "support", ""], [list(row) for row in kinds]), ""]

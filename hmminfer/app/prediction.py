@@ -31,7 +31,7 @@ def predict(
     are those of the run behind the posterior, where it has them; the attribute ``run_settings`` of the result says which.
     """
     module = models.get(model)
-    if posterior is not None and (fitted := run_of(posterior)[0] or model) != model:
+    if posterior is not None and (fitted := run_of(posterior)[0] or module.EXPERIMENTS.system) != module.EXPERIMENTS.system:
         raise HmmInferError(f"The posterior is one of {fitted}, not of {model}; predict {fitted}, or give another run.")
     if what and what not in module.PREDICTIONS:
         raise unknown("prediction", what, module.PREDICTIONS)

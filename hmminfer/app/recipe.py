@@ -10,12 +10,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hmminfer import __version__, datasets, models
+from hmminfer import __version__, models
 from hmminfer.errors import HmmInferError, unknown
 from hmminfer.system.tables import RawTable, read_table, toml
 
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from hmminfer.inference.problem import Problem
+    from hmminfer.system.model import Model
 
 NAME, COPIES = "run.toml", "data"
+FROZEN = "0.1.0"  # the last version whose run files did not say their defaults
 
 
 def fresh_seed() -> int:
@@ -42,7 +45,9 @@ def versions_now() -> dict[str, str]:
 class Recipe:
     """Every choice of a run, named as in :func:`hmminfer.fit`; what is not given takes the model's default.
 
-    ``data``: CSV file, or ``dataset``: name; ``settings`` of the experiment; ``extensions``: draws and seed of each, in order.
+    ``data``: CSV file, or ``dataset``: name; ``settings`` of the experiment; ``extensions``: draws and seed of each, in order. ``resolved``:
+    what the choices came to with every default said (settings, priors, fixed, noise), so that a file repeats its run whatever the defaults
+    have become; what is given counts before it.
     """
 
     model: str
@@ -61,6 +66,7 @@ class Recipe:
     target_accept: float = 0.8
     sampler: str = ""
     extensions: tuple[Mapping[str, int], ...] = ()
+    resolved: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=versions_now)
 
     @cached_property
@@ -70,7 +76,7 @@ class Recipe:
             raise HmmInferError("Both a data file and a dataset are given; choose one.")
         if self.data:
             return read_table(self.data)
-        return datasets.load(self.dataset or self._experiment(self.experiment).dataset)
+        return self._experiment(self.experiment).raw(self.dataset or None)
 
     def _experiment(self, name: str) -> Any:
         known = models.get(self.model).EXPERIMENTS
@@ -82,10 +88,27 @@ class Recipe:
     def problem(self) -> Problem:
         """The model, data, priors and noise, settled."""
         models.get(self.model)  # an unknown model is said before its data are read
-        model = self._experiment(self._name).model(self.raw, **dict(self.settings))
-        from hmminfer.inference.problem import Problem
+        model = self._model
+        from hmminfer.inference.problem import Problem  # takes seconds: mistakes above come at once
 
         return Problem.of(model, **self.choices)
+
+    @cached_property
+    def _model(self) -> Model:
+        return self._experiment(self._name).model(self.raw, **self._settings)
+
+    @cached_property
+    def _defaults(self) -> Mapping[str, Any]:
+        """The defaults of the run: those its file says, those of 0.1.0 where it is older than that, or those of today."""
+        if self.resolved.get("as") != FROZEN:
+            return self.resolved
+        table = tomllib.loads(resources.files(__package__).joinpath(f"defaults_{FROZEN.replace('.', '_')}.toml").read_text(encoding="utf-8"))
+        return table.get(self.model, {}).get(self._name, {})
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        """Settings as given; those of the run's defaults where neither the data nor the user gave one."""
+        return {**{k: v for k, v in self._defaults.get("settings", {}).items() if k not in self.raw.settings}, **self.settings}
 
     @property
     def _name(self) -> str:
@@ -100,7 +123,20 @@ class Recipe:
     @property
     def choices(self) -> dict[str, Any]:
         """Arguments of :func:`hmminfer.fit` that settle the problem."""
-        return {"noise": self.noise, "priors": dict(self.priors), "fixed": dict(self.fixed), "discrepancy_kind": self.discrepancy}
+        known = self._defaults
+        given = {**self.raw.settings, **self.settings, **self.priors, **self.fixed}  # a prior given replaces a fixed default, and so on
+        priors, fixed = ({k: v for k, v in known.get(of, {}).items() if k not in given} for of in ("priors", "fixed"))
+        if self.resolved.get("as") == FROZEN:  # the table knows all parameters of an experiment, a model those its settings ask for
+            own = self._parameters
+            priors, fixed = ({k: v for k, v in of.items() if k in own} for of in (priors, fixed))
+        noise = known.get("noise") if self.noise is None else self.noise
+        return {"noise": noise, "priors": {**priors, **self.priors}, "fixed": {**fixed, **self.fixed}, "discrepancy_kind": self.discrepancy}
+
+    @cached_property
+    def _parameters(self) -> set[str]:
+        """Names of the model's parameters and of the amplitudes and lengths of its fields."""
+        parameters = self._model.parameters
+        return {*parameters.names, *(h.name for p in parameters for h in getattr(p, "hyperparameters", ()))}
 
     def fit(self, store: Path | None = None, progress: bool = True) -> xr.DataTree:
         """Sample as the recipe says, its extensions included."""
@@ -116,16 +152,22 @@ class Recipe:
 
     def write(self, folder: Path) -> Recipe:
         """Write run.toml and copies of the files it reads; returns the recipe that reads the copies."""
-        mine = replace(self, sampler=self._sampler, experiment=self._name, dataset="" if self.data else self.raw.name)
-        named = {**self.raw.settings, **self.settings, "data": self.data}
+        problem, files = self.problem, {k for k, v in self.raw.settings.items() if _is_file(v)} | {k for k, v in self.settings.items() if _is_file(v)}
+        schema = self._experiment(self._name).schema
+        settings = {s.name: s.written(problem.table.settings[s.name]) for s in schema.settings if s.name not in files}
+        written = {k: v for k, v in problem.written().items() if k != "noise" or isinstance(v, str)}
+        dataset = "" if self.data else self.dataset or self._experiment(self._name).dataset
+        mine = replace(self, sampler=self._sampler, experiment=self._name, dataset=dataset, resolved={"settings": settings, **written})
+        named = {**self.raw.settings, **self.settings, "data": self.data, "model": self.model}
         for key, value in named.items():
-            if isinstance(value, str) and value and Path(value).is_file():
+            if _is_file(value):
                 target = folder / COPIES / Path(value).name
                 if not target.exists():
                     target.parent.mkdir(exist_ok=True)
                     shutil.copyfile(value, target)
                 change = str(target)
-                mine = replace(mine, data=change) if key == "data" else replace(mine, settings={**mine.settings, key: change})
+                own: dict[str, Any] = {key: change} if key in ("data", "model") else {"settings": {**mine.settings, key: change}}
+                mine = replace(mine, **own)
         replace_text(folder / NAME, mine._text(folder))
         return mine
 
@@ -143,8 +185,10 @@ class Recipe:
                 for more in value:
                     tables += ["", "[[extensions]]", *(f"{k} = {toml(v)}" for k, v in more.items())]
             elif isinstance(value, Mapping):
-                if value:
-                    tables += ["", f"[{key}]", *(f"{toml(k)} = {toml(plain(v))}" for k, v in value.items())]
+                plain_values = {k: v for k, v in value.items() if not isinstance(v, Mapping)}
+                for title, entries in ((key, plain_values), *((f"{key}.{k}", v) for k, v in value.items() if isinstance(v, Mapping))):
+                    if entries:
+                        tables += ["", f"[{title}]", *(f"{toml(k)} = {toml(plain(v))}" for k, v in entries.items())]
             elif value is not None and value != "":
                 lines.append(f"{key} = {toml(plain(value))}")
         return "\n".join([*lines, *tables]) + "\n"
@@ -172,9 +216,10 @@ class Recipe:
         def found(value: Any) -> Any:
             return str(folder / value) if isinstance(value, str) and value and (folder / value).is_file() else value
 
-        for key in ("data", "settings"):
+        for key in ("data", "model", "settings"):
             value = given.get(key, "")
             given[key] = {k: found(v) for k, v in (value or {}).items()} if key == "settings" else found(value)
+        given.setdefault("resolved", {"as": FROZEN})
         return cls(**{**given, "extensions": tuple(given.get("extensions", ()))})
 
 
@@ -183,3 +228,7 @@ def replace_text(path: Path, text: str) -> None:
     temporary = path.with_name(path.name + ".part")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, str) and bool(value) and Path(value).is_file()

@@ -8,7 +8,9 @@ Without any, its data are shown against the predictions.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import math
+import sys
 from typing import Any
 
 import xarray as xr
@@ -25,12 +27,15 @@ def panel_of(wanted: Any, model: Any) -> Any:
     """The function of a panel that a model asks for, by name or itself."""
     if not isinstance(wanted, str):
         return wanted
-    own: dict[str, Any] = {}
-    if wanted not in PANELS and model.home:
-        own = vars(importlib.import_module(f"{model.home}.panels"))
-    if wanted not in {**PANELS, **own}:
-        raise unknown("panel", wanted, PANELS)
-    return {**own, **PANELS}[wanted]
+    if wanted in PANELS:
+        return PANELS[wanted]
+    beside = f"{model.home.rpartition('.')[0]}.panels"  # of a system that is a folder; one file holds its own
+    for name in (model.home, beside):
+        if name in sys.modules or (name == beside and importlib.util.find_spec(name)):
+            panel = getattr(importlib.import_module(name), wanted, None)
+            if panel is not None:
+                return panel
+    raise unknown("panel", wanted, PANELS)
 
 
 @styled

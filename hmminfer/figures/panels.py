@@ -67,6 +67,13 @@ def degrees(angle: float) -> str:
     return f"{angle:.1f}°".replace("-", "\N{MINUS SIGN}")
 
 
+def band(ax: Any, x: np.ndarray, draws: np.ndarray, label: str | None = None, colour: str = BLUE) -> None:
+    """Predicted curves: the interval of draws (n, points) over x, and their median as a line."""
+    low, high = interval(draws)
+    ax.fill_between(x, low, high, color=colour, alpha=0.25, lw=0)
+    ax.plot(x, np.median(draws, axis=0), color=colour, label=label)
+
+
 def ratios(ax: Any, reading: Reading, model: Any = None, limit: int = 20) -> None:
     """Predictive mean and 89 % interval over the measured value, row by row, with the noise around 1."""
     rows = reading.rows[:limit]

@@ -21,6 +21,7 @@ from hmminfer.engine.kernel import Kernel
 from hmminfer.engine.linalg import one_thread
 from hmminfer.errors import HmmInferError
 from hmminfer.inference.homogenisation import HomogenisationError
+from hmminfer.inference.noise import stated_or_assumed
 from hmminfer.system.likelihood import POISSON
 from hmminfer.system.model import Model
 from hmminfer.system.parameters import ParameterSet
@@ -28,11 +29,6 @@ from hmminfer.system.tables import Table
 
 LIMIT = 0.5  # of the noise of a row: beyond, the answer would rest on where the covariance was measured
 MODELLED = 0.1  # of the noise in a direction: below, its variance is 1 % of it
-
-
-def _noise(table: Table) -> np.ndarray:
-    """The sd of each row, 3 % of all values where it is not known."""
-    return np.where(np.isfinite(table.sd), table.sd, 0.03 * np.sqrt(np.mean(table.value**2)))
 
 
 @one_thread
@@ -45,7 +41,7 @@ def pilot(kernel: Kernel, parameters: ParameterSet, fixed: Mapping[str, Any], ta
     priors = [p.prior for p in free for _ in range(p.length)]
     logarithmic = np.array([q.bounds == (0.0, np.inf) for q in priors])
     width = np.array([1.0 if log and not q.normal[2] else q.normal[1] for q, log in zip(priors, logarithmic, strict=True)])
-    sd = _noise(table)
+    sd = stated_or_assumed(table)
     start = theta[index]
     start[logarithmic] = np.log(start[logarithmic])
 
@@ -80,7 +76,7 @@ def with_monte_carlo_error(model: Model, kernels: Sequence[Kernel], theta: np.nd
     y = np.array([k(theta) for k in kernels])
     if not np.all(np.isfinite(y)):
         return model  # no solution at the pilot point: fitting says so with the parameters' names
-    sd = _noise(table)
+    sd = stated_or_assumed(table)
     away = (y - y.mean(axis=0)) / sd / np.sqrt(len(y) - 1.0)
     share = np.sqrt(np.sum(away**2, axis=0))
     worst = int(np.argmax(share))

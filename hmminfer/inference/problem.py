@@ -9,19 +9,19 @@ angles in radians, and of a field its standard normal z. PyMC's default transfor
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from hmminfer import units
-from hmminfer.errors import HmmInferError, unknown
+from hmminfer.errors import HmmInferError
 from hmminfer.inference import discrepancy
+from hmminfer.inference import noise as noises
 from hmminfer.inference.homogenisation import known_error
 from hmminfer.system.likelihood import POISSON
 from hmminfer.system.model import Model
 from hmminfer.system.parameters import Field, Parameter, wrap_axial
-from hmminfer.system.priors import LogNormal, Prior
+from hmminfer.system.priors import Prior, parse_prior
 from hmminfer.system.tables import Table
 
 
@@ -51,21 +51,10 @@ class Problem:
         """Settle what is known and unknown; see :func:`fit` for the arguments."""
         if model.table is None:
             raise HmmInferError(f"Model '{model.name}' ({model.experiment}) has no data; build it from a table or a dataset to fit it.")
-        for name in {**(priors or {}), **(fixed or {})}:
-            model.parameters[name]
+        table = model.table
         both = set(priors or {}) & set(fixed or {})
         if both:
             raise HmmInferError(f"{', '.join(sorted(both))} cannot be fixed and have a prior; choose one.")
-        model = model.with_priors(priors or {})
-        held: dict[str, Any] = dict(model.fixed)
-        for name, value in (fixed or {}).items():
-            p = model.parameters[name]
-            entries = np.asarray(p.from_vector(p.to_vector(value)))
-            one = p.size is None or (not isinstance(p, Field) and np.all(entries == entries.flat[0]))
-            held[name] = float(entries.flat[0]) if one else entries
-        model = Model(**{**model.__dict__, "fixed": held})
-        table = model.table
-        assert table is not None
         if model.likelihood == POISSON and (noise is not None or discrepancy_kind != "none"):
             raise HmmInferError("Counts vary as their expectation says (Poisson); leave out noise and discrepancy.")
         if model.simulated and noise is None and not np.all(np.isfinite(table.sd)):
@@ -73,12 +62,24 @@ class Problem:
                 f"Line {table.line[~np.isfinite(table.sd)][0]} has no sd, which is the tolerance of a simulated value; fill the column in, or give noise "
                 "as a number or one for each quantity."
             )
-        sd, scales = _noise(table, noise)
+        sd, scales = noises.settled(table, noise)
+        extra = discrepancy.parameters(discrepancy_kind, table)
+        added = {p.name: p for p in (*scales, *extra)}
+        model = model.with_priors({k: v for k, v in (priors or {}).items() if k not in added})
+        held: dict[str, Any] = dict(model.fixed)
+        for name, value in (fixed or {}).items():
+            if name in added:
+                raise HmmInferError(f"{name} has a prior and cannot be fixed; give noise or discrepancy as numbers instead.")
+            p = model.parameters[name]
+            entries = np.asarray(p.from_vector(p.to_vector(value)))
+            one = p.size is None or (not isinstance(p, Field) and np.all(entries == entries.flat[0]))
+            held[name] = float(entries.flat[0]) if one else entries
+        model = replace(model, fixed=held)
+        scales, extra = (tuple(_with_prior(p, (priors or {}).get(p.name)) for p in group) for group in (scales, extra))
         model.check_accuracy(model.vector(), "the prior medians")
         if discrepancy_kind == "homogenisation":
             error = known_error(model)
             model, sd = error.applied_to(model), error.widened(sd, table)
-        extra = discrepancy.parameters(discrepancy_kind, table)
         choices = {"noise": noise, "priors": priors, "fixed": fixed, "discrepancy": discrepancy_kind}
         problem = cls(model, table, sd, scales, extra, {k: v for k, v in choices.items() if v})
         if not problem.free:
@@ -174,6 +175,14 @@ class Problem:
         ends = np.cumsum([0, *(p.length for p in self.free)])
         return {p.name: slice(int(a), int(b)) for p, a, b in zip(self.free, ends[:-1], ends[1:], strict=True)}
 
+    def written(self) -> dict[str, Any]:
+        """Everything that was settled, as text that settles it again: priors of all unknowns, fixed values, and the noise."""
+        law = [p for p in self.free if not p.nuisance and not isinstance(p, Field)]  # the others have the one law they can have
+        units = {p.name: p.unit for p in self.model.parameters}
+        fixed = {k: f"{float(v)!r} {units[k]}".rstrip() if np.ndim(v) == 0 else np.asarray(v).tolist() for k, v in self.model.fixed.items()}
+        noise = None if self.model.likelihood == POISSON else noises.written(self.choices.get("noise"))
+        return {"priors": {p.name: p.prior.text(p.unit) for p in law}, "fixed": fixed, "noise": noise}
+
     @property
     def fields(self) -> tuple[Field, ...]:
         """The unknown fields."""
@@ -184,44 +193,6 @@ class Problem:
         return np.concatenate([np.full(p.length, p.axial and not isinstance(p, Field)) for p in self.free])
 
 
-def _noise(table: Table, noise: Any) -> tuple[np.ndarray, tuple[Parameter, ...]]:
-    """Known sd of every row, and the unknown scales when it is to be inferred."""
-    if noise is None:
-        missing = np.flatnonzero(~np.isfinite(table.sd))
-        if missing.size:
-            raise HmmInferError(
-                f"{missing.size} rows have no sd, the first in line {table.line[missing[0]]}; fill the column in, or give noise as a number, "
-                "a share such as '3%', one value for each quantity, or 'infer'."
-            )
-        return table.sd, ()
-    rms = discrepancy.scale(table)
-    if isinstance(noise, str) and noise == "infer":
-        base = np.where(np.isfinite(table.sd), table.sd, 0.03 * rms)
-        names = dict.fromkeys(table.quantity.tolist())
-        return base, tuple(
-            Parameter(f"noise_scale_{q}", "", LogNormal(1.0, 1.0), f"noise of {q} over the stated sd (3 % of rms where none)", 0.0) for q in names
-        )
-    if isinstance(noise, str) and noise.strip().endswith("%"):
-        sd = units.parse(noise, "") * np.abs(table.value)
-    elif isinstance(noise, Mapping):
-        sd = np.array(table.sd)
-        for q, value in noise.items():
-            if q not in table.quantity:
-                raise unknown("quantity", q, dict.fromkeys(table.quantity.tolist()))
-            rows = table.quantity == q
-            sd[rows] = units.parse(value, str(table.unit[rows][0]))
-    else:
-        try:
-            sd = np.broadcast_to(np.asarray(noise, dtype=float), (len(table),)).copy()
-        except ValueError:
-            raise HmmInferError(
-                f"The noise {noise!r} is not one number or one for each of the {len(table)} rows; give it in the unit of the rows, "
-                "as a share such as '3%', as one value for each quantity, or as 'infer'."
-            ) from None
-    bad = np.flatnonzero(~(np.isfinite(sd) & (sd > 0)))
-    if bad.size:
-        raise HmmInferError(
-            f"The noise of {table.quantity[bad[0]]} in line {table.line[bad[0]]} is {sd[bad[0]]:g} {table.unit[bad[0]]}".rstrip()
-            + "; a standard deviation is positive and finite, and a share in % needs a value that is not zero."
-        )
-    return sd, ()
+def _with_prior(p: Parameter, prior: Prior | str | None) -> Parameter:
+    """A parameter with another prior, where one is given."""
+    return p if prior is None else replace(p, prior=parse_prior(prior, p.unit) if isinstance(prior, str) else prior)

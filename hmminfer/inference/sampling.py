@@ -11,11 +11,14 @@ coordinates of their own (:mod:`hmminfer.inference.coordinates`).
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import nutpie
 import pymc as pm
 import xarray as xr
 from threadpoolctl import threadpool_limits
@@ -26,6 +29,7 @@ from hmminfer.inference.modes import Mode, chain_starts
 from hmminfer.inference.posterior import Compiled, pymc_model
 from hmminfer.inference.problem import Problem
 from hmminfer.inference.results import assemble, extend
+from hmminfer.inference.starts import start_of_chain
 from hmminfer.inference.stochastic import abc
 from hmminfer.system.model import Model
 from hmminfer.system.parameters import Field, ParameterSet
@@ -34,15 +38,36 @@ from hmminfer.system.priors import Prior
 SAMPLERS = ("nuts", "smc", "demetropolis", "abc")
 
 
-def build(model: Model, **choices: Any) -> pm.Model:
-    """The posterior of a model and its data as a PyMC model; ``choices`` as in :func:`fit`."""
-    return pymc_model(Problem.of(model, **choices))
+def build(
+    model: Model,
+    *,
+    noise: Any = None,
+    priors: Mapping[str, Prior | str] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    discrepancy_kind: str = "none",
+    **other: Any,
+) -> pm.Model:
+    """The posterior of a model and its data as a PyMC model, to go on by hand; the arguments are those of :func:`fit`."""
+    _refuse("build", other)
+    return pymc_model(Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind))
 
 
-def preview(model: Model, *, draws: int = 1000, seed: int = 0, progress: bool = True, **choices: Any) -> xr.DataTree:
-    """Fast look: modes and Gaussian (Laplace) approximation of the posterior, as draws in the format of :func:`fit`."""
+def preview(
+    model: Model,
+    *,
+    noise: Any = None,
+    priors: Mapping[str, Prior | str] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    discrepancy_kind: str = "none",
+    draws: int = 1000,
+    seed: int = 0,
+    progress: bool = True,
+    **other: Any,
+) -> xr.DataTree:
+    """Fast look: modes and Gaussian (Laplace) approximation of the posterior, as draws in the format of :func:`fit`, whose arguments it takes."""
+    _refuse("preview", other)
     previewable(model)
-    problem = Problem.of(model, **choices)
+    problem = Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind)
     compiled = Compiled(problem)
     found = compiled.modes(seed, progress)
     rng = np.random.default_rng(seed)
@@ -52,6 +77,34 @@ def preview(model: Model, *, draws: int = 1000, seed: int = 0, progress: bool = 
     tree = assemble(problem, x, {}, found, seed, progress)
     tree.attrs["method"] = "laplace"
     return tree
+
+
+# arguments that users of PyMC and nutpie try first, and what they are called here
+OURS = {
+    "random_seed": "seed",
+    "progressbar": "progress",
+    "progress_bar": "progress",
+    "nuts_sampler": "sampler",
+    "step": "sampler",
+    "prior": "priors",
+    "discrepancy": "discrepancy_kind",
+    "sigma": "noise",
+    "sd": "noise",
+    "samples": "draws",
+    "num_samples": "draws",
+    "warmup": "tune",
+    "num_warmup": "tune",
+}
+
+
+def _refuse(function: str, other: Mapping[str, Any]) -> None:
+    """An argument that a function does not take is an error that names the one it has."""
+    for name in other:
+        known = list(inspect.signature({"build": build, "preview": preview, "fit": fit}[function]).parameters)[1:-1]
+        ours = OURS.get(name)
+        if ours in known:
+            raise HmmInferError(f"{function}() takes no argument {name!r}; it is called {ours!r} here.")
+        raise unknown(f"argument of {function}()", name, known)
 
 
 def previewable(model: Model) -> None:
@@ -79,13 +132,16 @@ def fit(
     progress: bool = True,
     store: Any = None,
     resume: xr.DataTree | None = None,
+    **other: Any,
 ) -> xr.DataTree:
     """Sample the posterior of a model and its data.
 
     Parameters
     ----------
-    noise : None for the sd of each row; a number or array (units of the rows); "3%" of each value; {"quantity": "1 um"}; or "infer".
-    priors : other priors by name, as objects or text: {"matrix_modulus": "LogNormal(3.5 GPa, 0.2)"}; frees a fixed parameter.
+    noise : None or "column" for the sd of each row; a number or array (units of the rows); "3%" of each value; {"quantity": "1 um"}; or "infer", a
+        scale for each quantity of the sds, which where none is stated are taken as 3 % of the quantity's root mean square: "infer(5%)" for 5 %.
+    priors : other priors by name, as objects or text: {"matrix_modulus": "LogNormal(3.5 GPa, 0.2)"}; frees a fixed parameter. Those of a field's
+        amplitude and length, of noise scales and of discrepancies go by the names these have in the result.
     fixed : values by name, numbers or text with units.
     discrepancy_kind : "none"; "extra" for an inferred model error for each quantity; "homogenisation" for one learnt from resolved solves.
     draws, tune, chains, seed : of the sampler; a seed is drawn and recorded when none is given.
@@ -100,6 +156,7 @@ def fit(
     DataTree with posterior, prior, prior_predictive, posterior_predictive, log_likelihood, log_prior, observed_data, sample_stats. Units, fixed
     values, modes and versions are in the attributes. An interrupt keeps what was drawn.
     """
+    _refuse("fit", other)
     sampler = sampler_of(model, sampler)
     for name, value, least in (("draws", draws, 1), ("tune", tune, 1), ("chains", chains, 1)):
         if value < least:
@@ -156,20 +213,7 @@ def _nuts(
     store: Any,
 ) -> tuple[Any, bool]:
     """Run nutpie from given starts; True when the user interrupted it."""
-    import dataclasses
-    import threading
-
-    import nutpie
-
-    lock, taken = threading.Lock(), [0]
-
-    def start(chain_seed: Any = None) -> np.ndarray:
-        # nutpie asks once for each chain, in order; a start that fails is asked for again and gets the next one
-        with lock:
-            taken[0] += 1
-            return np.ascontiguousarray(starts[(taken[0] - 1) % len(starts)])
-
-    ready = dataclasses.replace(compiled.nutpie, initial_point_func=start)
+    ready = replace(compiled.nutpie, initial_point_func=start_of_chain(starts, seed))
     kwargs: dict[str, Any] = {"zarr_store": nutpie.zarr_store.LocalStore(str(store))} if store is not None else {}
     interrupted = False
     with threadpool_limits(1, "blas"):

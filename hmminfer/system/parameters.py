@@ -22,6 +22,7 @@ from hmminfer import units
 from hmminfer.errors import HmmInferError, unknown
 from hmminfer.system.priors import Axial, HalfNormal, LogNormal, Prior, parse_prior
 
+FIELD_PARTS, LENGTH_UNIT = ("amplitude", "length_scale"), "mm"
 AMPLITUDE, LENGTH_SCALE = HalfNormal(10.0), LogNormal(30.0, 0.5)  # of a field, where its system says nothing else
 
 
@@ -127,7 +128,7 @@ class Field(Parameter):
         """Amplitude and correlation length as unknowns of their own."""
         return (
             Parameter(f"{self.name}_amplitude", self.unit, self.amplitude, f"standard deviation of {self.name}", 0.0),
-            Parameter(f"{self.name}_length", "mm", self.length_scale, f"correlation length of {self.name}", 0.0),
+            Parameter(f"{self.name}_length", LENGTH_UNIT, self.length_scale, f"correlation length of {self.name}", 0.0),
         )
 
     def scales(self, amplitude: Any, length_scale: Any, sqrt: Any = np.sqrt) -> Any:
@@ -226,14 +227,25 @@ class ParameterSet:
         return np.concatenate(parts, axis=1)
 
     def replaced(self, priors: Mapping[str, Prior | str]) -> ParameterSet:
-        """The same set with other priors, by name."""
-        new = {}
+        """The same set with other priors, by name; those of a field's amplitude and length have the names of these unknowns."""
+        new = {p.name: p for p in self.parameters}
+        hyper = {
+            h.name: (p.name, part) for p in self.parameters if isinstance(p, Field) for h, part in zip(p.hyperparameters, FIELD_PARTS, strict=True)
+        }
         for name, prior in priors.items():
-            p = self[name]
+            if name in hyper:
+                owner, part = hyper[name]
+                unit = self[owner].unit if part == "amplitude" else LENGTH_UNIT
+                change: dict[str, Any] = {part: parse_prior(prior, unit) if isinstance(prior, str) else prior}
+                new[owner] = replace(new[owner], **change)
+                continue
+            if name not in new:
+                raise unknown("parameter", name, [*new, *hyper])
+            p = new[name]
             new[name] = replace(p, prior=parse_prior(prior, p.unit) if isinstance(prior, str) else prior)
             if p.axial and not isinstance(new[name].prior, Axial):
                 raise HmmInferError(f"'{name}' is an axial angle and takes an Axial(mean, concentration) prior; or fix it to a value.")
-        return ParameterSet(tuple(new.get(p.name, p) for p in self.parameters))
+        return ParameterSet(tuple(new.values()))
 
 
 def flat(parameters: Iterable[Parameter | Iterable[Parameter]]) -> ParameterSet:

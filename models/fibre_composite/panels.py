@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hmminfer.figures.panels import BLUE, CYCLE, DATA, degrees
+from hmminfer.figures.panels import BLUE, CYCLE, DATA, band, degrees
 from hmminfer.inference.axial import axial_mode, centred, mode_of
 from hmminfer.inference.reading import INTERVAL, Reading, interval
 from hmminfer.macro.orientation import field_basis
@@ -164,10 +164,7 @@ def off_axis(ax: Any, reading: Reading, model: Any) -> None:
     """E_x over the angle: posterior band and data at their angles; a coupon of hidden angle at its inferred one."""
     curves = moduli(**{k: model.about[k] for k in ("packing", "cell", "refine")})
     e = curves.predict(reading.tree, draws=150, progress=False)["youngs_modulus"]
-    angle = e["angle"].values
-    (low, high), middle = interval(e.values), np.median(e.values, axis=0)
-    ax.fill_between(angle, low, high, color=BLUE, alpha=0.25, lw=0)
-    ax.plot(angle, middle, color=BLUE, label=f"posterior, {INTERVAL}")
+    band(ax, e["angle"].values, e.values.reshape(-1, e.shape[-1]), f"posterior, {INTERVAL}")
     table = model.table
     hidden = str(model.about.get("hidden_angles", "")).split(", ")
     first = {"known": "measured", "hidden": "measured, at the inferred angle", "nominal": "the same, at its nominal angle"}

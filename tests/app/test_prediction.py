@@ -3,6 +3,7 @@
 import pickle
 import shutil
 
+import meshio
 import numpy as np
 import pytest
 import xarray as xr
@@ -291,7 +292,8 @@ def test_joint_runs_share_what_they_have_in_common(tmp_path):
 def test_a_mesh_file_is_found_where_the_run_lies_now(tmp_path):
     """A setting that names a file means the copy in the run's folder, wherever that has been moved."""
     mesh = tmp_path / "my.msh"
-    mesh.write_text("a mesh")
+    corners = np.array([[0.0, 0.0], [100.0, 0.0], [100.0, 25.0], [0.0, 25.0]])
+    meshio.write_points_cells(mesh, np.c_[corners, np.zeros(4)], [("triangle", np.array([[0, 1, 2], [0, 2, 3]]))], file_format="gmsh22")
     written = saved(
         xr.DataTree.from_dict({"posterior": posterior(settings=f'{{"mesh": "{mesh}"}}', matrix_modulus=[3.5])}),
         tmp_path / "run",

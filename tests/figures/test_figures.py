@@ -54,6 +54,7 @@ def plate_model(field_size=0, rows=40):
     known = (Parameter("volume_fraction", "", LogNormal(0.6, 0.1)), Parameter("fibre_angle", "deg", Axial(), axial=True))
     fields = [Field("angle_field", "deg", Normal(0, 1), size=field_size, frequencies=np.ones((field_size, 2)), axial=True)]
     return SimpleNamespace(
+        home="hmminfer.models.fibre_composite.plate",
         name="made_up",
         experiment="plate",
         parameters=ParameterSet((*known, *(fields if field_size else []))),

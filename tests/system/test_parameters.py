@@ -150,7 +150,7 @@ def test_parse_prior(text, unit, expected):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("Gamma(1, 2)", "Unknown prior 'Gamma'"),
+        ("Gama(1, 2)", "Did you mean 'Gamma'"),
         ("LogNormall(1, 2)", "Did you mean 'LogNormal'"),
         ("3.5 GPa", "Cannot read the prior '3.5 GPa'; write it as"),
         ("Normal(1, 2", "Cannot read the prior"),

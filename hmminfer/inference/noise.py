@@ -1,0 +1,84 @@
+"""The noise of the data: known for each row, or unknown up to a scale for each quantity.
+
+One rule for a row whose noise is not known: it is taken as a share, :data:`ASSUMED`, of the root mean square of the row's quantity. Where the
+noise is inferred that is only the unit of its scale, whose prior is wide.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hmminfer import units
+from hmminfer.errors import HmmInferError, unknown
+from hmminfer.inference.discrepancy import scale
+from hmminfer.system.parameters import Parameter
+from hmminfer.system.priors import LogNormal
+from hmminfer.system.tables import Table
+
+ASSUMED = 0.03
+COLUMN = "column"  # the noise of the data's own column sd, by name
+
+
+def stated_or_assumed(table: Table, share: float = ASSUMED) -> np.ndarray:
+    """The sd of each row, a share of the root mean square of its quantity where none is stated."""
+    return np.where(np.isfinite(table.sd), table.sd, share * scale(table))
+
+
+def settled(table: Table, noise: Any) -> tuple[np.ndarray, tuple[Parameter, ...]]:
+    """Known sd of every row, and the unknown scales when it is to be inferred; see :func:`hmminfer.fit` for ``noise``."""
+    if noise is None or (isinstance(noise, str) and noise == COLUMN):
+        missing = np.flatnonzero(~np.isfinite(table.sd))
+        if missing.size:
+            raise HmmInferError(
+                f"{missing.size} rows have no sd, the first in line {table.line[missing[0]]}; fill the column in, or give noise as a number, "
+                "a share such as '3%', one value for each quantity, or 'infer'."
+            )
+        return table.sd, ()
+    if isinstance(noise, str) and (share := _inferred(noise)) is not None:
+        return stated_or_assumed(table, share), tuple(
+            Parameter(f"noise_scale_{q}", "", LogNormal(1.0, 1.0), f"noise of {q} over the stated sd ({share * 100:g} % of rms where none)", 0.0)
+            for q in dict.fromkeys(table.quantity.tolist())
+        )
+    if isinstance(noise, str) and noise.strip().endswith("%"):
+        sd = units.parse(noise, "") * np.abs(table.value)
+    elif isinstance(noise, Mapping):
+        sd = np.array(table.sd)
+        for q, value in noise.items():
+            if q not in table.quantity:
+                raise unknown("quantity", q, dict.fromkeys(table.quantity.tolist()))
+            rows = table.quantity == q
+            sd[rows] = units.parse(value, str(table.unit[rows][0]))
+    else:
+        try:
+            sd = np.broadcast_to(np.asarray(noise, dtype=float), (len(table),)).copy()
+        except ValueError:
+            raise HmmInferError(
+                f"The noise {noise!r} is not one number or one for each of the {len(table)} rows; give it in the unit of the rows, "
+                "as a share such as '3%', as one value for each quantity, or as 'infer'."
+            ) from None
+    bad = np.flatnonzero(~(np.isfinite(sd) & (sd > 0)))
+    if bad.size:
+        raise HmmInferError(
+            f"The noise of {table.quantity[bad[0]]} in line {table.line[bad[0]]} is {sd[bad[0]]:g} {table.unit[bad[0]]}".rstrip()
+            + "; a standard deviation is positive and finite, and a share in % needs a value that is not zero."
+        )
+    return sd, ()
+
+
+def written(noise: Any) -> Any:
+    """The same noise with every default said: "column" for None, "infer(3%)" for "infer"."""
+    if noise is None:
+        return COLUMN
+    return f"infer({ASSUMED * 100:g}%)" if isinstance(noise, str) and noise == "infer" else noise
+
+
+def _inferred(noise: str) -> float | None:
+    """The assumed share of "infer" or "infer(5%)"; None for other noise."""
+    if noise == "infer":
+        return ASSUMED
+    match = re.fullmatch(r"infer\((.*)\)", noise)
+    return None if match is None else units.parse(match[1], "")

@@ -1,0 +1,52 @@
+"""Which chain begins where: starts belong to the numbers of chains, so that equal seeds give equal draws however the chains take turns.
+
+nutpie asks for a start with a number drawn from the chain's own random stream, and says nothing else of who asks. These numbers follow from the
+run's seed and the chain's number alone; a run of the smallest possible model with the same seed, one chain after another, tells them beforehand.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import nutpie
+from nutpie.compiled_pyfunc import from_pyfunc
+
+
+def numbers_of_chains(seed: int, chains: int) -> list[int]:
+    """The number with which each chain of a run asks for its start."""
+    asked: list[int] = []
+
+    def start(number: Any) -> np.ndarray:
+        asked.append(int(number))
+        return np.ones(1)
+
+    model = from_pyfunc(
+        1,
+        lambda: lambda x: (-0.5 * float(x @ x), -x),
+        lambda *_: lambda x, **__: {"x": x},
+        [np.dtype("float64")],
+        [(1,)],
+        ["x"],
+        make_initial_point_fn=start,
+    )
+    nutpie.sample(model, draws=1, tune=1, chains=chains, seed=seed, cores=1, progress_bar=False, return_raw_trace=True)
+    return asked[:chains]
+
+
+def start_of_chain(starts: np.ndarray, seed: int) -> Callable[[Any], np.ndarray]:
+    """What nutpie is given: the start of the chain that asks.
+
+    A chain whose start fails asks again with a number of its own, and gets another start that follows from that number.
+    """
+    order = {number: i for i, number in enumerate(numbers_of_chains(seed, len(starts)))} if len(starts) > 1 else {}
+    lock = threading.Lock()
+
+    def start(number: Any = None) -> np.ndarray:
+        with lock:
+            first = order.pop(int(number), None) if number is not None else None
+            return np.ascontiguousarray(starts[first if first is not None else int(number or 0) % len(starts)])
+
+    return start
