@@ -1,10 +1,13 @@
-# make demo | test | bench | lint | clean: each makes the hidden environment .venv and installs what it needs, once.
+# make demo | test | bench | lint | docs | clean: each makes the hidden environment .venv and installs what it needs, once.
+# make test LOCKED=1: in .venv-locked, with the versions of constraints.txt instead of the newest.
+# make test ARGS="-k name", make bench ARGS="--only NAME": arguments of pytest and of the benchmarks.
 
-VENV := .venv
+VENV := $(if $(LOCKED),.venv-locked,.venv)
+PIN := $(if $(LOCKED),--constraint constraints.txt)
 BIN := $(VENV)/bin
 export MPLBACKEND := Agg
 
-.PHONY: venv demo test bench lint clean
+.PHONY: venv demo test bench lint docs lock clean
 
 venv: $(VENV)/.installed
 
@@ -24,11 +27,11 @@ $(VENV)/.created:
 
 # The install is editable: it is repeated only when pyproject.toml changes.
 $(VENV)/.installed: pyproject.toml $(VENV)/.created
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . $(PIN)
 	@touch $@
 
 $(VENV)/.installed-%: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]' $(PIN)
 	@touch $@
 
 # Results are never overwritten: each demo has a folder of its own, build/demo, build/demo-2, ...
@@ -45,14 +48,25 @@ test: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-bench
 	@mkdir -p build
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(ARGS)
 
-lint: $(VENV)/.installed-lint
+# Style, types, code that nothing uses, and the direction of the imports.
+lint: $(VENV)/.installed-lint $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/vulture
+	$(BIN)/python -m pytest -n 0 -q tests/test_layers.py
+
+# Pages and pictures of the systems, the table of the README, the validation page: written from the catalogue and the tests.
+docs: $(VENV)/.installed-test
+	$(BIN)/python docs/write.py $(ARGS)
+
+# The versions of this environment, for make test LOCKED=1.
+lock: $(VENV)/.installed-lint $(VENV)/.installed-test
+	$(BIN)/python -m pip freeze --exclude-editable | sort -f > constraints.txt
 
 # The results of the demo go too: copy what you want to keep.
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-locked build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

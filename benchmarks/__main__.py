@@ -1,10 +1,10 @@
 """Run the benchmarks: a table on the screen and ``build/bench.json``, {"name": {"value": .., "detail": ..}}.
 
-    python -m benchmarks [--only NAME ...] [--quick]
+    make bench ARGS="--only NAME"            or: python -m benchmarks [--only NAME ...] [--quick]
 
-Figures of cases that are not run again stay in the file. A case that fails is reported with its reason and the others
-go on; the exit code is then 1. A figure short of its target is shown in yellow and is no failure: it is the finding.
-Ratios of CPU times suffer from busy neighbours: run on an idle machine.
+Figures of cases that are not run again stay in the file; each row says of which commit it is, when and on what it was made. A case that
+fails is reported with its reason and the others go on; the exit code is then 1. A figure short of its target is shown in yellow and is no
+failure: it is the finding. Ratios of CPU times suffer from busy neighbours: run on an idle machine.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import conduction, coverage, gel, operator, posterior, reaction, sampling, tissue, whole
+from .common import circumstances, cpu_seconds
 
 OUTPUT = Path("build") / "bench.json"
 CASES = {  # name: (function, relation to reach, target)
@@ -70,7 +71,7 @@ def main() -> int:
     for name in options.only or CASES:
         function, relation, target = CASES[name]
         console.print(f"{name} ...", style="dim")
-        begin = time.perf_counter()
+        begin, cpu = time.perf_counter(), cpu_seconds()
         goal = f"{relation} {target:g}" if target is not None else "report"
         try:
             result = function(options.quick)
@@ -79,7 +80,8 @@ def main() -> int:
             results.pop(name, None)
             table.add_row(name, "failed", goal, f"{type(error).__name__}: {error}", style="red")
             continue
-        result["detail"] |= {"quick": options.quick, "took_s": round(time.perf_counter() - begin, 1)}
+        took = {"quick": options.quick, "took_s": round(time.perf_counter() - begin, 1), "cpu_s": round(cpu_seconds() - cpu, 1)}
+        result["detail"] |= {**took, **circumstances()}
         results[name] = result
         OUTPUT.parent.mkdir(exist_ok=True)
         OUTPUT.write_text(json.dumps(results, indent=1) + "\n")

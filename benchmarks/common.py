@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import resource
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,26 @@ def cpu_seconds() -> float:
     """CPU time of this process, all threads, and of its finished children."""
     use = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(u.ru_utime + u.ru_stime for u in use)
+
+
+def circumstances() -> dict[str, Any]:
+    """Of which commit a figure is, when it was made, on which processor and beside what load: an old figure is seen to be old."""
+    asked = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    names = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    return {
+        "commit": asked.stdout.strip() or "unknown",
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpu": f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} x {(names or [platform.machine()])[0]}",
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.readlines()
+    except OSError:
+        return []
 
 
 def summarise(draws: Mapping[str, np.ndarray], axial: Sequence[str] = ("fibre_angle",)) -> dict[str, Any]:

@@ -84,3 +84,4 @@ seed = {case["seed"]}
 
 
 WRITERS = {name: partial(gels, name) for name in GELS}
+TESTED = ()

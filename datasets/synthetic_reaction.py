@@ -90,3 +90,4 @@ seed = {STIFF_SEED}
 
 
 WRITERS = {"stiff_column": stiff_column}
+TESTED = ()

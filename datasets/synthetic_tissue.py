@@ -150,3 +150,4 @@ seed = {FRONT_SEED}
 
 
 WRITERS = {"morphogen_growth": morphogen_growth, "morphogen_counts": morphogen_counts, "tissue_front": tissue_front}
+TESTED = ("morphogen_growth", "morphogen_counts", "tissue_front")

@@ -10,8 +10,9 @@ What is listed below is the public face. Each name is loaded on first use: pymc 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hmminfer.lazy import public
 
 if TYPE_CHECKING:
     from hmminfer import datasets, models
@@ -79,7 +80,6 @@ _HOME = {
     "diagnostics.calibration": ("sbc",),
     "diagnostics.reporting": ("report",),
 }
-_WHERE = {name: module for module, names in _HOME.items() for name in names}
 _MODULES = {
     "datasets": "datasets",
     "figures": "figures",
@@ -88,17 +88,4 @@ _MODULES = {
     "runs": "app.folder",
     "stochastic": "inference.stochastic",
 }
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{_MODULES[name]}")
-    if name in _WHERE:
-        value = getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
-        globals()[name] = value  # found directly from now on
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = public(__name__, _HOME, _MODULES)

@@ -10,7 +10,6 @@ A system may live outside this package, and then works alike everywhere (fit, pr
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -75,8 +74,9 @@ def _loaded(path: Path) -> ModuleType:
         raise HmmInferError(f"There is no file '{path}'; give the name of a system ({', '.join(names())}) or the path of one's own.")
     name = path.stem
     known = sys.modules.get(name)
-    if known is None and name.isidentifier() and importlib.util.find_spec(name) is None:
-        sys.path.append(str(path.resolve().parent))
+    if known is None and name.isidentifier() and name not in sys.stdlib_module_names:
+        sys.path.insert(0, str(path.resolve().parent))  # as for a script: its folder comes first
+        importlib.invalidate_caches()
         return importlib.import_module(name)
     file = getattr(known, "__file__", None)
     if file is not None and Path(file).read_bytes() == path.read_bytes():  # the file itself, or the copy that a run keeps of it

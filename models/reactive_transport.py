@@ -131,7 +131,7 @@ def retardation(isotherm: str, dissolved: np.ndarray) -> tuple[Kernel, tuple[Par
 
 
 def points_of(s: Any, refine: int = 1) -> int:
-    """At how many concentrations the law is asked."""
+    """Number of concentrations at which the law is asked."""
     return 1 if s["isotherm"] == "linear" else refine * int(s["points"])
 
 
@@ -184,7 +184,7 @@ def _columns_kernel(c: Any, s: Any, column: Any, time: Any, place: Any, several:
 
 
 def _with_accuracy(c: Any, s: Any, column: Any, time: Any, place: Any, several: bool) -> tuple[Any, ParameterSet, Accuracy]:
-    """As :func:`_columns_kernel`, and what tells its error: a solve twice finer in mesh, steps and points of the law."""
+    """Kernel and parameters of :func:`_columns_kernel`, and its accuracy: a solve twice finer in mesh, steps and points of the law."""
     kernel, parameters = _columns_kernel(c, s, column, time, place, several)
     finer, _ = _columns_kernel(c, s, column, time, place, several, refine=2)
     points = f", more points than {points_of(s)} of the law" if s["isotherm"] != "linear" else ""
@@ -222,7 +222,6 @@ def columns(table: Table) -> Model:
     about = {k: s[k] for k in ("isotherm", "length", "area", "porosity", "elements")}
     about["specimens"] = ", ".join(names)
     scene = {"settings": s, "facts": facts, "names": names, "column": column, "several": several}
-    panels: tuple[Any, ...] = (_curves, "ratios" if len(table) <= 24 else "against", "scores")
     return Model(
         parameters=parameters,
         kernel=kernel,
@@ -231,7 +230,7 @@ def columns(table: Table) -> Model:
         table=table,
         about=about,
         scene=scene,
-        panels=panels,
+        panels=("curves", "ratios" if len(table) <= 24 else "against", "scores"),
         accuracy=accuracy,
     )
 
@@ -255,10 +254,11 @@ def breakthrough(flow: float, pulse: float, inlet: float, duration: float, point
     return Model(parameters=parameters, kernel=kernel, observables=(observable,), fixed=DECAY_KNOWN, about=about, accuracy=accuracy)
 
 
-def _curves(ax: Any, reading: Any, model: Model) -> None:
-    """Breakthrough curves: posterior bands and data, one colour for each column."""
+def curves(ax: Any, reading: Any, model: Any) -> None:
+    """Breakthrough curves: posterior bands and data, one colour for each column; open dots where the colours begin again."""
+    from hmminfer.figures.panels import CYCLE, band  # here, so that whoever loads the catalogue does not load figures
+
     table, scene = model.table, model.scene
-    assert table is not None
     n, column, end = len(scene["names"]), scene["column"], table.columns["time"].max()
     early = np.linspace(0.0, min(end, 3.0 * scene["facts"]["pulse"].max()), 41)[1:]
     grid = np.unique(np.append(early, np.linspace(0.0, end, 21)[1:]))
@@ -267,12 +267,10 @@ def _curves(ax: Any, reading: Any, model: Model) -> None:
     seen = Observable("curve", "", np.arange(n * grid.size), "row")
     dense = Model(parameters=parameters, kernel=kernel, observables=(seen,), fixed=model.fixed)
     y = dense.predict(reading.tree, draws=60, progress=False)["curve"].values.reshape(-1, n, grid.size)
-    low, middle, high = np.quantile(y, [0.055, 0.5, 0.945], axis=0)
     for m, name in enumerate(scene["names"]):
-        at = column == m
-        ax.fill_between(grid, low[m], high[m], color=f"C{m % 10}", alpha=0.2, lw=0)
-        ax.plot(grid, middle[m], color=f"C{m % 10}", lw=1)
-        ax.plot(table.columns["time"][at], table.value[at], "o", ms=3.5, color=f"C{m % 10}", label=name)
+        at, colour = column == m, CYCLE[m % len(CYCLE)]
+        band(ax, grid, y[:, m], None, colour)
+        ax.plot(table.columns["time"][at], table.value[at], "o", ms=3.5, color=colour, mfc=colour if m < len(CYCLE) else "white", label=name)
     ax.set(xscale="log", xlabel="time (h)", ylabel="concentration over inflow")
     ax.set_title("breakthrough")
     if any(scene["names"]):

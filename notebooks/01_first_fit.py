@@ -20,7 +20,7 @@ import numpy as np
 import hmminfer
 from hmminfer import Model, fit, models
 
-DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))
+DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))  # tested with 300
 fibre = models.get("fibre_composite")
 
 # %% [markdown]

@@ -20,7 +20,7 @@ import numpy as np
 import hmminfer
 from hmminfer import fit, models
 
-DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))
+DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))  # tested with 200
 fibre = models.get("fibre_composite")
 plate = fibre.EXPERIMENTS["plate"].model("plate_dic")
 print(plate.about["unknowns"], "unknowns;", "fixed:", plate.fixed)

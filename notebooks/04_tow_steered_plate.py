@@ -20,7 +20,7 @@ import numpy as np
 from hmminfer import fit, models
 from hmminfer.macro.orientation import field_basis
 
-DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 500))
+DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 500))  # tested with 60
 fibre = models.get("fibre_composite")
 plate = fibre.EXPERIMENTS["plate"].model("tow_steered_plate")
 print(len(plate.vector()), "entries in the parameter vector,", plate.about["unknowns"], "displacements")

@@ -19,7 +19,7 @@ from dataclasses import replace
 from hmminfer import datasets, fit, models
 from hmminfer.inference.axial import axial_modes
 
-DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))
+DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))  # tested with 300
 fibre = models.get("fibre_composite")
 one = fibre.EXPERIMENTS["coupons"].model("raghavan_meshii")
 posterior = fit(one, draws=DRAWS, tune=DRAWS, seed=6, progress=False)

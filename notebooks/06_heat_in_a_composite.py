@@ -21,7 +21,7 @@ import numpy as np
 from hmminfer import fit, models
 from hmminfer.figures.overview import posterior_figure
 
-DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))
+DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))  # tested with 120
 heat = models.get("heat_composite")
 particles = heat.EXPERIMENTS["particles"]
 for name in ("sic_aluminium", "diamond_aluminium"):

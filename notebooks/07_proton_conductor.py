@@ -21,7 +21,7 @@ from hmminfer import fit, models
 from hmminfer.diagnostics.checking import checks
 from hmminfer.figures.overview import posterior_figure
 
-DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))
+DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))  # tested with 120
 proton = models.get("proton_conductor")
 films = proton.EXPERIMENTS["films"]
 model = films.model("nafion_films")

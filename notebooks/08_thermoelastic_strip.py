@@ -21,7 +21,7 @@ from hmminfer import Model, fit, models
 from hmminfer.diagnostics.checking import checks
 from hmminfer.figures.overview import posterior_figure
 
-DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))
+DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))  # tested with 60
 thermo = models.get("thermoelastic_composite")
 laminae = thermo.EXPERIMENTS["laminae"]
 parts = [laminae.model("carbon_expansion", specimen=s) for s in ("T300/5208", "T300/934")]

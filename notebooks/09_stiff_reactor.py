@@ -28,7 +28,7 @@ from hmminfer.diagnostics.checking import checks
 from hmminfer.figures.overview import posterior_figure
 from hmminfer.macro.projective import amplification
 
-DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))
+DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))  # tested with 30
 reactive = models.get("reactive_transport")
 
 x, y = np.meshgrid(np.linspace(-1.9, 0.2, 400), np.linspace(-0.9, 0.9, 300))

@@ -20,7 +20,7 @@ import numpy as np
 from hmminfer import fit, identifiability, models
 from hmminfer.figures.overview import posterior_figure
 
-DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))
+DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))  # tested with 60
 tissue = models.get("morphogen_tissue")
 gradient = tissue.EXPERIMENTS["gradient"].model("bicoid_profile")
 print(identifiability(gradient).text())

@@ -27,7 +27,7 @@ from hmminfer import fit, models
 from hmminfer.diagnostics.sensitivity import identifiability
 from hmminfer.figures.overview import posterior_figure
 
-DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))
+DRAWS = int(os.environ.get("HMMINFER_NOTEBOOK_DRAWS", 1000))  # tested with 60
 gel = models.get("swelling_gel")
 equilibrium = gel.EXPERIMENTS["equilibrium"]
 known_charge = 0.4

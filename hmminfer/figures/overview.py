@@ -29,9 +29,10 @@ def panel_of(wanted: Any, model: Any) -> Any:
         return wanted
     if wanted in PANELS:
         return PANELS[wanted]
-    beside = f"{model.home.rpartition('.')[0]}.panels"  # of a system that is a folder; one file holds its own
+    folder = model.home.rpartition(".")[0]  # of a system that has one; a single file holds its own panels
+    beside = f"{folder}.panels"
     for name in (model.home, beside):
-        if name in sys.modules or (name == beside and importlib.util.find_spec(name)):
+        if name in sys.modules or (folder and name == beside and importlib.util.find_spec(name)):
             panel = getattr(importlib.import_module(name), wanted, None)
             if panel is not None:
                 return panel

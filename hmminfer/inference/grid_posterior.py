@@ -1,7 +1,7 @@
 """Posterior of two positive unknowns on a grid: a reference without sampling, quick enough for hundreds of data sets.
 
 For models whose answers go as 1 / x_1 when both unknowns are multiplied by one factor, as temperatures do under conductivities: then the
-answers are a function of the ratio alone, and tabulated once. Calibrations (bias, coverage) use it in the tests and the benchmarks.
+answers are a function of the ratio alone, and tabulated once. A reference: used by the calibrations (bias, coverage) of tests and benchmarks only.
 """
 
 from __future__ import annotations

@@ -31,8 +31,6 @@ from hmminfer.inference.posterior import prior_variable
 from hmminfer.system.parameters import Parameter, ParameterSet
 from hmminfer.terminal import track
 
-Values = Mapping[str, float]
-
 
 def counts_of(values: Any) -> np.ndarray:
     """Counts as integers; a value that is none is an error that names it."""

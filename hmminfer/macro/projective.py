@@ -17,6 +17,7 @@ stable in two discs: the slow modes of Euler's method with Delta, and fast ones 
 C. W. Gear and I. G. Kevrekidis 2003, SIAM J. Sci. Comput. 24:1091 (projective forward Euler); P. Lafitte, A. Lejon and G. Samaey 2016,
 SIAM J. Numer. Anal. 54:1 (Runge-Kutta); W. E and B. Engquist 2003, Commun. Math. Sci. 1:87, B. Engquist and Y.-H. Tsai 2005, Math. Comp.
 74:1707 (bursts whose averages drive a macro solver).
+A reference: used by tests, benchmarks and notebook 09 only.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@
     ds/dt  = alpha (A - s)
 
 Finite volumes with central fluxes, Danckwerts' inlet, c_x = 0 at the outlet; SciPy's implicit solvers with the exact banded Jacobian.
+A reference: used by tests, benchmarks and the script that writes the synthetic data.
 """
 
 from __future__ import annotations

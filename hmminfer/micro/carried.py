@@ -7,6 +7,7 @@ r"""Cells that move and carry molecules: both processes of this folder at once, 
 Exact in continuous time, by rejection: everything happens at its largest rate and is refused with the right probability. What the coarse model
 makes of it: kappa of a site is the share of occupied sites times that of an occupied one, and D_c is the diffusivity of one marked cell.
 ``rates`` = hop (to each neighbour), bind (at an occupied site), unbind, decay of bound; motility and adhesion as in :mod:`.movement`.
+A reference: used by tests only.
 """
 
 from __future__ import annotations

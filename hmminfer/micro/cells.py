@@ -19,8 +19,6 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-HOP, BIND, UNBIND, DECAY_BOUND, DECAY_FREE = range(5)
-
 
 def line(n: int) -> np.ndarray:
     """Neighbours (n, 2) of cells on a line with walls at both ends."""

@@ -8,6 +8,7 @@ r"""Burst of a patch of cells by counts: the jump process itself, where :mod:`.l
 A closed end is felt in the middle after about (buffer l)^2 / (4 D); a burst must be shorter, and its buffer is chosen so. The answer is random and
 steps with its rates, so it has a standard error and no derivative: it moves coarse projective integration forward
 (:func:`hmminfer.macro.patches.spread`) and is what the smooth burst is tested against.
+A reference: used by tests only.
 """
 
 from __future__ import annotations

@@ -77,6 +77,7 @@ class Model:
             self.parameters[name]
         if self.kernel.n_in != self.parameters.size:
             raise HmmInferError(f"Model {self.name}: kernel takes {self.kernel.n_in} numbers, parameters give {self.parameters.size}.")
+        object.__setattr__(self, "__doc__", shown.model_help(self))  # of this model: help(model) and a notebook's model? show it
 
     @property
     def n_out(self) -> int:

@@ -27,6 +27,7 @@ class Prior:
     """What is known of a number before the data, in the parameter's unit. Fields named in ``PLAIN`` have no unit."""
 
     PLAIN: ClassVar[tuple[str, ...]] = ()
+    BOUNDS: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
 
     def _frozen(self) -> Any:
         """The distribution as scipy knows it."""
@@ -35,7 +36,7 @@ class Prior:
     @property
     def bounds(self) -> tuple[float, float]:
         """Support."""
-        return -math.inf, math.inf
+        return self.BOUNDS
 
     def box(self, width: float = 4.0) -> tuple[float, float]:
         """Interval of +- ``width`` standard deviations of a normal law of the same quantiles, inside the support."""
@@ -203,9 +204,12 @@ class LogNormal(Prior):
 
     @property
     def sd(self) -> float:
-        node, weight = np.polynomial.hermite_e.hermegauss(60)
-        x, w = self.quantile(node), weight / weight.sum()
-        return float(np.sqrt(w @ (x - w @ x) ** 2)) if self.cut else super().sd
+        if not self.cut:
+            return super().sd
+        (a, b), s = self._ends(), self.sigma
+        first, second = ((special.ndtr(b - k * s) - special.ndtr(a - k * s)) * math.exp(0.5 * (k * s) ** 2) for k in (1, 2))
+        share = special.ndtr(b) - special.ndtr(a)
+        return float(self.median * math.sqrt(second / share - (first / share) ** 2))
 
     def log_density(self, z: float) -> float:
         return super().log_density(z) if self.cut else -0.5 * ((z - math.log(self.median)) / self.sigma) ** 2
@@ -252,14 +256,11 @@ class HalfNormal(Prior):
     """|Normal(0, sd)|."""
 
     standard_deviation: float
+    BOUNDS: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
     def __post_init__(self) -> None:
         if not self.standard_deviation > 0:
             raise HmmInferError(f"{self} needs a positive standard deviation; correct the prior.")
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        return 0.0, math.inf
 
     def box(self, width: float = 4.0) -> tuple[float, float]:
         return 0.0, width * self.standard_deviation
@@ -280,14 +281,11 @@ class Gamma(Prior):
 
     mean: float
     standard_deviation: float
+    BOUNDS: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
     def __post_init__(self) -> None:
         if not (self.mean > 0 and self.standard_deviation > 0):
             raise HmmInferError(f"{self} needs a positive mean and a positive standard deviation; correct the prior.")
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        return 0.0, math.inf
 
     def _frozen(self) -> Any:
         return stats.gamma((self.mean / self.standard_deviation) ** 2, scale=self.standard_deviation**2 / self.mean)
@@ -300,14 +298,11 @@ class Beta(Prior):
     alpha: float
     beta: float
     PLAIN: ClassVar[tuple[str, ...]] = ("alpha", "beta")
+    BOUNDS: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
         if not (self.alpha > 0 and self.beta > 0):
             raise HmmInferError(f"{self} needs a positive alpha and a positive beta; correct the prior.")
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        return 0.0, 1.0
 
     def _frozen(self) -> Any:
         return stats.beta(self.alpha, self.beta)
@@ -394,17 +389,11 @@ def parse_prior(text: str, unit: str = "") -> Prior:
         name = key.strip() if eq else order[i] if i < len(order) else ""
         if name not in order or name in given:
             raise HmmInferError(f"Wrong arguments in the prior {text!r}; {kind.__name__} takes ({', '.join(order)}).")
-        given[name] = float(value) if _plain(value) else units.parse(value.strip(), "" if name in kind.PLAIN else unit)
+        try:
+            given[name] = float(value)
+        except ValueError:
+            given[name] = units.parse(value.strip(), "" if name in kind.PLAIN else unit)
     try:
         return kind(**given)
     except TypeError:
         raise HmmInferError(f"Wrong arguments in the prior {text!r}; {kind.__name__} takes ({', '.join(order)}).") from None
-
-
-def _plain(text: str) -> bool:
-    """Whether text is a number without a unit."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -61,6 +61,20 @@ def model_text(model: Any) -> str:
     return "\n".join(lines)
 
 
+def model_help(model: Any) -> str:
+    """Parameters that a call of a model takes, one a line, for help(model)."""
+    lines = [
+        "Symbolic prediction for a PyMC model: call it with PyTensor variables or numbers by name, axial angles in degrees.",
+        "",
+        "Parameters",
+        "----------",
+    ]
+    for p in model.parameters:
+        held = f"; {number(model.fixed[p.name])} where not given" if p.name in model.fixed else ""
+        lines.append(f"{p.name}{f' ({p.unit})' if p.unit else ''} : {p.description}{f', {p.size} values' if p.size else ''}{held}")
+    return "\n".join([*lines, "", "Methods: predict, evaluate, with_priors, joint; see help(hmminfer.Model)."])
+
+
 def model_html(model: Any) -> str:
     """Parameters with units, priors and fixed values, and rows of data."""
     rows = [
