@@ -35,6 +35,7 @@ from hmminfer.engine.closure import closure
 from hmminfer.engine.coupling import beside, couple
 from hmminfer.engine.kernel import Kernel
 from hmminfer.errors import HmmInferError
+from hmminfer.figures.panels import CYCLE, band, panel
 from hmminfer.macro.column import column_kernel, concentration_points, scales_of
 from hmminfer.micro.reaction_burst import BINDING, EXCHANGE, storage_kernel
 from hmminfer.system.accuracy import Accuracy
@@ -254,10 +255,9 @@ def breakthrough(flow: float, pulse: float, inlet: float, duration: float, point
     return Model(parameters=parameters, kernel=kernel, observables=(observable,), fixed=DECAY_KNOWN, about=about, accuracy=accuracy)
 
 
+@panel
 def curves(ax: Any, reading: Any, model: Any) -> None:
     """Breakthrough curves: posterior bands and data, one colour for each column; open dots where the colours begin again."""
-    from hmminfer.figures.panels import CYCLE, band  # here, so that whoever loads the catalogue does not load figures
-
     table, scene = model.table, model.scene
     n, column, end = len(scene["names"]), scene["column"], table.columns["time"].max()
     early = np.linspace(0.0, min(end, 3.0 * scene["facts"]["pulse"].max()), 41)[1:]

@@ -117,7 +117,7 @@ for check in hm.checks(posterior):
 # %%
 curve = filters.fall(duration="90 s").predict(posterior, draws=200, progress=False)["head"]
 low, high = interval(curve.values)  # the shortest that hold 89 %, as everywhere
-fig, ax = plt.subplots(figsize=(5, 3.2), layout="constrained")
+_, ax = plt.subplots(figsize=(5, 3.2), layout="constrained")
 ax.fill_between(curve["time"], low, high, alpha=0.4, label="predicted, 89 %")
 ax.errorbar(times, noisy, 3.0, fmt="o", ms=4, color="#D55E00", label="measured")
 ax.set(xlabel="time (s)", ylabel="head (mm)", title="water in a packed filter")

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import tomllib
 import zipfile
 from pathlib import Path
 
@@ -58,13 +57,6 @@ def test_the_wheel_works_elsewhere(wheel, tmp_path):
     for file in files:
         name = file.relative_to(ROOT).as_posix()
         assert (name if name.startswith("hmminfer/") else f"hmminfer/{name}") in in_wheel
-
-
-def _unused():
-    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
-    inits = [*(ROOT / "hmminfer").rglob("__init__.py"), *ROOT.glob("models/**/__init__.py"), ROOT / "datasets/__init__.py"]
-    found = {".".join(file.relative_to(ROOT).parent.parts) for file in inits}
-    assert {name if name.startswith("hmminfer") else f"hmminfer.{name}" for name in found} == set(listed)
 
 
 def test_the_benchmarks_can_be_asked():

@@ -158,7 +158,7 @@ def _sample(recipe: Any, output: Path | None, preview: bool, prior_predictive: b
     if prior_predictive:
         say(prior_table(problem, recipe.seed), "")
     if preview:
-        tree = inference.preview(problem.model, seed=recipe.seed, progress=not quiet, **recipe.choices)
+        tree = inference.preview(recipe.experiment_model, seed=recipe.seed, progress=not quiet, **recipe.choices)
         say(summary_table(summary(tree), "Preview (Gaussian approximation)"), *modes_text(problem, tree), "")
     if recipe.draws == 0:
         say("Nothing was sampled, as --draws 0 asks.")

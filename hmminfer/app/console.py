@@ -25,7 +25,7 @@ def asked(problem: Any, recipe: Any) -> list[Any]:
         noise = f"simulated; tolerance: {recipe.noise or 'sd of each row'}"
     rows = [[p.name, p.unit, prior_text(p), p.description] for p in problem.free]
     lines = [
-        f"Model    {model.name}, experiment {model.experiment} ({settings})",
+        f"Model    {model.name}, experiment {model.experiment}" + (f" ({settings})" if settings else ""),
         f"Data     {table.name}: {counted(table)}{missing}; {noise}; discrepancy: {recipe.discrepancy}",
         f"Seed     {recipe.seed}",
         "",

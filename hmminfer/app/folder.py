@@ -201,7 +201,7 @@ def extend(run: Run, draws: int, progress: bool = True) -> Run:
         (run.folder / STORE).mkdir(exist_ok=True)
         try:
             tree = fit(
-                recipe.problem.model,
+                recipe.experiment_model,
                 draws=draws,
                 tune=recipe.tune,
                 target_accept=recipe.target_accept,

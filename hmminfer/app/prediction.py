@@ -60,7 +60,10 @@ def predict(
 def _first(module: ModuleType, posterior: xr.DataTree | None) -> str:
     """The prediction when none is named: the first of the experiment that was fitted, or of the system."""
     experiment = module.EXPERIMENTS.get("" if posterior is None else run_of(posterior)[1])
-    return next(iter((experiment.predictions if experiment else None) or module.PREDICTIONS))
+    known = (experiment.predictions if experiment else None) or module.PREDICTIONS
+    if not known:
+        raise HmmInferError(f"The system '{module.EXPERIMENTS.system}' declares no prediction; give its Experiment some: predictions={{name: ...}}.")
+    return next(iter(known))
 
 
 def _numbers(name: str, text: str, unit: str) -> Any:

@@ -88,13 +88,14 @@ class Recipe:
     def problem(self) -> Problem:
         """The model, data, priors and noise, settled."""
         models.get(self.model)  # an unknown model is said before its data are read
-        model = self._model
+        model = self.experiment_model
         from hmminfer.inference.problem import Problem  # takes seconds: mistakes above come at once
 
         return Problem.of(model, **self.choices)
 
     @cached_property
-    def _model(self) -> Model:
+    def experiment_model(self) -> Model:
+        """The model of the experiment for the data and settings, before priors, fixed values and noise are settled."""
         return self._experiment(self._name).model(self.raw, **self._settings)
 
     @cached_property
@@ -135,7 +136,7 @@ class Recipe:
     @cached_property
     def _parameters(self) -> set[str]:
         """Names of the model's parameters and of the amplitudes and lengths of its fields."""
-        parameters = self._model.parameters
+        parameters = self.experiment_model.parameters
         return {*parameters.names, *(h.name for p in parameters for h in getattr(p, "hyperparameters", ()))}
 
     def fit(self, store: Path | None = None, progress: bool = True) -> xr.DataTree:
@@ -143,7 +144,7 @@ class Recipe:
         from hmminfer.inference.sampling import fit
 
         common = {**self.choices, "tune": self.tune, "target_accept": self.target_accept, "sampler": self._sampler, "progress": progress}
-        model = self.problem.model
+        model = self.experiment_model
         kept: dict[str, Any] = {"store": store} if self._sampler == "nuts" else {}
         tree = fit(model, draws=self.draws, chains=self.chains, seed=self.seed, **common, **kept)
         for more in self.extensions:
@@ -152,11 +153,11 @@ class Recipe:
 
     def write(self, folder: Path) -> Recipe:
         """Write run.toml and copies of the files it reads; returns the recipe that reads the copies."""
-        problem, files = self.problem, {k for k, v in self.raw.settings.items() if _is_file(v)} | {k for k, v in self.settings.items() if _is_file(v)}
-        schema = self._experiment(self._name).schema
-        settings = {s.name: s.written(problem.table.settings[s.name]) for s in schema.settings if s.name not in files}
+        problem, experiment = self.problem, self._experiment(self._name)
+        files = {k for given in (self.raw.settings, self.settings) for k, v in given.items() if _is_file(v)}
+        settings = {s.name: s.written(problem.table.settings[s.name]) for s in experiment.schema.settings if s.name not in files}
         written = {k: v for k, v in problem.written().items() if k != "noise" or isinstance(v, str)}
-        dataset = "" if self.data else self.dataset or self._experiment(self._name).dataset
+        dataset = "" if self.data else self.dataset or experiment.dataset
         mine = replace(self, sampler=self._sampler, experiment=self._name, dataset=dataset, resolved={"settings": settings, **written})
         named = {**self.raw.settings, **self.settings, "data": self.data, "model": self.model}
         for key, value in named.items():

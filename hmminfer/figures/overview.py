@@ -16,10 +16,11 @@ from typing import Any
 import xarray as xr
 
 from hmminfer.errors import unknown
-from hmminfer.figures.panels import against, before_after, new_figure, ratios, scores, styled
+from hmminfer.figures import panels
+from hmminfer.figures.panels import before_after, new_figure, styled
 from hmminfer.inference.reading import Reading
 
-PANELS = {f.__name__: f for f in (against, ratios, scores)}
+PANELS = {name: f for name, f in vars(panels).items() if getattr(f, "is_panel", False)}  # that any result can show
 FEW = 12  # rows up to which each is shown by itself
 
 
@@ -33,9 +34,9 @@ def panel_of(wanted: Any, model: Any) -> Any:
     beside = f"{folder}.panels"
     for name in (model.home, beside):
         if name in sys.modules or (folder and name == beside and importlib.util.find_spec(name)):
-            panel = getattr(importlib.import_module(name), wanted, None)
-            if panel is not None:
-                return panel
+            found = getattr(importlib.import_module(name), wanted, None)
+            if getattr(found, "is_panel", False):
+                return found
     raise unknown("panel", wanted, PANELS)
 
 
@@ -44,20 +45,20 @@ def posterior_figure(result: xr.DataTree | Reading, model: Any) -> Any:
     """The model's panels, lettered, and prior and posterior densities of up to nine numbers in the last place."""
     reading = Reading.of(result)
     wanted = model.panels or (("ratios" if len(reading.rows) <= FEW else "against"), "scores")
-    panels = [panel_of(p, model) for p in wanted]
+    chosen = [panel_of(p, model) for p in wanted]
     entries = [e for e in reading.entries if not e.axial][:9]
-    cells = len(panels) + bool(entries)
+    cells = len(chosen) + bool(entries)
     columns = 2 if cells in (2, 4) else 3
     rows = math.ceil(cells / columns)
     figure = new_figure(13.0 * columns / 3.0, 3.8 * rows)
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08, wspace=0.03, hspace=0.05)
     grid = figure.add_gridspec(rows, columns, width_ratios=(*[1.0] * (columns - 1), 1.05))
-    for i, panel in enumerate(panels):
+    for i, panel in enumerate(chosen):
         ax = figure.add_subplot(grid[i // columns, i % columns])
         panel(ax, reading, model)
         _letter(ax, i)
     if entries:
-        _priors(figure, grid[len(panels) // columns, len(panels) % columns :], reading, entries, len(panels))
+        _priors(figure, grid[len(chosen) // columns, len(chosen) % columns :], reading, entries, len(chosen))
     return figure
 
 

@@ -5,6 +5,7 @@ Colours are those of Okabe & Ito: posterior blue, data vermilion, prior grey; la
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,12 @@ STYLE: Any = {
     "figure.dpi": 110,
     "axes.prop_cycle": cycler(color=CYCLE),
 }
+
+
+def panel[F: Callable[..., None]](draw: F) -> F:
+    """Mark a function ``(ax, reading, model)`` as a panel, which models name as text."""
+    draw.is_panel = True  # type: ignore[attr-defined]
+    return draw
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -74,6 +81,7 @@ def band(ax: Any, x: np.ndarray, draws: np.ndarray, label: str | None = None, co
     ax.plot(x, np.median(draws, axis=0), color=colour, label=label)
 
 
+@panel
 def ratios(ax: Any, reading: Reading, model: Any = None, limit: int = 20) -> None:
     """Predictive mean and 89 % interval over the measured value, row by row, with the noise around 1."""
     rows = reading.rows[:limit]
@@ -101,6 +109,7 @@ def ratios(ax: Any, reading: Reading, model: Any = None, limit: int = 20) -> Non
     ax.legend(loc="upper center", ncols=2, columnspacing=1.0, handlelength=1.3)
 
 
+@panel
 def scores(ax: Any, reading: Reading, model: Any = None) -> None:
     """Histogram of z = (measured - predictive mean) / predictive sd over the rows, with the standard normal."""
     z = np.array([(r.observed - r.predictive.mean()) / r.predictive.std() for r in reading.rows])
@@ -113,6 +122,7 @@ def scores(ax: Any, reading: Reading, model: Any = None) -> None:
     ax.legend(loc="upper right")
 
 
+@panel
 def against(ax: Any, reading: Reading, model: Any = None) -> None:
     """Measured against predicted; quantities of few rows are left to the table."""
     observed = reading["observed_data"]

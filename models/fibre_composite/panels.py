@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hmminfer.figures.panels import BLUE, CYCLE, DATA, band, degrees
+from hmminfer.figures.panels import BLUE, CYCLE, DATA, band, degrees, panel
 from hmminfer.inference.axial import axial_mode, centred, mode_of
 from hmminfer.inference.reading import INTERVAL, Reading, interval
 from hmminfer.macro.orientation import field_basis
@@ -15,6 +15,7 @@ from hmminfer.models.fibre_composite.coupons import moduli
 from hmminfer.system.parameters import Field
 
 
+@panel
 def section(ax: Any, reading: Reading, model: Any) -> None:
     """Cross-section to scale: fibres of true radius r = sqrt(v_f A / pi), A the area of a cell; light rim: 89 %
     interval.
@@ -58,6 +59,7 @@ def _box(x: float, y: float, w: float, h: float, **style: Any) -> Any:
     return Rectangle((x, y), w, h, **style)
 
 
+@panel
 def body(ax: Any, reading: Reading, model: Any) -> None:
     """Coupon or plate with its fibres at the inferred angle, one drawing for each mode, load arrows along x."""
     x0, y0, length, width = 0.0, 0.0, 100.0, 25.0
@@ -110,6 +112,7 @@ def _fibres(ax: Any, zone: Any, angle: float, spacing: float, colour: str) -> No
     lines.set_clip_path(zone)
 
 
+@panel
 def orientation_map(ax: Any, reading: Reading, model: Any) -> None:
     """Circular posterior mean of the fibre angle over a plate, in degrees, with streamlines."""
     gx, gy, mean, _ = _orientation(reading, model)
@@ -118,6 +121,7 @@ def orientation_map(ax: Any, reading: Reading, model: Any) -> None:
     ax.set_title("inferred fibre orientation")
 
 
+@panel
 def orientation_sd(ax: Any, reading: Reading, model: Any) -> None:
     """Posterior sd of the fibre angle over a plate, in degrees."""
     gx, gy, _, sd = _orientation(reading, model)
@@ -160,6 +164,7 @@ def outline(ax: Any, model: Any, shift: float = 0.0) -> None:
         ax.add_patch(Circle((plate.hole[0], plate.hole[1] + shift), plate.hole[2], fc="white", ec="0.3", lw=0.9, zorder=4))
 
 
+@panel
 def off_axis(ax: Any, reading: Reading, model: Any) -> None:
     """E_x over the angle: posterior band and data at their angles; a coupon of hidden angle at its inferred one."""
     curves = moduli(**{k: model.about[k] for k in ("packing", "cell", "refine")})
@@ -195,6 +200,7 @@ def _plain_log(axis: Any, limits: tuple[float, float]) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+@panel
 def residual_map(ax: Any, reading: Reading, model: Any) -> None:
     """Residuals in predictive sds at their places; quantities measured at the same points are stacked."""
     observed = reading["observed_data"]
@@ -215,6 +221,7 @@ def residual_map(ax: Any, reading: Reading, model: Any) -> None:
     ax.set_title("residuals over the plate", pad=14)
 
 
+@panel
 def angles(ax: Any, reading: Reading, model: Any) -> None:
     """Histograms of the axial angles, each mode with its mean, sd and 89 % interval; the nominal angle as a line."""
     entries = [e for e in reading.entries if e.axial]

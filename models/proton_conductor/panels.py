@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from hmminfer.figures.panels import CYCLE, band
+from hmminfer.figures.panels import CYCLE, band, panel
 from hmminfer.inference.reading import Reading
 from hmminfer.models.proton_conductor.films import film_conductivities
 
 
+@panel
 def over_thickness(ax: Any, reading: Reading, model: Any) -> None:
     """Conductivity over thickness: posterior bands and data at the wettest state, one colour for each temperature."""
     table, s = model.table, model.scene["settings"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hmminfer.figures.panels import DATA, band
+from hmminfer.figures.panels import DATA, band, panel
 from hmminfer.inference.reading import INTERVAL, Reading
 from hmminfer.models.swelling_gel.confined import CONFINED, course
 from hmminfer.models.swelling_gel.equilibrium import UNITS, _equilibrium, salt_curve
@@ -18,6 +18,7 @@ STYLE: Any = {"fmt": "o", "ms": 4, "capsize": 2, "lw": 1, "color": DATA, "label"
 SHARED = ("micro", "rods", "spacing", "radius", "micro_nodes", "network", "volume", "temperature")  # settings of the curve, as those of the fit
 
 
+@panel
 def over_salt(ax: Any, reading: Reading, model: Any) -> None:
     """The quantity with most data over the salt of the bath: data and posterior band."""
     table, s = model.table, model.scene["settings"]
@@ -40,6 +41,7 @@ def over_salt(ax: Any, reading: Reading, model: Any) -> None:
     ax.legend()
 
 
+@panel
 def over_time(ax: Any, reading: Reading, model: Any) -> None:
     """The quantity of the first datum over time: data and posterior band."""
     table, s = model.table, model.scene["settings"]

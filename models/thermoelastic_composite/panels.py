@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from hmminfer.figures.panels import CYCLE
+from hmminfer.figures.panels import CYCLE, panel
 from hmminfer.inference.reading import INTERVAL, Reading, interval
 
 
+@panel
 def in_time(ax: Any, reading: Reading, model: Any) -> None:
     """Every quantity over time at its points: posterior predictive intervals and data, each quantity over its largest value."""
     table = model.table

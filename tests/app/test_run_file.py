@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hmminfer import models
+from hmminfer.app import folder as runs
 from hmminfer.app.recipe import Recipe
 from hmminfer.engine.kernel import Kernel
 from hmminfer.errors import HmmInferError
@@ -176,3 +177,12 @@ def split(text):
     """A prior's text and the unit that it is written in."""
     words = text.partition("(")[2].rstrip(")").split(",")[0].split(" ", 1)
     return text, words[1] if len(words) > 1 else ""
+
+
+def test_a_learnt_error_is_applied_once_by_the_command_too(tmp_path):
+    """The command hands fit a model and the choices that settle it: settled before, the error would have been there twice, and was refused."""
+    small = {"periods": 4, "elements": 4, "cell_elements": 16}
+    recipe = Recipe("heat_composite", dataset="periodic_square", settings=small, discrepancy="homogenisation", draws=10, tune=10, chains=1, seed=1)
+    tree = runs.run(recipe, tmp_path / "run", progress=False).tree
+    assert tree["posterior"]["homogenisation_error"].sizes["draw"] == 10
+    assert runs.extend(runs.load(tmp_path / "run"), 5, progress=False).tree["posterior"].sizes["draw"] == 15

@@ -170,7 +170,7 @@ def test_spawned_processes_agree():
 
 PRINT_FINGERPRINTS = """
 import json
-from hmminfer.coupling import couple_code
+from hmminfer.engine.coupling import couple_code
 from hmminfer.macro import coupons, plane_stress
 from hmminfer.micro import elastic_cell, reduced_cell
 codes = [coupons.CODE, plane_stress.CODE, elastic_cell.CODE, reduced_cell.CODE]

@@ -17,7 +17,7 @@ def plate_with_field(path):
     experiment = fibre.EXPERIMENTS["plate"]
     write_template(path, experiment.schema)
     settings = {"elements_x": 6, "elements_y": 3, "orientation": "field", "field_x": 3, "field_y": 2}
-    template = experiment.model(path, {"cell": "full", "refine": 1}, **settings)
+    template = experiment.model(path, cell="full", refine=1, **settings)
     x, y = np.meshgrid(np.linspace(10, 90, 9), np.linspace(3, 22, 4))
     rows = ['# experiment = "plate"', '# length = "100 mm"', '# width = "25 mm"', "quantity,x,y,value,unit,sd"]
     for quantity in ("displacement_x", "displacement_y"):
@@ -25,13 +25,13 @@ def plate_with_field(path):
     path.write_text("\n".join(rows) + "\n")
     facts = {p.name: 1.0 * template.vector()[i] for i, p in enumerate(template.parameters) if i < 8}
     facts.pop("matrix_modulus")
-    model = experiment.model(path, {"cell": "full", "refine": 1}, **settings, **facts)
+    model = experiment.model(path, cell="full", refine=1, **settings, **facts)
     truth = {"matrix_modulus": 3.6, "fibre_angle": 30.0, "angle_field": 0.6 * np.array([1.0, -2.0, 0.5, 0.3, 0.8, -0.4])}
     y_true = model.evaluate(truth)
     noise = np.random.default_rng(3).normal(0.0, 0.5, len(y_true))
     lines = [line.replace(",0,um", f",{v:.6f},um") for line, v in zip(rows[4:], y_true + noise, strict=True)]
     path.write_text("\n".join([*rows[:4], *lines]) + "\n")
-    return experiment.model(path, {"cell": "full", "refine": 1}, **settings, **facts)
+    return experiment.model(path, cell="full", refine=1, **settings, **facts)
 
 
 @pytest.fixture(scope="module")

@@ -136,7 +136,7 @@ force,,,1000,N,10
 def test_missing_points_are_dropped(tmp_path):
     path = tmp_path / "plate.csv"
     path.write_text(FILE.format(x=20))
-    model = models.get("fibre_composite").EXPERIMENTS["plate"].model(path, {"cell": "full", "refine": 1})
+    model = models.get("fibre_composite").EXPERIMENTS["plate"].model(path, cell="full", refine=1)
     assert model.n_out == 3
     assert model.table.n_missing == 1
     y = model.evaluate({"fibre_angle": 0.0})
@@ -150,4 +150,4 @@ def test_measured_points_outside_name_the_line(tmp_path):
     path = tmp_path / "plate.csv"
     path.write_text(FILE.format(x=41))
     with pytest.raises(HmmInferError, match="1 measured points lie outside the plate, the first in line 9 at x = 41"):
-        models.get("fibre_composite").EXPERIMENTS["plate"].model(path, {"cell": "full", "refine": 1})
+        models.get("fibre_composite").EXPERIMENTS["plate"].model(path, cell="full", refine=1)

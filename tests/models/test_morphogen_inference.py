@@ -13,6 +13,7 @@ from hmminfer.inference.sampling import fit
 from hmminfer.inference.stochastic import abc, counts_of, detected_log_likelihood, poisson_log_likelihood, pseudo_marginal
 from hmminfer.micro.cells import gillespie, line, steady_mean
 from hmminfer.micro.movement import move
+from hmminfer.models.morphogen_tissue.tissue import kernel_of
 from hmminfer.system.parameters import Parameter, ParameterSet
 from hmminfer.system.priors import HalfNormal, LogNormal, Uniform
 from hmminfer.system.tables import RawTable
@@ -393,7 +394,7 @@ def test_monte_carlo_error_is_the_covariance_over_seeds():
     assert 2 <= model.parameters["monte_carlo_error"].size < 10
     theta = pilot(model.kernel, model.parameters, model.fixed, model.table)[:7]
     s, position = model.table.settings, model.table.columns["position"]
-    found = np.cov(np.array([morphogen._kernel(s, position, seed=n)(theta) for n in range(50, 98)]).T)
+    found = np.cov(np.array([kernel_of(s, position, seed=n)(theta) for n in range(50, 98)]).T)
     near = np.exp(-0.5 * ((np.arange(20)[:, None] - np.arange(20)) / 3.0) ** 2)
     told, seen, alone = (np.einsum("ij,jk,ik->i", near, c, near) for c in (added, found, np.diag(np.diag(found))))
     assert np.trace(added) == pytest.approx(np.trace(found), rel=0.4)

@@ -13,7 +13,7 @@ def test_refining_cell_and_plate_moves_the_plate_posterior_by_less_than_a_tenth_
     experiment = fibre.EXPERIMENTS["plate"]
     model = experiment.model("plate_dic")
     nodes = model.about["nodes"]
-    fine = experiment.model("plate_dic", {"cell": "full", "refine": 8}, elements_x=48, elements_y=24)
+    fine = experiment.model("plate_dic", cell="full", refine=8, elements_x=48, elements_y=24)
     assert fine.about["nodes"] > 3.5 * nodes
     theta = model.vector(TRUTH)
     y, y_fine = model.kernel(theta), fine.kernel(fine.vector(TRUTH))

@@ -11,6 +11,7 @@ from hmminfer.errors import HmmInferError
 from hmminfer.inference.montecarlo import pilot
 from hmminfer.inference.problem import Problem
 from hmminfer.inference.sampling import preview
+from hmminfer.models.morphogen_tissue.tissue import kernel_of
 from hmminfer.system.accuracy import Accuracy, over_noise
 from hmminfer.system.model import Model
 
@@ -20,7 +21,7 @@ TISSUE = models.get("morphogen_tissue")
 def of_tissue(model):
     """Four times finer in everything."""
     c = model.table.columns
-    return TISSUE._kernel(model.table.settings, c["position"], c.get("time"), still=4)
+    return kernel_of(model.table.settings, c["position"], c.get("time"), still=4)
 
 
 def again(system, experiment, data, **settings):
