@@ -54,7 +54,7 @@ CASES = {  # name: (function, relation to reach, target)
 
 
 def reached(value: float, relation: str, target: float | None) -> bool:
-    """Whether a figure meets its target; one without a target always does."""
+    """True if a figure meets its target; one without a target always does."""
     return target is None or (value <= target if relation == "<=" else value >= target)
 
 

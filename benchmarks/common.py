@@ -1,4 +1,4 @@
-"""What all sides of the comparison share: the same model and data, clean processes, and one way to summarise draws."""
+"""Shared by all sides of a comparison: the same model and data, clean processes, and one way to summarise draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a finite eps does to an inference: bias and coverage, with and without the homogenisation error."""
+"""Effect of a finite eps on an inference: bias and coverage, with and without the homogenisation error."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def _resolve(factor: Any, rhs: Any) -> np.ndarray:
 
 
 class Pattern:
-    """Where entries of element matrices go in the global one; numbers below 0 or from ``free`` on are left out."""
+    """Places of the entries of element matrices in the global one; numbers below 0 or from ``free`` on are left out."""
 
     def __init__(self, dofs: np.ndarray, free: int, solver: str) -> None:
         rows = np.broadcast_to(dofs[:, :, None], (*dofs.shape, dofs.shape[1]))

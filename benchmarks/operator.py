@@ -1,4 +1,4 @@
-"""What the operator, the gradient and the micro problem cost over the floor of the work: one process, interleaved."""
+"""Cost of the operator, the gradient and the micro problem over the floor of the work: one process, interleaved."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def exact_mean(source: float, rates: np.ndarray, t: float) -> np.ndarray:
 
 
 def _smoothing(nodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """What a full simulation's counts become: least squares on the coarse grid's own quadratic elements, read at the rows."""
+    """Counts of a full simulation as rows of data: least squares on the coarse grid's own quadratic elements, read at the rows."""
     h = nodes[2] - nodes[0]
 
     def values(x: np.ndarray) -> np.ndarray:

@@ -94,7 +94,7 @@ def page(name: str, held: list[Any]) -> str:
 
 
 def belongs(dataset: str, module: Any) -> bool:
-    """Whether a dataset is one of a system's: of one of its experiments, with quantities that the experiment knows."""
+    """True if a dataset belongs to a system: it names one of its experiments and holds only quantities of that experiment."""
     if not (datasets.path(dataset) / "data.csv").exists():
         return False
     raw = datasets.load(dataset)

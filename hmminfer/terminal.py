@@ -1,4 +1,4 @@
-"""What is printed: text, tables and progress bars. This file alone knows rich."""
+"""Printed output: text, tables and progress bars. This file alone knows rich."""
 
 from __future__ import annotations
 

@@ -163,6 +163,15 @@ def test_a_file_can_be_read_in_one_sitting(name):
     assert lines <= (300 if wing(name) == "models" else 400)
 
 
+@each_module
+def test_docstrings_begin_with_what_they_describe(name):
+    """A noun or a verb first: a sentence that begins with a question word must be read to its end before it says of what it speaks."""
+    riddles = ("What ", "Whether ", "Which ", "Where ", "At ", "How ", "Who ", "When ")
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module
+    nodes = (node for node in ast.walk(ast.parse(sources()[name].read_text(encoding="utf-8"))) if isinstance(node, kinds))
+    assert [text.splitlines()[0] for node in nodes if (text := ast.get_docstring(node) or "").startswith(riddles)] == []
+
+
 def test_no_module_hides_a_public_function():
     import hmminfer
 

@@ -1,4 +1,4 @@
-"""What the command prints: text and tables on the terminal."""
+"""Text and tables that the command prints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hmminfer.terminal import Printed, grid, say
 
 
 def asked(problem: Any, recipe: Any) -> list[Any]:
-    """What is fitted, to print."""
+    """Model, data, unknowns with their priors and fixed values of a fit, to print."""
     model, table = problem.model, problem.table
     missing = f"; {table.n_missing} missing" if table.n_missing else ""
     settings = ", ".join(f"{k} = {v}" for k, v in {**table.settings, **model.about}.items())
@@ -53,7 +53,7 @@ def modes_text(problem: Any, tree: Any) -> list[str]:
 
 
 def prior_table(problem: Any, seed: int) -> Printed:
-    """What the priors predict, beside the data."""
+    """Intervals that priors and noise predict, beside the data."""
     from hmminfer.inference.reading import INTERVAL, interval
     from hmminfer.inference.results import prior_predictive
 
@@ -76,7 +76,7 @@ def prior_table(problem: Any, seed: int) -> Printed:
 
 
 def outcome(run: Any, quiet: bool = False) -> None:
-    """What came out of a run, and where it is; when quiet, only what to look at and where."""
+    """Print the summary, the checks and the folder of a run; if quiet, only the checks that failed and the folder."""
     from hmminfer.diagnostics.checking import checks, checks_table
     from hmminfer.diagnostics.summary import summary, summary_table
     from hmminfer.inference.reading import Reading

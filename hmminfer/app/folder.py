@@ -227,7 +227,7 @@ def _extension(recipe: Recipe, draws: int) -> dict[str, int]:
 
 
 def has_draws(folder: Path) -> bool:
-    """Whether the sampler has stored draws that are not in posterior.nc yet."""
+    """True if the sampler has stored draws that are not in posterior.nc yet."""
     return any((folder / STORE / "posterior" / "x").glob("c/*/*/*"))
 
 

@@ -98,12 +98,12 @@ def table(dataset: Any) -> Any:
 
 
 def note(result: xr.Dataset) -> str:
-    """What low and high of its table are; nothing where there are no draws."""
+    """Definition of the columns low and high of a prediction's table; empty if the prediction has no draws."""
     return SAID if {"chain", "draw", "sample"} & {str(d) for d in result.dims} else ""
 
 
 def shortened(rows_of: Any, rows: int = 7) -> Any:
-    """At most ``rows`` evenly spaced rows of each observable."""
+    """Evenly spaced rows of each observable, ``rows`` at most."""
     keep = [g.iloc[np.unique(np.linspace(0, len(g) - 1, rows).round().astype(int))] for _, g in rows_of.groupby("observable", sort=False)]
     return pd.concat(keep)
 

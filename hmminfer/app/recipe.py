@@ -36,7 +36,7 @@ def fresh_seed() -> int:
 
 
 def versions_now() -> dict[str, str]:
-    """What the numbers depend on."""
+    """Versions of the packages on which the draws depend."""
     packages = ("pymc", "pytensor", "nutpie", "numba", "numpy")
     return {"hmminfer": __version__, **{p: importlib.metadata.version(p) for p in packages}, "python": platform.python_version()}
 

@@ -1,1 +1,1 @@
-"""Whether a result can be trusted."""
+"""Diagnosis of a result: summary, checks, identifiability, calibration, report."""

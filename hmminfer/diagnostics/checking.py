@@ -146,7 +146,7 @@ def _pushed(reading: Reading) -> list[Check]:
 
 
 def _piled(x: np.ndarray, before: np.ndarray) -> str:
-    """Which end of its range the density is highest at, within a factor of two, where the prior's is not; "" for
+    """End of the range ("lower", "upper") at which the density is within a factor of two of its peak and the prior's is not; "" for
     neither. The prior's gets two standard errors of its count: a parameter that the data do not see has the prior's shape.
     """
     now, then = (np.histogram(v, bins=30)[0] for v in (x, before))

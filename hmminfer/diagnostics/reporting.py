@@ -24,7 +24,7 @@ from hmminfer.terminal import say, text_of
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What :func:`report` found; ``figures`` by name; ``text`` as printed."""
+    """Result of :func:`report`; ``figures`` by name; ``text`` as printed."""
 
     summary: pd.DataFrame
     checks: list[Check]

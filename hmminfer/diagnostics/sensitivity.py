@@ -94,7 +94,7 @@ class Standard:
 
 @dataclass(frozen=True, eq=False)
 class Identifiability:
-    """What the data can say about the unknowns, before sampling.
+    """Information of the data about the unknowns, estimated before sampling.
 
     ``singular`` (draws, unknowns): singular values of the sensitivity scaled by noise and prior; the data see a
     direction whose value is above 1. ``contraction``: 1 - posterior sd / prior sd of each unknown; ``seen``, ``flat``:

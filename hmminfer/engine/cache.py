@@ -17,7 +17,7 @@ from platformdirs import user_cache_dir
 
 
 def folder() -> Path:
-    """Where results are kept."""
+    """Folder in which results are kept."""
     return Path(os.environ.get("HMMINFER_CACHE") or user_cache_dir("hmminfer"))
 
 

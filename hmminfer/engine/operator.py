@@ -33,7 +33,7 @@ from hmminfer.errors import HmmInferError
 
 
 class _KernelOp(Op):
-    """What the two operators share: identity by recipe, static shapes, constants that need no gradient."""
+    """Base of the two operators: identity by recipe, static shapes, constants that need no gradient."""
 
     __props__ = ("recipe", "n_in", "shapes", "dtypes", "data_shapes", "fingerprint")
 

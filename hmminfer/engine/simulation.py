@@ -39,7 +39,7 @@ class Simulation:
         raise self.refusal()
 
     def refusal(self) -> HmmInferError:
-        """What is said to who asks for a gradient or a likelihood."""
+        """Error raised when a gradient or likelihood of a simulated model is requested."""
         return HmmInferError(
             "This answer is simulated at random: it has neither likelihood nor gradient; fit it with the sampler 'abc', the default for it."
         )

@@ -1,4 +1,4 @@
-"""What all figures share: colours, labels, and panels that any result can show.
+"""Colours, labels and helpers of all figures, and the panels that any result can show.
 
 Colours are those of Okabe & Ito: posterior blue, data vermilion, prior grey; later modes and chains green and purple.
 """

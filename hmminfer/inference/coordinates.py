@@ -93,7 +93,7 @@ class Conditional:
         self.linearise(modes[0].x)
 
     def _scales(self, x: np.ndarray) -> np.ndarray:
-        """What turns x into the block g: s for fields, one for the others."""
+        """Factors that turn x into the block g: s for fields, one for the others."""
         out = np.ones(len(self.in_x))
         named = self.problem.constrain(x)
         for f in self.problem.fields:

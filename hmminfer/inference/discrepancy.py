@@ -1,4 +1,4 @@
-"""What a model cannot explain, as part of the likelihood.
+"""Model discrepancy: the part of the data that a model cannot explain, in the likelihood.
 
     none             y = f(theta) + noise
     homogenisation   y = f(theta) + d + noise, d learnt offline from resolved solves (see :mod:`hmminfer.inference.homogenisation`)

@@ -1,4 +1,4 @@
-"""What homogenisation leaves out, learnt offline from resolved solves and carried in the likelihood.
+"""Homogenisation error: the difference of resolved and homogenised answers, learnt offline and carried in the likelihood.
 
     y_obs = f(theta) + d + noise,    d = m + B z(theta) + V xi + rest,    xi ~ Normal(0, I),  rest ~ Normal(0, diag r^2)
 

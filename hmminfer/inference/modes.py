@@ -86,7 +86,7 @@ def wrapped(x: np.ndarray, axial: np.ndarray) -> np.ndarray:
 
 
 def _same(mode: Mode, x: np.ndarray, logp: float) -> bool:
-    """Whether x has converged to a known mode: within half a standard deviation in the Laplace metric, or on the same flat top."""
+    """True if x has converged to a known mode: within half a standard deviation in the Laplace metric, or on the same flat top."""
     step = x - mode.x
     distance = float(step @ np.linalg.lstsq(mode.covariance, step, rcond=None)[0])
     return distance < 0.25 * max(1.0, len(x) / 4) and abs(logp - mode.logp) < 0.5 * max(1.0, len(x) / 4)

@@ -1,9 +1,9 @@
-"""What random bursts add to the likelihood: the covariance of a kernel over seeds, measured at a pilot point.
+"""Monte Carlo error of random bursts in the likelihood: the covariance of a kernel over seeds, measured at a pilot point.
 
     y_obs = f_seed(theta) + noise,    S = S_obs + S_num,    S_num = covariance of f over seeds = V V^T + diag(rest^2)
 
-A kernel that draws on fixed random numbers is a smooth function of theta for each seed, and a little another one for another seed. How
-much so, and which rows go together, is measured where it matters: at the point that the data and the priors agree on. V are the directions in which it
+A kernel that draws on fixed random numbers is smooth in theta for a fixed seed; different seeds give slightly different functions. The size of
+the differences, and their correlation between rows, are measured at a pilot point: the least-squares fit of data and priors. V are the directions in which it
 counts beside the noise; as in :mod:`.homogenisation` their weights are unknowns with a standard normal law, which is the Gaussian
 likelihood with covariance S while every row stays a row of its own. A model whose error is above half the noise of a row is refused.
 """

@@ -205,7 +205,7 @@ class Compiled:
         return weighed(found)
 
     def _near(self, a: np.ndarray, b: np.ndarray) -> bool:
-        """Whether two points are one mode: a tenth of a unit in each direction, images of a double angle alike."""
+        """True if two points are one mode: a tenth of a unit in each direction, images of a double angle alike."""
         return bool(np.linalg.norm(wrapped(a - b, self.problem.axial_positions())) < 0.1 * np.sqrt(len(a)))
 
     def _field_mode(self, coordinates: Conditional, x: np.ndarray) -> Mode:

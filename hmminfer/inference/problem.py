@@ -1,4 +1,4 @@
-"""What is asked of a model: its priors and fixed values settled, its noise, and the map between named values and unconstrained vectors.
+"""An inference problem: a model with priors and fixed values settled, its noise, and the map between named values and unconstrained vectors.
 
     problem = Problem.of(model, noise=..., priors=..., fixed=...)
 
@@ -114,8 +114,8 @@ class Problem:
         return sigma
 
     def why_unsolved(self, draw: Mapping[str, Any]) -> str:
-        """For a message, what keeps the model from being solved at one named draw: each value that alone, moved to its prior's median,
-        would let it be solved, fixed ones too; and all values.
+        """Explain a failed solve, as part of a message: lists each parameter, fixed ones too, whose reset to its prior median makes the model
+        solvable, and all values.
         """
         model = self.model
         values = {p.name: model.fixed[p.name] if p.name in model.fixed else draw[p.name] for p in model.parameters}
@@ -171,7 +171,7 @@ class Problem:
         return out
 
     def positions(self) -> dict[str, slice]:
-        """Where each unknown lies in the unconstrained vector."""
+        """Slice of each unknown in the unconstrained vector."""
         ends = np.cumsum([0, *(p.length for p in self.free)])
         return {p.name: slice(int(a), int(b)) for p, a, b in zip(self.free, ends[:-1], ends[1:], strict=True)}
 
@@ -189,7 +189,7 @@ class Problem:
         return tuple(p for p in self.free if isinstance(p, Field))
 
     def axial_positions(self) -> np.ndarray:
-        """Which entries of the unconstrained vector are double angles."""
+        """Mask of the entries of the unconstrained vector that are double angles."""
         return np.concatenate([np.full(p.length, p.axial and not isinstance(p, Field)) for p in self.free])
 
 

@@ -1,4 +1,4 @@
-"""How a result is read: once, into named numbers and rows of data, for tables, checks and panels.
+"""A result, read once into named numbers and rows of data, for tables, checks and panels.
 
 reading = Reading.of(tree)          of a result of fit() or preview(); a reading is returned as it is
 reading.entries, reading.prior      every single number that was inferred, with its draws
@@ -70,7 +70,7 @@ class Reading:
 
     @property
     def method(self) -> str:
-        """How the draws were made: nuts, laplace, smc, demetropolis or abc."""
+        """Method by which the draws were made: nuts, laplace, smc, demetropolis or abc."""
         return str(self.tree.attrs.get("method", "nuts"))
 
     @cached_property

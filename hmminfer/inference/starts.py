@@ -1,4 +1,4 @@
-"""Which chain begins where: starts belong to the numbers of chains, so that equal seeds give equal draws however the chains take turns.
+"""Starts of the chains: they belong to the numbers of the chains, so that equal seeds give equal draws in whatever order the chains ask.
 
 nutpie asks for a start with a number drawn from the chain's own random stream, and says nothing else of who asks. These numbers follow from the
 run's seed and the chain's number alone; a run of the smallest possible model with the same seed, one chain after another, tells them beforehand.
@@ -37,7 +37,7 @@ def numbers_of_chains(seed: int, chains: int) -> list[int]:
 
 
 def start_of_chain(starts: np.ndarray, seed: int) -> Callable[[Any], np.ndarray]:
-    """What nutpie is given: the start of the chain that asks.
+    """Function for nutpie that returns the start of the chain that calls it.
 
     A chain whose start fails asks again with a number of its own, and gets another start that follows from that number.
     """

@@ -50,7 +50,7 @@ class Domain:
 
     @property
     def extent(self) -> str:
-        """Where the domain lies, for messages."""
+        """Extent of the domain, for messages."""
         (x0, y0), (x1, y1) = self.box
         return f"x {x0:g} to {x1:g}, y {y0:g} to {y1:g}{self.unit}"
 

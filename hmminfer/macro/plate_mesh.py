@@ -25,7 +25,7 @@ class Plate(Domain):
 
     @property
     def extent(self) -> str:
-        """Where the plate lies, for messages."""
+        """Extent of the plate, for messages."""
         return super().extent + (", less its hole" if self.hole else "")
 
     def outside(self, points: np.ndarray) -> np.ndarray:

@@ -239,7 +239,7 @@ CODE = Code((__name__, "CODE"), _forward, _pullback, data="f2 f1 i1 i1 f1 f1", s
 
 
 def network_facts(lower: float, upper: float, rt: float, network: int) -> np.ndarray:
-    """What :func:`stress` is told; ``rt`` in MPa per mol/L."""
+    """Facts of a point for :func:`stress`; ``rt`` in MPa per mol/L."""
     return np.array([np.log(lower), np.log(upper), rt * WATER, float(network)])
 
 

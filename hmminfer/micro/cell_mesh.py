@@ -13,6 +13,7 @@ corners and pair across every lattice direction.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -25,6 +26,23 @@ from hmminfer.errors import unknown
 
 CORE = 0.55  # circumradius of the core polygon over the fibre radius: keeps every angle between 45 and 135 degrees
 MAX_FRACTION = {"square": np.pi / 4, "hexagonal": np.pi / (2 * np.sqrt(3))}
+
+
+class MeshArrays(NamedTuple):
+    """The arrays of a mesh as compiled code takes them, one argument for seven; integers are of 64 bits.
+
+    ``a``, ``b`` (nodes, 2): positions x = a + r b; ``connectivity`` (elements, 9) of nodes; ``slot`` (nodes,): the periodic node a mesh node
+    stands for, or -1 for the pinned one; ``is_fibre`` (elements,): 1 in the fibre and 0 in the matrix; ``gradient`` (points, 9, 2) and
+    ``weight`` (points,): reference shape-function gradients and quadrature weights.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    connectivity: np.ndarray
+    slot: np.ndarray
+    is_fibre: np.ndarray
+    gradient: np.ndarray
+    weight: np.ndarray
 
 
 @njit(cache=True, error_model="numpy")
@@ -44,35 +62,30 @@ def geometry(coords, shape_gradient, grad):
 
 
 @njit(cache=True, error_model="numpy")
-def element_coordinates(e, r, a, b, connectivity, coords):
+def element_coordinates(e, r, mesh, coords):
     """Places of an element's nodes at fibre radius r into ``coords`` (9, 2)."""
     for n in range(9):
-        node = connectivity[e, n]
-        coords[n, 0] = a[node, 0] + r * b[node, 0]
-        coords[n, 1] = a[node, 1] + r * b[node, 1]
+        node = mesh.connectivity[e, n]
+        coords[n, 0] = mesh.a[node, 0] + r * mesh.b[node, 0]
+        coords[n, 1] = mesh.a[node, 1] + r * mesh.b[node, 1]
 
 
 @njit(cache=True, error_model="numpy")
-def velocity_gradient(e, grad, b, connectivity):
+def velocity_gradient(e, grad, mesh):
     """L = sum_n b_n (x) grad N_n = d(dx/dr)/dx at one point: d|J| = |J| tr L dr, d(grad N) = -L^T grad N dr."""
     l22 = l23 = l32 = l33 = 0.0
     for n in range(9):
-        node = connectivity[e, n]
-        l22 += b[node, 0] * grad[n, 0]
-        l23 += b[node, 0] * grad[n, 1]
-        l32 += b[node, 1] * grad[n, 0]
-        l33 += b[node, 1] * grad[n, 1]
+        node = mesh.connectivity[e, n]
+        l22 += mesh.b[node, 0] * grad[n, 0]
+        l23 += mesh.b[node, 0] * grad[n, 1]
+        l32 += mesh.b[node, 1] * grad[n, 0]
+        l33 += mesh.b[node, 1] * grad[n, 1]
     return l22, l23, l32, l33
 
 
 @dataclass(frozen=True, eq=False)
 class CellMesh:
-    """Nine-node quadrilaterals of one periodic cell of unit area.
-
-    ``a``, ``b`` (nodes, 2): positions x = a + r b; ``connectivity`` (elements, 9) of nodes; ``slot`` (nodes,): the periodic node a
-    mesh node stands for, or -1 for the pinned one; ``is_fibre`` (elements,); ``gradient`` (points, 9, 2) and ``weight`` (points,): reference
-    shape-function gradients and quadrature weights; ``disc_area``: k above.
-    """
+    """Nine-node quadrilaterals of one periodic cell of unit area: the arrays of :class:`MeshArrays`; ``disc_area``: k above."""
 
     packing: str
     a: np.ndarray
@@ -83,6 +96,12 @@ class CellMesh:
     gradient: np.ndarray
     weight: np.ndarray
     disc_area: float
+
+    @property
+    def arrays(self) -> MeshArrays:
+        """The contiguous arrays that compiled code takes, and with which the data of a cell's kernel begin."""
+        fields = (getattr(self, name) for name in MeshArrays._fields)
+        return MeshArrays(*(np.ascontiguousarray(x, float if x.dtype == float else np.int64) for x in fields))
 
     @property
     def n_slots(self) -> int:

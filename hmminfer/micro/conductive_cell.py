@@ -25,37 +25,37 @@ from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.linalg import band_cholesky, band_solve
-from hmminfer.micro.cell_mesh import cell_mesh, element_coordinates, geometry, velocity_gradient, with_interface
+from hmminfer.micro.cell_mesh import MeshArrays, cell_mesh, element_coordinates, geometry, velocity_gradient, with_interface
 
 
 @njit(cache=True, error_model="numpy")
-def _solve(k_m, k_i, surface, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, band):
+def _solve(k_m, k_i, surface, r, mesh, edges, form, band):
     """Fluctuations of the two unit gradients (2, slots); True when solved."""
-    n = slot.max() + 1
+    n = mesh.slot.max() + 1
     ab = np.zeros((n, band + 1))
     w = np.zeros((2, n))
     coords, grad = np.empty((9, 2)), np.empty((9, 2))
-    for e in range(connectivity.shape[0]):
-        k = k_i if is_fibre[e] else k_m
-        element_coordinates(e, r, a, b, connectivity, coords)
-        for q in range(weight.size):
-            jw = k * weight[q] * geometry(coords, shape_gradient[q], grad)
+    for e in range(mesh.connectivity.shape[0]):
+        k = k_i if mesh.is_fibre[e] else k_m
+        element_coordinates(e, r, mesh, coords)
+        for q in range(mesh.weight.size):
+            jw = k * mesh.weight[q] * geometry(coords, mesh.gradient[q], grad)
             for i in range(9):
-                si = slot[connectivity[e, i]]
+                si = mesh.slot[mesh.connectivity[e, i]]
                 if si < 0:
                     continue
                 g2, g3 = jw * grad[i, 0], jw * grad[i, 1]
                 w[0, si] -= g2
                 w[1, si] -= g3
                 for j in range(9):
-                    sj = slot[connectivity[e, j]]
+                    sj = mesh.slot[mesh.connectivity[e, j]]
                     if 0 <= sj <= si:
                         ab[sj, si - sj] += g2 * grad[j, 0] + g3 * grad[j, 1]
     for e in range(edges.shape[0]):
         for i in range(6):
-            si = slot[edges[e, i // 3, i % 3]]
+            si = mesh.slot[edges[e, i // 3, i % 3]]
             for j in range(6):
-                sj = slot[edges[e, j // 3, j % 3]]
+                sj = mesh.slot[edges[e, j // 3, j % 3]]
                 if 0 <= sj <= si:
                     sign = 1.0 if i // 3 == j // 3 else -1.0
                     ab[sj, si - sj] += sign * surface * form[e, i % 3, j % 3]
@@ -66,12 +66,12 @@ def _solve(k_m, k_i, surface, r, a, b, connectivity, slot, is_fibre, shape_gradi
 
 
 @njit(cache=True, error_model="numpy")
-def _gradients(e, grad, w, connectivity, slot, total):
+def _gradients(e, grad, w, mesh, total):
     """``total[k] = e_k + grad w_k`` at one point."""
     total[0, 0] = total[1, 1] = 1.0
     total[0, 1] = total[1, 0] = 0.0
     for i in range(9):
-        s = slot[connectivity[e, i]]
+        s = mesh.slot[mesh.connectivity[e, i]]
         if s >= 0:
             for k in range(2):
                 total[k, 0] += grad[i, 0] * w[k, s]
@@ -79,20 +79,20 @@ def _gradients(e, grad, w, connectivity, slot, total):
 
 
 @njit(cache=True, error_model="numpy")
-def _restrict(w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form):
+def _restrict(w, r, mesh, edges, form):
     """Energy forms (3, 2, 2): of the matrix and of the inclusion at unit conductivity, of the surface at unit h R."""
     out = np.zeros((3, 2, 2))
     coords, grad, total = np.empty((9, 2)), np.empty((9, 2)), np.empty((2, 2))
-    for e in range(connectivity.shape[0]):
-        element_coordinates(e, r, a, b, connectivity, coords)
-        for q in range(weight.size):
-            jw = weight[q] * geometry(coords, shape_gradient[q], grad)
-            _gradients(e, grad, w, connectivity, slot, total)
-            out[1 if is_fibre[e] else 0] += jw * (total @ total.T)
+    for e in range(mesh.connectivity.shape[0]):
+        element_coordinates(e, r, mesh, coords)
+        for q in range(mesh.weight.size):
+            jw = mesh.weight[q] * geometry(coords, mesh.gradient[q], grad)
+            _gradients(e, grad, w, mesh, total)
+            out[1 if mesh.is_fibre[e] else 0] += jw * (total @ total.T)
     jump = np.empty((2, 3))
     for e in range(edges.shape[0]):
         for i in range(3):
-            inner, outer = slot[edges[e, 0, i]], slot[edges[e, 1, i]]
+            inner, outer = mesh.slot[edges[e, 0, i]], mesh.slot[edges[e, 1, i]]
             for k in range(2):
                 jump[k, i] = w[k, outer] - w[k, inner]
         out[2] += jump @ form[e] @ jump.T
@@ -100,21 +100,21 @@ def _restrict(w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, 
 
 
 @njit(cache=True, error_model="numpy")
-def _radius_bar(k_m, k_i, bar, w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight):
+def _radius_bar(k_m, k_i, bar, w, r, mesh):
     """Derivative of sum_ij bar_ij A_ij by the radius at fixed w: through d|J| and d(grad N); the surface's form does not see r."""
     r_bar = 0.0
     coords, grad, total = np.empty((9, 2)), np.empty((9, 2)), np.empty((2, 2))
-    for e in range(connectivity.shape[0]):
-        k = k_i if is_fibre[e] else k_m
-        element_coordinates(e, r, a, b, connectivity, coords)
-        for q in range(weight.size):
-            jw = k * weight[q] * geometry(coords, shape_gradient[q], grad)
-            _gradients(e, grad, w, connectivity, slot, total)
-            l22, l23, l32, l33 = velocity_gradient(e, grad, b, connectivity)
+    for e in range(mesh.connectivity.shape[0]):
+        k = k_i if mesh.is_fibre[e] else k_m
+        element_coordinates(e, r, mesh, coords)
+        for q in range(mesh.weight.size):
+            jw = k * mesh.weight[q] * geometry(coords, mesh.gradient[q], grad)
+            _gradients(e, grad, w, mesh, total)
+            l22, l23, l32, l33 = velocity_gradient(e, grad, mesh)
             weighted = bar @ total
             r_bar += jw * (l22 + l33) * np.sum(weighted * total)
             for n in range(9):
-                s = slot[connectivity[e, n]]
+                s = mesh.slot[mesh.connectivity[e, n]]
                 if s < 0:
                     continue
                 d2 = -(l22 * grad[n, 0] + l32 * grad[n, 1])
@@ -125,14 +125,15 @@ def _radius_bar(k_m, k_i, bar, w, r, a, b, connectivity, slot, is_fibre, shape_g
 
 
 @njit(cache=True, error_model="numpy")
-def _forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes):
+def _forward(p, a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes):
     """``sizes`` = [disc area, largest volume fraction, band, R]. State: w, then the three energy forms."""
+    mesh = MeshArrays(a, b, connectivity, slot, is_fibre, gradient, weight)
     v = p[3]
     if p[0] > 0.0 and p[1] > 0.0 and p[2] > 0.0 and p[4] > 0.0 and p[5] > 0.0 and 0.0 < v < sizes[1]:
         r = np.sqrt(v / sizes[0])
-        ok, w = _solve(p[0], p[1], p[2] * sizes[3], r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, np.int64(sizes[2]))
+        ok, w = _solve(p[0], p[1], p[2] * sizes[3], r, mesh, edges, form, np.int64(sizes[2]))
         if ok:
-            parts = _restrict(w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form)
+            parts = _restrict(w, r, mesh, edges, form)
             m = p[0] * parts[0] + p[1] * parts[1] + p[2] * sizes[3] * parts[2]
             c = v * p[5] + (1.0 - v) * p[4]
             return np.array([m[0, 0], m[1, 1], 0.5 * (m[0, 1] + m[1, 0]), c]), w, parts
@@ -140,13 +141,14 @@ def _forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edge
 
 
 @njit(cache=True, error_model="numpy")
-def _pullback(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, w, parts, y_bar):
+def _pullback(p, a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes, w, parts, y_bar):
+    mesh = MeshArrays(a, b, connectivity, slot, is_fibre, gradient, weight)
     bar = np.array([[y_bar[0], 0.5 * y_bar[2]], [0.5 * y_bar[2], y_bar[1]]])
     r = np.sqrt(p[3] / sizes[0])
     out = np.empty(6)
     for k in range(3):
         out[k] = np.sum(bar * parts[k]) * (sizes[3] if k == 2 else 1.0)
-    r_bar = _radius_bar(p[0], p[1], bar, w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight)
+    r_bar = _radius_bar(p[0], p[1], bar, w, r, mesh)
     out[3] = r_bar * r / (2.0 * p[3]) + y_bar[3] * (p[5] - p[4])
     out[4], out[5] = y_bar[3] * (1.0 - p[3]), y_bar[3] * p[3]
     return out
@@ -164,17 +166,6 @@ def conductive_cell(packing: str = "square", n: int = 4, interface: bool = False
         mesh, edges, form = with_interface(mesh)
     groups = [mesh.slot[mesh.connectivity], mesh.slot[edges.reshape(len(edges), 6)]]
     reach = max(int(row[row >= 0].max() - row[row >= 0].min()) for rows in groups for row in rows)
-    data = (
-        mesh.a,
-        mesh.b,
-        mesh.connectivity.astype(np.int64),
-        mesh.slot.astype(np.int64),
-        mesh.is_fibre.astype(np.int64),
-        mesh.gradient,
-        mesh.weight,
-        edges.astype(np.int64),
-        form,
-        np.array([mesh.disc_area, mesh.largest_fraction(), reach, radius]),
-    )
+    sizes = np.array([mesh.disc_area, mesh.largest_fraction(), reach, radius])
     example = np.array([1.0, 10.0, 10.0 / radius, 0.3, 2.0, 3.0])
-    return Kernel(CODE, tuple(np.ascontiguousarray(x) for x in data), example)
+    return Kernel(CODE, (*mesh.arrays, np.ascontiguousarray(edges, np.int64), np.ascontiguousarray(form), sizes), example)

@@ -100,7 +100,7 @@ def _inside(p, gap):
 
 
 @njit(cache=True, error_model="numpy")
-def _forward(p, coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes):
+def _forward(p, coefficients, gap, a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes):
     """State: kappa and its derivatives."""
     if _inside(p, gap):
         place, kappa = np.empty((3, 1)), np.empty((4, 1))
@@ -108,7 +108,7 @@ def _forward(p, coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gra
         _series(place, coefficients, kappa)
         k = p[0] * kappa[0, 0]
         return np.array([k, k, 0.0, p[3] * p[5] + (1.0 - p[3]) * p[4]]), kappa[:, 0].copy()
-    y = full._forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes)[0]
+    y = full._forward(p, a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes)[0]
     return y, np.full(4, y[0] / p[0])
 
 
@@ -133,19 +133,20 @@ def _carry(p, gap, radius, kappa, y_bar, out):
 
 
 @njit(cache=True, error_model="numpy")
-def _pullback(p, coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, kappa, y_bar):
+def _pullback(p, coefficients, gap, a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes, kappa, y_bar):
     if not _inside(p, gap):  # solved once more for the rare point outside
-        _, w, parts = full._forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes)
-        return full._pullback(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, w, parts, y_bar)
+        cell = (a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes)
+        _, w, parts = full._forward(p, *cell)
+        return full._pullback(p, *cell, w, parts, y_bar)
     out = np.empty(6)
     _carry(p, gap, sizes[3], kappa, y_bar, out)
     return out
 
 
 @njit(cache=True, error_model="numpy")
-def _each_forward(x, count, coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes):
+def _each_forward(x, count, coefficients, gap, a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes):
     """Many points in one loop, :data:`BLOCK` at a time: what a call costs would be most of it. State: kappa, derivatives (points, 4)."""
-    n = count[0]
+    n, cell = count[0], (a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes)
     y, state = np.empty(4 * n), np.empty((n, 4))
     for begin in range(0, n, BLOCK):
         size = min(BLOCK, n - begin)
@@ -165,25 +166,21 @@ def _each_forward(x, count, coefficients, gap, a, b, connectivity, slot, is_fibr
                 y[4 * at + 2] = 0.0
                 y[4 * at + 3] = p[3] * p[5] + (1.0 - p[3]) * p[4]
             else:
-                y[4 * at : 4 * at + 4], state[at] = _forward(
-                    p.copy(), coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes
-                )
+                y[4 * at : 4 * at + 4], state[at] = _forward(p.copy(), coefficients, gap, *cell)
     if np.isnan(y).any():
         y[:] = np.nan
     return y, state
 
 
 @njit(cache=True, error_model="numpy")
-def _each_pullback(x, count, coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, state, y_bar):
-    x_bar = np.empty(x.size)
+def _each_pullback(x, count, coefficients, gap, a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes, state, y_bar):
+    x_bar, cell = np.empty(x.size), (a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes)
     for i in range(count[0]):
         p, bar = x[6 * i : 6 * i + 6], y_bar[4 * i : 4 * i + 4]
         if _inside(p, gap):
             _carry(p, gap, sizes[3], state[i], bar, x_bar[6 * i : 6 * i + 6])
         else:
-            x_bar[6 * i : 6 * i + 6] = _pullback(
-                p.copy(), coefficients, gap, a, b, connectivity, slot, is_fibre, shape_gradient, weight, edges, form, sizes, state[i], bar.copy()
-            )
+            x_bar[6 * i : 6 * i + 6] = _pullback(p.copy(), coefficients, gap, *cell, state[i], bar.copy())
     return x_bar
 
 

@@ -24,7 +24,7 @@ from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.linalg import band_cholesky, band_solve
-from hmminfer.micro.cell_mesh import cell_mesh, element_coordinates, geometry, velocity_gradient
+from hmminfer.micro.cell_mesh import MeshArrays, cell_mesh, element_coordinates, geometry, velocity_gradient
 from hmminfer.micro.phases import isotropic, isotropic_pullback, transversely_isotropic, transversely_isotropic_pullback
 
 UNIT = np.stack([np.eye(6), np.eye(6)])  # unit strains in fibre and matrix
@@ -32,27 +32,27 @@ EXAMPLE = np.array([230.0, 15.0, 18.0, 0.20, 0.25, 3.5, 0.36, 0.60])
 
 
 @njit(cache=True, error_model="numpy")
-def assemble(c_fibre, c_matrix, unit, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, band):
+def assemble(c_fibre, c_matrix, unit, r, mesh, band):
     """Band stiffness of the cell and its load vectors -int B^T C e_k, for any pair of phase matrices.
 
     ``unit`` (2, loads, 6): the strains e_k that the loads impose in fibre and in matrix, :data:`UNIT` for the six macro strains.
 
     Degrees of freedom: 2 s and 2 s + 1 for (w2, w3) of slot s, then 2 S + s for w1, which no phase couples to them.
     """
-    n_slots = slot.max() + 1
+    n_slots = mesh.slot.max() + 1
     ab = np.zeros((3 * n_slots, band + 1))
     load = np.zeros((unit.shape[1], 3 * n_slots))
     stress = np.stack((unit[0] @ c_fibre, unit[1] @ c_matrix))
     coords = np.empty((9, 2))
     grad = np.empty((9, 2))
-    for e in range(connectivity.shape[0]):
-        c = c_fibre if is_fibre[e] else c_matrix
-        s = stress[0] if is_fibre[e] else stress[1]
-        element_coordinates(e, r, a, b, connectivity, coords)
-        for q in range(weight.size):
-            jw = weight[q] * geometry(coords, shape_gradient[q], grad)
+    for e in range(mesh.connectivity.shape[0]):
+        c = c_fibre if mesh.is_fibre[e] else c_matrix
+        s = stress[0] if mesh.is_fibre[e] else stress[1]
+        element_coordinates(e, r, mesh, coords)
+        for q in range(mesh.weight.size):
+            jw = mesh.weight[q] * geometry(coords, mesh.gradient[q], grad)
             for i in range(9):
-                si = slot[connectivity[e, i]]
+                si = mesh.slot[mesh.connectivity[e, i]]
                 if si < 0:
                     continue
                 gi2, gi3 = jw * grad[i, 0], jw * grad[i, 1]
@@ -61,7 +61,7 @@ def assemble(c_fibre, c_matrix, unit, r, a, b, connectivity, slot, is_fibre, sha
                     load[k, 2 * si + 1] -= gi3 * s[k, 2] + gi2 * s[k, 3]
                     load[k, 2 * n_slots + si] -= gi3 * s[k, 4] + gi2 * s[k, 5]
                 for j in range(9):
-                    sj = slot[connectivity[e, j]]
+                    sj = mesh.slot[mesh.connectivity[e, j]]
                     if sj < 0 or sj > si:
                         continue
                     g2, g3 = grad[j, 0], grad[j, 1]
@@ -76,11 +76,12 @@ def assemble(c_fibre, c_matrix, unit, r, a, b, connectivity, slot, is_fibre, sha
 
 
 @njit(cache=True, error_model="numpy")
-def _strains(e, grad, w, unit, connectivity, slot, n_slots, strain):
+def _strains(e, grad, w, unit, mesh, strain):
     """Total strains of the loads at one point: ``strain[k] = e_k + B w_k``; ``unit`` (loads, 6)."""
+    n_slots = w.shape[1] // 3
     strain[:] = unit
     for i in range(9):
-        s = slot[connectivity[e, i]]
+        s = mesh.slot[mesh.connectivity[e, i]]
         if s < 0:
             continue
         g2, g3 = grad[i, 0], grad[i, 1]
@@ -94,64 +95,62 @@ def _strains(e, grad, w, unit, connectivity, slot, n_slots, strain):
 
 
 @njit(cache=True, error_model="numpy")
-def energies(c_fibre, c_matrix, unit, w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight):
+def energies(c_fibre, c_matrix, unit, w, r, mesh):
     """Restriction: int (e_i + B w_i)^T C (e_j + B w_j), (loads, loads), for fluctuations ``w`` (loads, dofs); the cell has unit area."""
-    n_slots = slot.max() + 1
     n_loads = unit.shape[1]
     out = np.zeros((n_loads, n_loads))
     coords = np.empty((9, 2))
     grad = np.empty((9, 2))
     strain = np.empty((n_loads, 6))
-    for e in range(connectivity.shape[0]):
-        c = c_fibre if is_fibre[e] else c_matrix
-        element_coordinates(e, r, a, b, connectivity, coords)
-        for q in range(weight.size):
-            jw = weight[q] * geometry(coords, shape_gradient[q], grad)
-            _strains(e, grad, w, unit[0] if is_fibre[e] else unit[1], connectivity, slot, n_slots, strain)
+    for e in range(mesh.connectivity.shape[0]):
+        c = c_fibre if mesh.is_fibre[e] else c_matrix
+        element_coordinates(e, r, mesh, coords)
+        for q in range(mesh.weight.size):
+            jw = mesh.weight[q] * geometry(coords, mesh.gradient[q], grad)
+            _strains(e, grad, w, unit[0] if mesh.is_fibre[e] else unit[1], mesh, strain)
             out += jw * (strain @ c @ strain.T)
     return 0.5 * (out + out.T)
 
 
 @njit(cache=True, error_model="numpy")
-def _forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, sizes):
+def _forward(p, a, b, connectivity, slot, is_fibre, gradient, weight, sizes):
     """p -> (C_eff.ravel(), w); ``sizes`` = [disc area, largest volume fraction, band]."""
-    n_slots = slot.max() + 1
+    mesh = MeshArrays(a, b, connectivity, slot, is_fibre, gradient, weight)
     c_fibre = transversely_isotropic(p[0], p[1], p[2], p[3], p[4])
     c_matrix = isotropic(p[5], p[6])
     v = p[7]
     bad = not (0.0 < v < sizes[1]) or np.isnan(c_fibre[0, 0]) or np.isnan(c_matrix[0, 0])
     if not bad:
         r = np.sqrt(v / sizes[0])
-        ab, w = assemble(c_fibre, c_matrix, UNIT, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, np.int64(sizes[2]))
+        ab, w = assemble(c_fibre, c_matrix, UNIT, r, mesh, np.int64(sizes[2]))
         if band_cholesky(ab):
             band_solve(ab, w)
-            c = energies(c_fibre, c_matrix, UNIT, w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight)
-            return c.ravel(), w
-    return np.full(36, np.nan), np.full((6, 3 * n_slots), np.nan)
+            return energies(c_fibre, c_matrix, UNIT, w, r, mesh).ravel(), w
+    return np.full(36, np.nan), np.full((6, 3 * (slot.max() + 1)), np.nan)
 
 
 @njit(cache=True, error_model="numpy")
-def energies_pullback(c_fibre, c_matrix, unit, w, bar, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight):
+def energies_pullback(c_fibre, c_matrix, unit, w, bar, r, mesh):
     """Derivative of the energies at fixed w for a symmetric cotangent ``bar`` (loads, loads): of C and of the unit strains in fibre and
     matrix, (2, 6, 6) and (2, loads, 6), and of the radius through d|J| and d(grad N).
     """
-    n_slots = slot.max() + 1
+    n_slots = w.shape[1] // 3
     phase_bar = np.zeros((2, 6, 6))
     unit_bar = np.zeros(unit.shape)
     r_bar = 0.0
     coords = np.empty((9, 2))
     grad = np.empty((9, 2))
     strain = np.empty((unit.shape[1], 6))
-    for e in range(connectivity.shape[0]):
-        fibre = 0 if is_fibre[e] else 1
-        c = c_fibre if is_fibre[e] else c_matrix
-        element_coordinates(e, r, a, b, connectivity, coords)
-        for q in range(weight.size):
-            jw = weight[q] * geometry(coords, shape_gradient[q], grad)
-            _strains(e, grad, w, unit[fibre], connectivity, slot, n_slots, strain)
+    for e in range(mesh.connectivity.shape[0]):
+        fibre = 0 if mesh.is_fibre[e] else 1
+        c = c_fibre if mesh.is_fibre[e] else c_matrix
+        element_coordinates(e, r, mesh, coords)
+        for q in range(mesh.weight.size):
+            jw = mesh.weight[q] * geometry(coords, mesh.gradient[q], grad)
+            _strains(e, grad, w, unit[fibre], mesh, strain)
             weighted = bar @ strain  # row k: sum over i of bar[k, i] strain[i]
             phase_bar[fibre] += jw * (strain.T @ weighted)
-            l22, l23, l32, l33 = velocity_gradient(e, grad, b, connectivity)
+            l22, l23, l32, l33 = velocity_gradient(e, grad, mesh)
             stress = weighted @ c  # row k: the stress of the weighted strains
             unit_bar[fibre] += 2.0 * jw * stress
             energy = 0.0
@@ -160,7 +159,7 @@ def energies_pullback(c_fibre, c_matrix, unit, w, bar, r, a, b, connectivity, sl
                     energy += stress[k, m] * strain[k, m]
             r_bar += jw * (l22 + l33) * energy
             for n in range(9):
-                s = slot[connectivity[e, n]]
+                s = mesh.slot[mesh.connectivity[e, n]]
                 if s < 0:
                     continue
                 d2 = -(l22 * grad[n, 0] + l32 * grad[n, 1])
@@ -182,14 +181,15 @@ def energies_pullback(c_fibre, c_matrix, unit, w, bar, r, a, b, connectivity, sl
 
 
 @njit(cache=True, error_model="numpy")
-def _pullback(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, sizes, w, y_bar):
+def _pullback(p, a, b, connectivity, slot, is_fibre, gradient, weight, sizes, w, y_bar):
     """Derivative of the energy form at fixed w: moduli through C, the volume fraction through dr/dv."""
+    mesh = MeshArrays(a, b, connectivity, slot, is_fibre, gradient, weight)
     c_fibre = transversely_isotropic(p[0], p[1], p[2], p[3], p[4])
     c_matrix = isotropic(p[5], p[6])
     r = np.sqrt(p[7] / sizes[0])
     bar = y_bar.copy().reshape(6, 6)
     bar = 0.5 * (bar + bar.T)
-    phase_bar, _, r_bar = energies_pullback(c_fibre, c_matrix, UNIT, w, bar, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight)
+    phase_bar, _, r_bar = energies_pullback(c_fibre, c_matrix, UNIT, w, bar, r, mesh)
     out = np.empty(8)
     out[:5] = transversely_isotropic_pullback(p[0], p[1], p[2], p[3], p[4], c_fibre, phase_bar[0])
     out[5:7] = isotropic_pullback(p[5], p[6], c_matrix, phase_bar[1])
@@ -207,14 +207,4 @@ def elastic_cell(packing: str = "hexagonal", n: int = 2) -> Kernel:
     numbers = mesh.slot[mesh.connectivity]
     reach = max(int(row[row >= 0].max() - row[row >= 0].min()) for row in numbers)
     sizes = np.array([mesh.disc_area, mesh.largest_fraction(), 2 * reach + 1])
-    data = (
-        mesh.a,
-        mesh.b,
-        mesh.connectivity.astype(np.int64),
-        mesh.slot.astype(np.int64),
-        mesh.is_fibre.astype(np.int64),
-        mesh.gradient,
-        mesh.weight,
-        sizes,
-    )
-    return Kernel(CODE, tuple(np.ascontiguousarray(x) for x in data), EXAMPLE)
+    return Kernel(CODE, (*mesh.arrays, sizes), EXAMPLE)

@@ -170,7 +170,7 @@ def pattern_cell(
 def _grid(
     phi: Callable[[np.ndarray, np.ndarray], list] | np.ndarray, n: int, boundary: str, corner: tuple[float, float], size: float
 ) -> tuple[np.ndarray, ...]:
-    """What the code takes of one grid."""
+    """Arrays of one grid, in the order in which the compiled code takes them."""
     at = 0.5 + 0.5 / np.sqrt(3.0) * np.array([-1.0, 1.0])
     local = np.array([(s, t) for s in at for t in at])
     s, t = local.T

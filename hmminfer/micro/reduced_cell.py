@@ -33,7 +33,7 @@ from hmminfer.engine.cache import cached_arrays
 from hmminfer.engine.kernel import Code, Kernel, fingerprint_of
 from hmminfer.engine.linalg import band_cholesky, band_solve, band_to_sparse, cholesky, cholesky_solve
 from hmminfer.micro import elastic_cell as full
-from hmminfer.micro.cell_mesh import CORE, MAX_FRACTION
+from hmminfer.micro.cell_mesh import CORE, MAX_FRACTION, MeshArrays
 from hmminfer.micro.phases import isotropic, isotropic_pullback, transversely_isotropic, transversely_isotropic_pullback
 
 # class -> loads (Voigt), affine unit matrices, block of degrees of freedom
@@ -186,20 +186,20 @@ def _reduced_pullback(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, area, u0, u1, u2, 
 
 
 @njit(cache=True, error_model="numpy")
-def _forward(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, box, a, b, conn, slot, is_fibre, grad, weight, sizes):
+def _forward(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, box, a, b, connectivity, slot, is_fibre, gradient, weight, sizes):
     if _inside(p, box):
         return _reduced(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, sizes[0])
-    c_eff = full._forward(p, a, b, conn, slot, is_fibre, grad, weight, sizes)[0]
+    c_eff = full._forward(p, a, b, connectivity, slot, is_fibre, gradient, weight, sizes)[0]
     return c_eff, np.zeros_like(g0[0]), np.zeros_like(g1[0]), np.zeros_like(g2[0]), np.zeros_like(g3[0])
 
 
 @njit(cache=True, error_model="numpy")
-def _pullback(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, box, a, b, conn, slot, is_fibre, grad, weight, sizes, u0, u1, u2, u3, y_bar):
+def _pullback(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, box, a, b, connectivity, slot, is_fibre, gradient, weight, sizes, u0, u1, u2, u3, y_bar):
     if _inside(p, box):
         return _reduced_pullback(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, sizes[0], u0, u1, u2, u3, y_bar)
     # the full cell's displacements are not carried along for the rare point outside: it is solved once more
-    w = full._forward(p, a, b, conn, slot, is_fibre, grad, weight, sizes)[1]
-    return full._pullback(p, a, b, conn, slot, is_fibre, grad, weight, sizes, w, y_bar)
+    cell = (a, b, connectivity, slot, is_fibre, gradient, weight, sizes)
+    return full._pullback(p, *cell, full._forward(p, *cell)[1], y_bar)
 
 
 CODE = Code((__name__, "CODE"), _forward, _pullback, data="f2 f3 f2 f3 f2 f3 f2 f3 f1 f2 f2 f2 i2 i1 i1 f3 f1 f1", state="f2 f2 f2 f2")
@@ -228,9 +228,8 @@ class ReducedCell:
     @cached_property
     def _x(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Reference phases and the band factor of X, the cell's stiffness at them and at the middle radius."""
-        *mesh, sizes = self.full.data
         c_fibre, c_matrix = _phases(self.kernel.example)
-        factor, _ = full.assemble(c_fibre, c_matrix, full.UNIT, self.radii[4], *mesh, np.int64(sizes[2]))
+        factor, _ = _assemble(self.full, (c_fibre, c_matrix), self.radii[4])
         band_cholesky(factor)
         return c_fibre, c_matrix, factor
 
@@ -240,10 +239,9 @@ class ReducedCell:
         |C_N - C|_kk = rho_k with rho_k = |r_k|^2 in the dual of the energy norm <= |r_k|^2_X / alpha; X is the stiffness at reference
         phases and radius, alpha the least ratio of phase stiffnesses times the least eigenvalue of geometry (tabulated over r).
         """
-        *mesh, sizes = self.full.data
         (c_fibre, c_matrix), (x_fibre, x_matrix, factor) = _phases(p), self._x
-        r = float(np.sqrt(p[7] / sizes[0]))
-        ab, load = full.assemble(c_fibre, c_matrix, full.UNIT, r, *mesh, np.int64(sizes[2]))
+        r = float(np.sqrt(p[7] / self.full.data[-1][0]))
+        ab, load = _assemble(self.full, (c_fibre, c_matrix), r)
         alpha = min(_phase_ratio(c_fibre, x_fibre), _phase_ratio(c_matrix, x_matrix))
         j = int(np.clip(np.searchsorted(self.radii, r), 1, len(self.radii) - 1))
         alpha *= min(self.coercivity[j - 1], self.coercivity[j])
@@ -292,8 +290,7 @@ def _recall(lower: tuple, upper: tuple, packing: str, n: int, snapshots: int, to
 
 def _train(cell: Kernel, packing: str, lower: tuple, upper: tuple, snapshots: int, tolerance: float) -> dict[str, np.ndarray]:
     """Snapshots over the box, their principal vectors, operators as series in the radius, coercivity over the radius."""
-    *mesh, sizes = cell.data
-    band = np.int64(sizes[2])
+    sizes = cell.data[-1]
     low, high = np.array(lower), np.array(upper)
     high[7] = min(high[7], 0.97 * sizes[1])
     # half of the points crowd towards the faces of the box, half are corners: a reduced basis is worst where it has to extrapolate
@@ -305,7 +302,7 @@ def _train(cell: Kernel, packing: str, lower: tuple, upper: tuple, snapshots: in
     draws[:, log] = np.exp(draws[:, log])
     centre = _centre(lo, hi, log)
     radii = np.sqrt(np.linspace(low[7], high[7], 9) / sizes[0])
-    x = band_to_sparse(full.assemble(*_phases(centre), full.UNIT, radii[4], *mesh, band)[0])
+    x = band_to_sparse(_assemble(cell, _phases(centre), radii[4])[0])
 
     found: list[list[np.ndarray]] = [[], [], [], []]
     for p in draws:
@@ -319,14 +316,20 @@ def _train(cell: Kernel, packing: str, lower: tuple, upper: tuple, snapshots: in
     ends = np.log(touching - radii[[-1, 0]])
     gap = np.array([ends.mean(), 0.5 * (ends[1] - ends[0]), touching])
     out = {"gap": gap, "box": np.stack([low, high]), "centre": centre, "radii": radii}
-    out["coercivity"] = np.array([_least_eigenvalue(_phases(centre), r, mesh, band, x) for r in radii])
-    for i, (operator, load) in enumerate(_project(bases, gap, mesh, band)):
+    out["coercivity"] = np.array([_least_eigenvalue(cell, _phases(centre), r, x) for r in radii])
+    for i, (operator, load) in enumerate(_project(cell, bases, gap)):
         out[f"operator{i}"], out[f"load{i}"], out[f"basis{i}"] = operator, load, bases[i]
     return out
 
 
 def _phases(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return transversely_isotropic(*p[:5]), isotropic(*p[5:7])
+
+
+def _assemble(cell: Kernel, phases: tuple[np.ndarray, np.ndarray], r: float) -> tuple[np.ndarray, np.ndarray]:
+    """Band stiffness of the full cell and its six loads, for a pair of phase matrices at fibre radius r."""
+    *arrays, sizes = cell.data
+    return full.assemble(*phases, full.UNIT, r, MeshArrays(*arrays), np.int64(sizes[2]))
 
 
 def _centre(lo: np.ndarray, hi: np.ndarray, log: np.ndarray) -> np.ndarray:
@@ -347,8 +350,8 @@ def _principal(snapshots: np.ndarray, x: Any, tolerance: float) -> np.ndarray:
     return basis
 
 
-def _project(bases: Any, gap: np.ndarray, mesh: Any, band: Any) -> Any:
-    """Operator and load of the four classes, as :func:`_block` takes them: interpolation at the Chebyshev points of ln(r_t - r)."""
+def _project(cell: Kernel, bases: Any, gap: np.ndarray) -> Any:
+    """Operator and load of the four classes, as :func:`_solve` takes them: interpolation at the Chebyshev points of ln(r_t - r)."""
     theta = np.pi * (np.arange(TERMS) + 0.5) / TERMS
     nodes = gap[2] - np.exp(gap[0] + gap[1] * np.cos(theta))
     to_series = 2.0 / TERMS * np.cos(np.outer(np.arange(TERMS), theta))
@@ -358,22 +361,22 @@ def _project(bases: Any, gap: np.ndarray, mesh: Any, band: Any) -> Any:
     units_of = ((c22, c23), (c22, c23), (c66,), (c66,))
 
     def packed(first: Any, second: Any, r: float, basis: np.ndarray) -> np.ndarray:
-        k = band_to_sparse(full.assemble(first, second, full.UNIT, r, *mesh, band)[0])
+        k = band_to_sparse(_assemble(cell, (first, second), r)[0])
         return (basis.T @ (k @ basis))[np.tril_indices(basis.shape[1])]
 
     for units, basis, rows in zip(units_of, bases, CLASSES, strict=True):
         fibre = np.stack([packed(unit, zero, nodes[0], basis) for unit in units])
         matrix = [to_series @ np.stack([packed(zero, unit, r, basis) for r in nodes]) for unit in units]
-        at_two = [-(full.assemble(np.eye(6), zero, full.UNIT, r, *mesh, band)[1][list(rows)] @ basis) for r in nodes[[0, -1]]]
+        at_two = [-(_assemble(cell, (np.eye(6), zero), r)[1][list(rows)] @ basis) for r in nodes[[0, -1]]]
         slope = (at_two[1] - at_two[0]) / (nodes[-1] - nodes[0])
         yield np.concatenate([fibre, *matrix]), np.stack([at_two[0] - nodes[0] * slope, slope])
 
 
-def _least_eigenvalue(reference: Any, r: float, mesh: Any, band: Any, x: Any) -> float:
+def _least_eigenvalue(cell: Kernel, reference: Any, r: float, x: Any) -> float:
     """Least eigenvalue of the reference cell at radius r relative to X: one over the largest of X relative to it (Lanczos)."""
     from scipy.sparse.linalg import LinearOperator, eigsh
 
-    ab, _ = full.assemble(*reference, full.UNIT, r, *mesh, band)
+    ab, _ = _assemble(cell, reference, r)
     k = band_to_sparse(ab)
     band_cholesky(ab)
 

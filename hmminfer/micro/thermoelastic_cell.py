@@ -25,6 +25,7 @@ from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.linalg import band_cholesky, band_solve
+from hmminfer.micro.cell_mesh import MeshArrays
 from hmminfer.micro.elastic_cell import EXAMPLE, assemble, elastic_cell, energies, energies_pullback
 from hmminfer.micro.phases import isotropic, isotropic_pullback, transversely_isotropic, transversely_isotropic_pullback
 
@@ -45,17 +46,18 @@ def _phases(p):
 
 
 @njit(cache=True, error_model="numpy")
-def _forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, sizes, reference):
+def _forward(p, a, b, connectivity, slot, is_fibre, gradient, weight, sizes, reference):
     """``sizes`` = [disc area, largest volume fraction, band]; ``reference`` = [T0]. State: w (7, dofs)."""
+    mesh = MeshArrays(a, b, connectivity, slot, is_fibre, gradient, weight)
     c_fibre, c_matrix, unit = _phases(p)
     v = p[7]
     bad = not (0.0 < v < sizes[1]) or np.isnan(c_fibre[0, 0]) or np.isnan(c_matrix[0, 0]) or not np.all(np.isfinite(p))
     if not bad and p[11] > 0.0 and p[12] > 0.0:
         r = np.sqrt(v / sizes[0])
-        ab, w = assemble(c_fibre, c_matrix, unit, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight, np.int64(sizes[2]))
+        ab, w = assemble(c_fibre, c_matrix, unit, r, mesh, np.int64(sizes[2]))
         if band_cholesky(ab):
             band_solve(ab, w)
-            m = energies(c_fibre, c_matrix, unit, w, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight)
+            m = energies(c_fibre, c_matrix, unit, w, r, mesh)
             y = np.empty(43)
             y[:36] = m[:6, :6].copy().ravel()
             y[36:42] = -m[:6, 6]
@@ -65,7 +67,8 @@ def _forward(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, size
 
 
 @njit(cache=True, error_model="numpy")
-def _pullback(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, sizes, reference, w, y_bar):
+def _pullback(p, a, b, connectivity, slot, is_fibre, gradient, weight, sizes, reference, w, y_bar):
+    mesh = MeshArrays(a, b, connectivity, slot, is_fibre, gradient, weight)
     c_fibre, c_matrix, unit = _phases(p)
     r = np.sqrt(p[7] / sizes[0])
     bar = np.zeros((7, 7))
@@ -73,7 +76,7 @@ def _pullback(p, a, b, connectivity, slot, is_fibre, shape_gradient, weight, siz
     bar[:6, 6] = -y_bar[36:42]
     bar[6, 6] = -reference[0] * ENERGY * y_bar[42]
     bar = 0.5 * (bar + bar.T)
-    phase_bar, unit_bar, r_bar = energies_pullback(c_fibre, c_matrix, unit, w, bar, r, a, b, connectivity, slot, is_fibre, shape_gradient, weight)
+    phase_bar, unit_bar, r_bar = energies_pullback(c_fibre, c_matrix, unit, w, bar, r, mesh)
     out = np.empty(13)
     out[:5] = transversely_isotropic_pullback(p[0], p[1], p[2], p[3], p[4], c_fibre, phase_bar[0])
     out[5:7] = isotropic_pullback(p[5], p[6], c_matrix, phase_bar[1])

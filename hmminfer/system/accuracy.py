@@ -1,9 +1,9 @@
-"""How far a model is from its own limit of small steps and elements: the same problem, solved twice finer.
+"""Discretisation error of a model, estimated from the same problem solved twice finer.
 
     error = 4/3 (finer - coarse)        both of second order (Richardson)
 
-An error that depends on the unknowns is a bias of the posterior, so it is stated: :func:`check` refuses it above the setting ``accuracy`` where
-a fit begins (the prior medians) or a prediction is asked, and a result says what it was beside the noise (:func:`over_noise`).
+An error that depends on the unknowns biases the posterior. A fit (at the prior medians) and a prediction stop if the estimated error exceeds the
+setting ``accuracy`` (:func:`check`); a result reports the error relative to the noise (:func:`over_noise`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hmminfer.errors import HmmInferError
 
 @dataclass(frozen=True, eq=False)
 class Accuracy:
-    """What tells a model's discretisation error.
+    """Estimator of a model's discretisation error.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Accuracy:
         return self.both(theta)[1]
 
     def both(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """y and its error at a model's vector; what was added behind the entries that these kernels take is left out."""
+        """y and its estimated error at a model's vector; trailing parameters added by error models are ignored."""
         own = theta[: self.coarse.n_in]
         y = self.coarse(own)
         return y, 4.0 / 3.0 * (self.finer(own) - y)

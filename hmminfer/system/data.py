@@ -58,7 +58,7 @@ class Column:
         return f"{self.name} [{self.unit}]" if self.unit else self.name
 
     def needed_by(self, quantity: str) -> bool:
-        """Whether a row of this quantity must hold the column."""
+        """True if a row of this quantity must hold the column."""
         return self.required and (not self.quantities or quantity in self.quantities)
 
 
@@ -120,7 +120,7 @@ class Setting:
 
     @property
     def facts(self) -> str:
-        """What it is, its bounds and its choices, in words."""
+        """Description, bounds and choices in words."""
         choices = f"one of {', '.join(self.choices)}" if self.choices else ""
         return ", ".join(filter(None, (self.description, _bounds(self).strip(), choices)))
 
@@ -142,7 +142,7 @@ def read_settings(known: Iterable[Setting], given: Mapping[str, Any]) -> dict[st
 
 @dataclass(frozen=True)
 class Schema:
-    """What an experiment's data look like: ``quantities`` (name -> canonical unit), columns, settings, example rows.
+    """Form of an experiment's data: ``quantities`` (name -> canonical unit), columns, settings, example rows.
 
     ``positive`` quantities, such as moduli and conductivities, are refused at zero and below; ``counted`` ones must be whole numbers of at
     least 0 and have no sd of their own. ``simulated``: the answer is drawn at random, and the sd is the tolerance of approximate Bayesian

@@ -31,5 +31,5 @@ def load(name: str) -> RawTable:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Where a dataset comes from: source, authors, how it was transcribed, confidence, units, uncertainty, notes."""
+    """Provenance of a dataset: source, authors, how it was transcribed, confidence, units, uncertainty, notes."""
     return tomllib.loads((path(name) / "provenance.toml").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What a user hands to a prediction: named values, or the draws of a posterior with what its run held fixed."""
+"""Input of a prediction: named values, or the draws of a posterior with the values that its run held fixed."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Prediction:
 
     @property
     def description(self) -> str:
-        """What is predicted."""
+        """Predicted quantity, from the first line of the docstring."""
         text = " ".join((inspect.getdoc(self.build) or "").split("\n\n")[0].split())
         return text.removeprefix("Prediction model: ").rstrip(".")
 

@@ -18,7 +18,7 @@ from hmminfer.system.tables import Table
 
 
 def joined(models: Sequence[Any], shared: Sequence[str], labels: Sequence[str] | None = None) -> dict[str, Any]:
-    """What a model of several experiments is made of, see :meth:`hmminfer.Model.joint`."""
+    """Fields of the model of several experiments, see :meth:`hmminfer.Model.joint`."""
     if len(models) < 2:
         raise HmmInferError("joint() needs at least two models; use the model itself for one.")
     labels = [str(i) for i in range(len(models))] if labels is None else [str(x) for x in labels]

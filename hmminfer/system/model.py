@@ -85,7 +85,7 @@ class Model:
 
     @property
     def simulated(self) -> bool:
-        """Whether the answer is drawn at random, without likelihood and gradient."""
+        """True if the answer is drawn at random, without likelihood and gradient."""
         return isinstance(self.kernel, Simulation)
 
     @property
@@ -107,7 +107,7 @@ class Model:
         return y
 
     def explain(self, theta: np.ndarray) -> str:
-        """Which parameters keep the model from being solved at ``theta``, and what to do."""
+        """Explain a failed solve: names each parameter whose reset to its fixed value or prior median makes the model solvable, and the remedy."""
         centre = self.vector()
         culprits = []
         for p, where in zip(self.parameters, self.parameters.slices().values(), strict=True):
@@ -197,7 +197,7 @@ class Model:
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """What a call takes, for help(model) and notebooks: the parameters by name, those that are fixed with their value."""
+        """Arguments of a call, for help(model) and notebooks: the parameters by name, fixed ones with their value as default."""
         kind, empty = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
         return inspect.Signature([inspect.Parameter(p.name, kind, default=self.fixed.get(p.name, empty)) for p in self.parameters])
 

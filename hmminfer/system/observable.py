@@ -1,4 +1,4 @@
-"""What a model's vector of predictions means: named parts with units and coordinates."""
+"""Observables: the named parts of a model's vector of predictions, with units and coordinates."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ class ParameterSet:
         return sum(p.length for p in self.parameters)
 
     def slices(self) -> dict[str, slice]:
-        """Where each parameter sits in the vector."""
+        """Slice of each parameter in the vector."""
         out, start = {}, 0
         for p in self.parameters:
             out[p.name] = slice(start, start + p.length)

@@ -24,7 +24,7 @@ from hmminfer.errors import HmmInferError, unknown
 
 @dataclass(frozen=True)
 class Prior:
-    """What is known of a number before the data, in the parameter's unit. Fields named in ``PLAIN`` have no unit."""
+    """Prior law of a number, in the parameter's unit. Fields named in ``PLAIN`` have no unit."""
 
     PLAIN: ClassVar[tuple[str, ...]] = ()
     BOUNDS: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
@@ -171,7 +171,7 @@ class LogNormal(Prior):
 
     @property
     def cut(self) -> bool:
-        """Whether a bound takes some of the law away."""
+        """True if a bound takes some of the law away."""
         return self.lower > 0.0 or math.isfinite(self.upper)
 
     @property

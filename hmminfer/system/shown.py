@@ -27,7 +27,7 @@ def prior_text(p: Any) -> str:
 
 
 def counted(table: Any) -> str:
-    """How many rows of which quantity: "3 youngs_modulus, 1 shear_modulus"."""
+    """Number of rows of each quantity: "3 youngs_modulus, 1 shear_modulus"."""
     names = table.quantity.tolist()
     return ", ".join(f"{names.count(q)} {q}" for q in dict.fromkeys(names))
 

@@ -82,7 +82,7 @@ def plate(table: Table, geometry: Plate | None = None, angle: Callable[[np.ndarr
 
 
 def _panels(table: Table, angles: tuple[Parameter, ...]) -> tuple[str, ...]:
-    """What a plate is best seen by: maps where there is a field, residuals over the plate where there are many points."""
+    """Panels of a plate's figure: maps if the angle is a field, residuals over the plate if there are many points."""
     field = any(isinstance(p, Field) for p in angles)
     data = ("against", "residual_map") if len(table) > 12 else ("ratios", "scores")
     return ("orientation_map" if field else "angles", *data, "section", "orientation_sd" if field else "body")

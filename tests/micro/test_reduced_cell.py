@@ -5,6 +5,7 @@ import pytest
 
 from hmminfer.engine import cache
 from hmminfer.micro import reduced_cell as module
+from hmminfer.micro.cell_mesh import MeshArrays
 from hmminfer.micro.elastic_cell import CODE as FULL
 from hmminfer.micro.elastic_cell import UNIT, assemble, elastic_cell
 from hmminfer.micro.phases import PHASES, isotropic, transversely_isotropic
@@ -82,10 +83,10 @@ def test_reduced_basis_of_the_models(packing, refine, n, rng):
 
 def galerkin(reduced, p):
     """C_eff in the same basis with operators assembled at this very radius: no interpolation in the radius."""
-    *mesh, sizes = reduced.full.data
+    *arrays, sizes = reduced.full.data
     c_fibre, c_matrix = transversely_isotropic(*p[:5]), isotropic(*p[5:7])
     r = float(np.sqrt(p[7] / sizes[0]))
-    ab, load = assemble(c_fibre, c_matrix, UNIT, r, *mesh, np.int64(sizes[2]))
+    ab, load = assemble(c_fibre, c_matrix, UNIT, r, MeshArrays(*arrays), np.int64(sizes[2]))
     k = module.band_to_sparse(ab)
     c = p[7] * c_fibre + (1 - p[7]) * c_matrix
     for basis, loads in zip(reduced.bases, ([0, 1, 2], [3], [4], [5]), strict=True):

@@ -127,17 +127,17 @@ def test_hill_mandel_with_its_thermal_extension():
     kernel = thermoelastic_cell("hexagonal", 2)
     p = GRAPHITE
     y, w = kernel.code.forward(p, *kernel.data)
-    grids = kernel.data[:7]
     c_f, c_m, unit = _phases(p)
-    r = cell_mesh("hexagonal", 2).radius(p[7])
+    mesh = cell_mesh("hexagonal", 2)
+    r = mesh.radius(p[7])
     e, theta = 100.0 * np.random.default_rng(0).standard_normal(6), 20.0  # microstrain, K
     total = np.broadcast_to(e, (2, 1, 6))  # one field: eps = E + B w; the other: what the phases would like, -alpha theta
     fields = np.ascontiguousarray(np.concatenate([total, theta * unit[:, 6:]], axis=1))
     moving = np.stack([e @ w[:6] + theta * w[6], np.zeros(w.shape[1])])
-    m = energies(c_f, c_m, fields, moving, r, *grids)
+    m = energies(c_f, c_m, fields, moving, r, mesh.arrays)
     stress = y[:36].reshape(6, 6) @ e - y[36:42] * theta
     assert m[0, 0] + m[0, 1] == pytest.approx(stress @ e, rel=1e-12)
-    at_rest = energies(c_f, c_m, unit[:, 6:].copy(), 0.0 * w[:1], r, *grids)[0, 0]  # <alpha : C : alpha>
+    at_rest = energies(c_f, c_m, unit[:, 6:].copy(), 0.0 * w[:1], r, mesh.arrays)[0, 0]  # <alpha : C : alpha>
     capacity = p[7] * p[11] + (1 - p[7]) * p[12] - REFERENCE * ENERGY * at_rest
     entropy = -ENERGY * m[0, 1] / theta + capacity * theta / REFERENCE
     assert entropy == pytest.approx(ENERGY * y[36:42] @ e + y[42] * theta / REFERENCE, rel=1e-12)
