@@ -301,6 +301,12 @@ def mixed(x):
     return np.array([np.log(x[0]), x[1], np.log(x[0]) + np.cos(x[2]), x[1] * x[0] / 10.0])
 
 
+@pytest.mark.validates(
+    "all",
+    "simulation-based calibration",
+    against="uniform ranks (Talts et al. 2018); the control with the noise times 0.7 must fail",
+    bar="uniform; the control with 0.7 fails",
+)
 def test_calibration_passes_and_its_negative_control_fails():
     p = problem(mixed, [0.1, 0.5, 0.2, 1.0], A, C, T)
     good = sbc(p, n=40, seed=1, progress=False)

@@ -16,11 +16,20 @@ def test_contract(name):
     assert_contract(KERNELS[name]())
 
 
+@pytest.mark.validates(
+    "all",
+    "gradient of every kernel",
+    against="extrapolated central differences, five random directions at three points",
+    bar="1e-7, or ten times the noise of the difference",
+)
 @also_joint
 def test_gradient(name):
     assert_gradient((KERNELS | JOINT)[name]())
 
 
+@pytest.mark.validates(
+    "all", "derivative of every kernel: remainder of the Taylor series", against="second order over three halvings", bar="rate 1.95 to 2.05"
+)
 @also_joint
 def test_taylor(name):
     assert_taylor((KERNELS | JOINT)[name]())

@@ -27,6 +27,7 @@ from hmminfer.errors import HmmInferError
 from hmminfer.micro.elastic_cell import elastic_cell
 
 
+@pytest.mark.validates("all", "compiled operator, value and gradient", against="the plain call of the kernel", bar="1e-12")
 @every_code
 def test_compiled_operator_equals_plain_call(name, rng):
     """NUMBA and the pure Python linker against the kernel itself, value and gradient; falling back to object mode is an error."""

@@ -29,6 +29,12 @@ def plate_modes(plate):
     return plate.modes(seed=0)
 
 
+@pytest.mark.validates(
+    "all",
+    "means and standard deviations of a sampled posterior (plate)",
+    against="Gauss-Hermite quadrature of the same density",
+    bar="4 Monte Carlo standard errors",
+)
 def test_plate_posterior_agrees_with_posterior_by_quadrature(plate, plate_modes):
     import arviz as az
 

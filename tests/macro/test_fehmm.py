@@ -25,12 +25,16 @@ def error_of(n, boundary="periodic", size=1.0, centre=(0.3, 0.7)):
     return pattern_cell(smooth, n, boundary, corner, size)(np.ones(1))[0] - 1.0
 
 
+@pytest.mark.validates("heat_composite", "error of a pattern's cell in h / eps", against="the exact micro-order test", bar="order 2 (within 0.05)")
 def test_micro_order_is_two():
     errors = [error_of(n, centre=(0.5, 0.5)) for n in (8, 16, 32, 64)]
     assert_order(errors, 2.0, tolerance=0.05)
     assert errors[1:] == pytest.approx([2.440e-2, 6.023e-3, 1.510e-3], rel=2e-3)  # of an independent calculation
 
 
+@pytest.mark.validates(
+    "heat_composite", "cell extrapolated from two meshes, 32 elements to a period", against="the exact tensor", bar="1.1e-4, order 4 (within 0.1)"
+)
 def test_two_meshes_extrapolate():
     """Order 4 on layers across the diagonal; on the pattern of the micro-order test 0.010 % at 32 elements, where one mesh has 0.60 %."""
     a = lambda t: 1.0 / (1.0 + 0.6 * np.cos(2 * np.pi * t))  # noqa: E731
@@ -161,6 +165,7 @@ def test_one_cell_scaled_is_every_cell_solved():
         assert a == pytest.approx(b, rel=1e-11)
 
 
+@pytest.mark.validates("heat_composite", "a_1 a_2^0.4 from data resolved at eps = 1/32", against="the truth that made them", bar="5e-3")
 def test_the_default_dataset_gives_its_truth():
     """Resolved at eps = 1/32 with 1 % noise: what the data tell best, a_1 a_2^0.4, within 0.5 %, where its posterior sd is 0.35 %.
 
@@ -184,6 +189,7 @@ def test_the_default_dataset_gives_its_truth():
             assert np.all(np.abs(means - list(TRUTH.values())) < away * sds)
 
 
+@pytest.mark.validates("heat_composite", "resolved problem against the homogenised one", against="first order in eps", bar="0.012 at the finest eps")
 def test_the_resolved_problem_tends_to_the_homogenised_one():
     """First order in eps."""
     points = np.stack([heat.EXPERIMENTS["periodic"].model("periodic_square").table.columns[k] for k in "xy"], axis=1)

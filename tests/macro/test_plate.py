@@ -15,6 +15,7 @@ from hmminfer.macro.plate_mesh import plate_with_hole, rectangle
 from hmminfer.testing import assert_gradient, assert_order, assert_taylor
 
 
+@pytest.mark.validates("fibre_composite", "uniform stress in an off-axis plate", against="patch test", bar="1e-10")
 @pytest.mark.parametrize("mesh", MESHES)
 @pytest.mark.parametrize("degrees", [0.0, 12.0, -50.0])
 def test_patch(mesh, degrees):
@@ -82,6 +83,7 @@ def l2(plate, nodal, exact, rigid=False):
     return float(np.linalg.norm(e))
 
 
+@pytest.mark.validates("fibre_composite", "displacements of the plate", against="a manufactured solution: third order", bar="order 3 (within 0.2)")
 @pytest.mark.parametrize("load", ["displacements", "tractions"])
 @pytest.mark.parametrize("make", [distorted, triangles], ids=["quadrilaterals", "triangles"])
 def test_third_order_with_a_manufactured_solution(make, load):
@@ -214,6 +216,7 @@ def pagano_halpin(aspect, degrees=10.0, constants=AS4):
     return 1 / (1 - 3 * s16**2 / (s11 * (3 * s66 + 2 * s11 * aspect**2)))
 
 
+@pytest.mark.validates("fibre_composite", "apparent modulus of clamped off-axis coupons", against="independent finite elements", bar="1.2e-3")
 @pytest.mark.parametrize(("aspect", "reference", "formula"), [(4, 1.150, 1.175), (8, 1.052, 1.067), (12, 1.025, 1.033), (20, 1.009, 1.012)])
 def test_clamped_coupon(aspect, reference, formula):
     ratio = apparent(aspect)
@@ -243,6 +246,7 @@ def test_clamped_coupon_of_the_model():
     assert 1 + 0.6 * (bound - 1) < ratio < bound  # AS4 at this length: three quarters of the formula's excess
 
 
+@pytest.mark.validates("fibre_composite", "stress at the rim of an open hole", against="Lekhnitskii 1968", bar="3 %")
 @pytest.mark.parametrize(("degrees", "expected"), [(0.0, 6.030), (90.0, 2.486)])
 def test_stress_concentration_of_an_open_hole(degrees, expected):
     """Lekhnitskii: K_T = 1 + sqrt(2 (sqrt(Ex / Ey) - nu_xy) + Ex / Gxy) at the rim, across the load."""

@@ -57,6 +57,9 @@ def robertson(ratio):
     return np.array(out)
 
 
+@pytest.mark.validates(
+    "reactive_transport", "Robertson's problem over eleven decades of time", against="its published table, second order", bar="2e-4"
+)
 def test_robertson():
     """Eleven decades of time at steps of 5 % and 2.5 % of it: order two, so that both together are exact to the digits of the table."""
     table = np.array(list(ROBERTSON_TABLE.values()))
@@ -85,6 +88,7 @@ def test_van_der_pol():
     assert np.all(np.array(errors) < [1e-8, 2e-4, 4e-4])
 
 
+@pytest.mark.validates("reactive_transport", "Brusselator over one period", against="second order in the step", bar="2e-4")
 def test_brusselator():
     """A = 1, B = 3 returns after its period: order two in a uniform step."""
     powers = np.array([[0, 0], [2, 1], [1, 0], [1, 0]])
@@ -118,6 +122,7 @@ def test_michaelis_menten_is_wrong_by_eps():
 # --- bursts
 
 
+@pytest.mark.validates("reactive_transport", "end of a burst", against="exact equilibria", bar="1e-13")
 def test_bursts_end_in_the_exact_equilibrium():
     k = burst_kernel(EXCHANGE, [2.0, 0.3, 4.0, 1e8])
     assert k(k.example) == pytest.approx([2.3 / 5.0, 2.3 * 4.0 / 5.0], rel=1e-14)

@@ -46,6 +46,7 @@ def constants(c):
     return np.array([1 / s[0, 0], 1 / s[1, 1], -s[0, 1] / s[0, 0], -s[1, 2] / s[1, 1], 1 / s[5, 5], 1 / s[3, 3]])
 
 
+@pytest.mark.validates("fibre_composite", "effective stiffness of the cell", against="seven cells of a reference table", bar="1.6e-4")
 @pytest.mark.parametrize(("packing", "phases", "fraction", "printed"), TABLE)
 def test_reference_table(packing, phases, fraction, printed):
     found = constants(stiffness(packing, phases, fraction, 6))
@@ -56,6 +57,7 @@ def test_reference_table(packing, phases, fraction, printed):
     np.testing.assert_array_less(np.abs(found - reference), rounding + 1.6e-4 * reference)
 
 
+@pytest.mark.validates("fibre_composite", "symmetry of the hexagonal cell", against="transverse isotropy", bar="1e-12")
 @pytest.mark.parametrize("material", MATERIALS)
 def test_hexagonal_cell_is_transversely_isotropic(material):
     c = stiffness("hexagonal", *MATERIALS[material], 2)
@@ -102,6 +104,9 @@ def cylinders(phases, v):
     return axial, poisson, k, g, lower, upper
 
 
+@pytest.mark.validates(
+    "fibre_composite", "moduli of the hexagonal cell", against="Hashin's composite cylinders (Hashin 1979)", bar="5e-3, shear along the fibre 1e-2"
+)
 @pytest.mark.parametrize("material", MATERIALS)
 def test_hashin_cylinders(material):
     phases, v = MATERIALS[material]
@@ -124,6 +129,7 @@ def test_printed_bounds_of_the_transverse_shear_modulus(material, lower, g23, up
     np.testing.assert_allclose(stiffness("hexagonal", *MATERIALS[material], 6)[3, 3], g23, rtol=5e-4)
 
 
+@pytest.mark.validates("fibre_composite", "stiffness between the bounds", against="Voigt and Reuss", bar="1e-13 of the size")
 @pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize("material", MATERIALS)
 def test_voigt_and_reuss_bounds(packing, material):
@@ -140,6 +146,9 @@ def test_voigt_and_reuss_bounds(packing, material):
     assert np.linalg.eigvalsh(voigt - c).max() > 0.1 * matrix[3, 3]  # and the cell is not just the Voigt bound
 
 
+@pytest.mark.validates(
+    "fibre_composite", "convergence of the cell", against="biquadratic elements: fourth order in the element size", bar="order 4 (within 0.4)"
+)
 @pytest.mark.parametrize(("packing", "fraction", "meshes", "bound"), [("square", 0.3, (4, 8, 16), 2e-5), ("hexagonal", 0.4, (2, 4, 8), 6e-5)])
 def test_fourth_order(packing, fraction, meshes, bound):
     """Energy of biquadratic elements on a body-fitted quadratic mesh: order 4. Differences of successive halvings fall alike."""

@@ -69,6 +69,12 @@ def test_flux_of_a_patch_without_adhesion_is_that_of_diffusion():
     assert weak_error < 0.001
 
 
+@pytest.mark.validates(
+    "morphogen_tissue",
+    "diffusivity of a marked cell in a full sheet",
+    against="1 / (pi - 1), the square lattice's correlation factor",
+    bar="4 standard errors and 3 %",
+)
 def test_a_marked_cell_among_many():
     """Alone it has all of m l^2; in a full sheet a vacancy's walk leaves 1 / (pi - 1) of (1 - phi) m l^2, the square lattice's correlation factor."""
     rng = np.random.default_rng(15)
@@ -85,6 +91,7 @@ def test_a_marked_cell_among_many():
         self_diffusivity(rng, 1.0, 0.0, 1.0)
 
 
+@pytest.mark.validates("morphogen_tissue", "decay length where cells carry molecules", against="every molecule and every moving cell", bar="0.025")
 def test_molecules_carried_by_moving_cells():
     """Every molecule and every moving cell of a sheet against bursts that know how cells diffuse among cells: decay length 10, 4.8 if they stood still.
 
@@ -123,6 +130,7 @@ def test_molecules_carried_by_moving_cells():
         carry(rng, sites, 0.0, [1.0, 1.0, 1.0, 1.0], 1.0, 0.0, times)
 
 
+@pytest.mark.validates("morphogen_tissue", "edge of a spreading tissue", against="all moving cells, of a density of 0.8", bar="0.03")
 def test_spreading_front_of_a_tissue_with_adhesion():
     """Coarse projection against all cells: the edge of a sheet of density 0.8 after 400 tries of each cell, E = 0.5.
 

@@ -68,6 +68,12 @@ def test_the_independent_reference_agrees_with_the_published_table():
     assert kapitza == pytest.approx([1.500443, 0.971829, 0.604603], abs=2e-6)
 
 
+@pytest.mark.validates(
+    "heat_composite",
+    "conductivity of a square array of cylinders",
+    against="Rayleigh's multipole series (Perrins, McKenzie & McPhedran 1979), fourth order",
+    bar="1.2e-4",
+)
 @pytest.mark.parametrize("f", [0.1, 0.3, 0.5, 0.7])
 def test_square_array_at_fourth_order(f):
     exact = multipole(10.0, f)
@@ -75,6 +81,7 @@ def test_square_array_at_fourth_order(f):
     assert_order(errors, 4.0, tolerance=0.8, bound=1.2e-4)  # 4.6 at f = 0.7, where the mesh is not yet asymptotic
 
 
+@pytest.mark.validates("heat_composite", "cylinders that conduct without limit", against="the limit of the published table", bar="2e-4")
 def test_cylinders_that_conduct_without_limit():
     """The cell at k = 1e8 against the limit of the table: the mesh's error, the same as at k = 10."""
     values = [cell(conductive_cell("square", 4), 1e8, f) for f in TABLE]
@@ -87,6 +94,7 @@ def test_conductivity_of_boron_in_aluminium():
         assert 237.0 * cell(conductive_cell(packing, 4), 27.4 / 237.0, 0.47) == pytest.approx(exact, abs=0.01)
 
 
+@pytest.mark.validates("heat_composite", "cylinders with a resisting surface", against="the multipole series with contact resistance", bar="1e-4")
 @pytest.mark.parametrize("resistance", [0.1, 1.0, 10.0, 100.0])
 def test_a_resisting_surface(resistance):
     """h R = k / (k R / a): size and contact enter through one number."""
@@ -99,6 +107,7 @@ def test_a_resisting_surface(resistance):
     assert cell(scaled, 10.0, 0.3, 2.0 / 3e-6) == pytest.approx(cell(unit, 10.0, 0.3, 2.0), rel=1e-12)
 
 
+@pytest.mark.validates("heat_composite", "square and hexagonal arrays", against="finite elements of an independent calculation", bar="3e-4")
 @pytest.mark.parametrize(("c", "v", "square", "hexagonal"), [(10, 0.3, 1.6521, 1.6507), (10, 0.6, 3.0375, 2.9378), (100, 0.5, 2.9951, 2.9270)])
 def test_arrays_of_the_reference_table(c, v, square, hexagonal):
     """Finite elements of an independent calculation, four digits."""
@@ -106,6 +115,7 @@ def test_arrays_of_the_reference_table(c, v, square, hexagonal):
     assert cell(conductive_cell("hexagonal", 4), c, v) == pytest.approx(hexagonal, rel=3e-4)
 
 
+@pytest.mark.validates("heat_composite", "k*(k) k*(1/k) = 1 of a symmetric array", against="Keller's duality", bar="1e-3")
 def test_keller_duality_and_isotropy():
     """k*(k) k*(1/k) = 1 for an array of square symmetry; the error is that of the mesh."""
     for packing, v in (("square", 0.5), ("hexagonal", 0.6)):
@@ -131,6 +141,7 @@ def test_equal_phases_bounds_and_heat_capacity():
     assert y[3] == pytest.approx(0.55 * 3.0 + 0.45 * 2.0, rel=1e-15)
 
 
+@pytest.mark.validates("heat_composite", "tabulated cell", against="the cell itself, over conductivities of eight decades", bar="3e-6, gradient 3e-5")
 @pytest.mark.parametrize("interface", [False, True])
 def test_table_against_the_cell(interface):
     """Over conductivities of eight decades either way: value to the error it states, its gradient to a digit less."""
@@ -215,6 +226,7 @@ A = np.array([2.0, 0.8, 0.5])
 every_element = pytest.mark.parametrize(("shape", "degree"), [("quad", 1), ("quad", 2), ("tri", 1), ("tri", 2)])
 
 
+@pytest.mark.validates("heat_composite", "linear temperature field", against="patch test", bar="1e-11")
 @every_element
 def test_patch_a_linear_field_is_exact(shape, degree):
     domain = grid(3, shape, degree)
@@ -260,6 +272,7 @@ def test_order_of_a_smooth_solution(shape, degree):
     assert_order(slopes, float(degree), tolerance=0.35)
 
 
+@pytest.mark.validates("heat_composite", "layers in series and in parallel", against="harmonic and arithmetic means", bar="1e-12")
 def test_layers_in_series_and_in_parallel():
     """FE-HMM with a zone for each layer: harmonic and arithmetic means, exactly."""
     domain = grid(4, "quad", 1)
@@ -272,6 +285,9 @@ def test_layers_in_series_and_in_parallel():
         assert kernel(np.array([[v, v, 0.0] for v in k]).ravel())[0] == pytest.approx(exact, rel=1e-12)
 
 
+@pytest.mark.validates(
+    "heat_composite", "transient conduction", against="decay of the first mode: second order in the step", bar="order 2 (within 0.35)"
+)
 @pytest.mark.parametrize(("shape", "degree"), [("quad", 1), ("quad", 2), ("tri", 2)])
 def test_order_in_time(shape, degree):
     """Decay of the first mode: second order in the step, and exactly zero at prescribed nodes."""
@@ -303,6 +319,7 @@ def test_heat_capacity_is_integrated_at_every_point(shape, degree):
     assert kernel(x) == pytest.approx(np.array([1.5, 3.0]) / np.sum(c * domain.weights), rel=1e-6)  # 1 / 1e6 of conduction
 
 
+@pytest.mark.validates("heat_composite", "laser flash", against="Parker's series (1961)", bar="2e-4")
 def test_laser_flash():
     """A pulse on the front face: the back face is half warm at 0.1388 L^2 / D (Parker 1961)."""
     length, d = 2.0, 0.8
@@ -340,6 +357,7 @@ def test_plate_of_one_zone_is_its_cell():
     assert float(out["heat_flow"][0]) == pytest.approx(k * 20.0 * 50.0 / 100.0, rel=1e-5)
 
 
+@pytest.mark.validates("heat_composite", "late transient plate", against="the steady state", bar="1e-6")
 def test_transient_plate_ends_in_the_steady_state(tmp_path):
     lines = ["quantity,x [mm],y [mm],time [s],value,unit,sd"]
     lines += [f"temperature,{x},10,{t},300,K,1" for t in (40, 80000) for x in (25, 75)]
@@ -353,6 +371,9 @@ def test_transient_plate_ends_in_the_steady_state(tmp_path):
     assert np.all(np.abs(early - 300.0) < 1.0)
 
 
+@pytest.mark.validates(
+    "heat_composite", "temperatures of the block benchmark", against="four published values (Aristoff & Bangerth 2023)", bar="1.1e-8"
+)
 def test_four_published_values_of_the_benchmark():
     y = heat.EXPERIMENTS["blocks"].model("aristoff_bangerth").table.value.reshape(13, 13)
     assert [y[0, 0], y[2, 2], y[3, 3], y[6, 6]] == pytest.approx([0.06076512, 0.71192853, 0.94391546, 0.71219287], abs=1.1e-8)

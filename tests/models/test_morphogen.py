@@ -32,6 +32,12 @@ def snapshots():
     return gillespie(np.random.default_rng(1), line(5), j, RATES, none, none, times)[0]
 
 
+@pytest.mark.validates(
+    "morphogen_tissue",
+    "means, variances and covariances of simulated counts",
+    against="the product-Poisson law (Gardiner)",
+    bar="4.5 standard errors",
+)
 def test_exact_simulation_gives_independent_poisson_counts(snapshots):
     """Means, variances and covariances of free and bound molecules in every cell; bands of 4.5 standard errors for 75 numbers."""
     n = len(snapshots)
@@ -109,6 +115,7 @@ def ask(kernel, c=200.0, slope=-2.0, diffusivity=4.0, k=1e-2, kappa=1.0, k_off=1
     return kernel(x) / [-(diffusivity + kappa * of_cells) * slope / (1.0 + kappa), k * kappa * c / (1.0 + kappa)]
 
 
+@pytest.mark.validates("morphogen_tissue", "effective coefficients of a small patch", against="the limit of fast binding", bar="1e-5")
 def test_burst_of_a_small_patch_with_fast_binding_has_the_effective_coefficients():
     """Error ((h + l) / lambda)^2 / 8 at most, order two in the patch; k / k_off of the loss, order one in it."""
     errors = []
@@ -198,6 +205,7 @@ def test_growth_by_bursts_of_counts(rng):
     assert np.max(np.abs(coarse[-1] - exact)) < 0.05 * exact[0]
 
 
+@pytest.mark.validates("morphogen_tissue", "variance of a burst's slope", against="a random walk of known intensity (noise 2.2 %)", bar="0.1")
 def test_variance_of_the_slope_of_a_burst_of_counts():
     """6 a / (5 M tau): counts of a short burst are a random walk of intensity a; 4,000 bursts tell a variance to 4.5 x 2.2 %."""
     rng, tau = np.random.default_rng(6), 0.02
@@ -212,6 +220,7 @@ def test_variance_of_the_slope_of_a_burst_of_counts():
 # --- projection
 
 
+@pytest.mark.validates("morphogen_tissue", "amplification of a projective step", against="its polynomial", bar="1e-10")
 def test_projective_step_amplifies_as_its_polynomial_says():
     """Free and bound molecules of one cell, stiff: each eigenmode grows by ((M + 1) rho - M) rho^k exactly, stable or not."""
     a = mean_matrix(line(1), np.array([0.0, 40.0, 60.0, 1.0, 0.0]))
@@ -243,6 +252,7 @@ def at_rest(nodes, noise=False):
     return steady_profile(law if noise else quiet(law), LIMIT, SOURCE, LENGTH, nodes, 0.02, POINTS, 1000.0)
 
 
+@pytest.mark.validates("morphogen_tissue", "profile at rest", against="closed form, fourth order", bar="2e-6")
 def test_profile_at_rest_converges_to_the_closed_form_at_fourth_order():
     exact = np.cosh((LENGTH - POINTS) / 10.0) / np.sinh(LENGTH / 10.0)
     errors = []
@@ -266,6 +276,7 @@ def value(kernel):
     return kernel(x)
 
 
+@pytest.mark.validates("morphogen_tissue", "profile in time", against="second order in the leap", bar="3e-4")
 def test_history_is_of_second_order_in_the_leap():
     reference = value(history(400, True))  # its own error is 4 % of the finest below
     for implicit, counts in ((True, (20, 40, 80)), (False, (40, 80, 160))):
@@ -273,6 +284,7 @@ def test_history_is_of_second_order_in_the_leap():
         assert_order(errors, 2.0, tolerance=0.3, bound=3e-4)
 
 
+@pytest.mark.validates("morphogen_tissue", "profile in time", against="means of every cell, by the matrix exponential, of the amplitude", bar="0.01")
 def test_history_against_every_cell_of_the_tissue():
     """Matrix exponential of all free and bound means of 100 cells; patches hold 64 of them. 1 % of the amplitude: h^4 and (h / lambda)^2."""
     size, n = 2.0, 100
@@ -288,6 +300,7 @@ def test_history_against_every_cell_of_the_tissue():
     assert np.max(np.abs(1000.0 * value(kernel).reshape(4, 3) - exact)) < 0.01 * 1000.0
 
 
+@pytest.mark.validates("morphogen_tissue", "local accumulation time", against="Berezhkovskii, Sample & Shvartsman 2010", bar="0.01")
 def test_local_accumulation_time():
     """tau(x) = (1 + x / lambda) / (2 k_eff), as the area between the profile in time and the one at rest (Berezhkovskii et al. 2010)."""
     times = np.linspace(0.0, 3000.0, 76)

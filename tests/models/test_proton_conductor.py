@@ -61,6 +61,9 @@ def test_complex_step_is_the_derivative_to_rounding():
     assert fingerprint_of(quotient) in kernel.code.forward.py_func.__qualname__
 
 
+@pytest.mark.validates(
+    "proton_conductor", "conductivity of a stack along and across", against="arithmetic and harmonic means with contacts", bar="1e-14"
+)
 def test_means_of_a_stack(rng):
     k, t, r = rng.uniform(0.1, 3.0, 3), rng.uniform(0.1, 1.0, 3), rng.uniform(0.0, 0.5, 2)
     along, across, resistance = laminate(3, 2)(np.concatenate([np.stack([k, t], axis=1).ravel(), r]))
@@ -74,6 +77,7 @@ def test_means_of_a_stack(rng):
         assert np.all(np.isnan(laminate(2)(np.array(bad))))
 
 
+@pytest.mark.validates("proton_conductor", "conductivity over water content at 303 K", against="Springer, Zawodzinski & Gottesfeld 1991", bar="5e-4")
 def test_springer_values():
     """Table of the reference computation: conductivity at 303 K and the isotherm."""
     s = [proton.springer(v, proton.SPRINGER_ENERGY, 303.0) for v in (3.0, 6.0, 9.0, 14.0, 22.0)]
@@ -97,6 +101,9 @@ def membrane(bath, law=2.0, current=0.0, what=(RESISTANCE,), position=None, elem
     ), np.array(theta)
 
 
+@pytest.mark.validates(
+    "proton_conductor", "resistance of a linear water profile", against="closed form, 8 elements and finer", bar="1e-6, finer 1e-10"
+)
 def test_resistance_of_a_linear_water_profile():
     kernel, theta = membrane((4.0, 14.0))
     a, b, length = 0.005139, 0.00326, 178e-4
@@ -109,6 +116,12 @@ def test_resistance_of_a_linear_water_profile():
     assert finer(np.concatenate([theta, [1e9, 0.0]]))[0] == pytest.approx(exact, rel=1e-10)
 
 
+@pytest.mark.validates(
+    "proton_conductor",
+    "flux through transfer, diffusion, transfer; profile under a current",
+    against="closed forms",
+    bar="1e-10, with a current 1e-7",
+)
 def test_flux_through_surfaces_in_series():
     """Constant diffusivity: transfer, diffusion and transfer are three resistances; with a current the profile is exponential."""
     what, place = (FLUX, UPTAKE, UPTAKE, UPTAKE), (0.0, 0.0, 0.37, 1.0)
@@ -129,6 +142,9 @@ def test_flux_through_surfaces_in_series():
     assert kernel(np.concatenate([theta, [k, 0.0]])) == pytest.approx(exact, rel=1e-7)
 
 
+@pytest.mark.validates(
+    "proton_conductor", "steady hydration with Motupally's diffusivity and drag", against="a collocation solver, 8 elements", bar="1e-4"
+)
 def test_hydration_against_another_solver():
     """Motupally's diffusivity and drag: collocation to 1e-10 gives the same resistance and flux."""
     k, length, current, t = 0.03, 50e-4, 1.2, 353.15
@@ -239,6 +255,7 @@ def test_low_humidity_is_flagged():
         assert next(c for n, c in found.items() if n.startswith("predictive")).ok is fits
 
 
+@pytest.mark.validates("proton_conductor", "posterior of real membranes", against="quadrature", bar="4 Monte Carlo standard errors")
 def test_membranes_posterior_against_quadrature():
     from hmminfer.inference.posterior import Compiled
     from hmminfer.inference.problem import Problem

@@ -36,6 +36,7 @@ def test_storage_is_the_isotherm():
 LENGTH, VELOCITY = 70.0, 206.0
 
 
+@pytest.mark.validates("reactive_transport", "breakthrough of an unretarded pulse", against="Kreft & Zuber 1978", bar="3e-4")
 def test_kreft_zuber_flux_concentration():
     """A long column from which nothing returns: c - a_L c_x at 70 mm against the closed form, second order in mesh and step together."""
     retard, a_l = 4.0, 3.9
@@ -52,6 +53,12 @@ def test_kreft_zuber_flux_concentration():
     assert_order(errors, 2.0, 0.1, bound=3e-4)
 
 
+@pytest.mark.validates(
+    "reactive_transport",
+    "mass, mean and variance of a pulse through two kinds of sites",
+    against="Danckwerts' closed vessel",
+    bar="1e-3, 1e-4 and 2e-3",
+)
 def test_moments_of_a_pulse_through_two_sites():
     """Danckwerts' closed vessel: mass and mean are exact in the discrete model, the variance to second order; a slow site adds 2 L R_k / (v alpha)."""
     retard, slow, a_l, alpha, pulse = 4.0, 2.0, 3.9, 1.5, 0.05
@@ -88,6 +95,7 @@ def all_species(inlet, cells, rtol, fast=1e8):
     return np.array(times), resolved_column(LENGTH, VELOCITY, inlet, 2.7, times, par, cells, rtol)[0]
 
 
+@pytest.mark.validates("reactive_transport", "columns", against="all species kept, at 1e8 per second, by SciPy's Radau", bar="order 2 (within 0.3)")
 @pytest.mark.parametrize(("inlet", "bound"), [(0.05, 4e-4), (3.0, 1.5e-3)])  # at 3 the front sharpens itself
 def test_columns_against_all_species_at_every_scale(inlet, bound):
     """A + S <-> AS at 1e8 per second kept in the equations, finite volumes, Radau: second order towards it, through jumps of the inflow."""

@@ -1,6 +1,7 @@
 """The default meshes are fine enough for the default data: refining cell and plate once moves the posterior by less than 0.1 sd."""
 
 import numpy as np
+import pytest
 
 from hmminfer import models
 
@@ -8,6 +9,12 @@ fibre = models.get("fibre_composite")
 TRUTH = {"fibre_angle": 27.0, "volume_fraction": 0.58, "matrix_modulus": 3.8}
 
 
+@pytest.mark.validates(
+    "fibre_composite",
+    "posterior of plate_dic under refinement of cell and plate",
+    against="twice finer meshes",
+    bar="0.1 posterior standard deviations",
+)
 def test_refining_cell_and_plate_moves_the_plate_posterior_by_less_than_a_tenth_sd():
     """To first order the shift is (J^T W J + P)^-1 J^T W (y_fine - y) in the unknowns, and the posterior's covariance the inverse."""
     experiment = fibre.EXPERIMENTS["plate"]

@@ -46,11 +46,13 @@ def test_rods_against_the_reference_table(place):
     assert rods(*place) == pytest.approx(TABLE[place], abs=0.51 * 10.0**-digits)
 
 
+@pytest.mark.validates("swelling_gel", "convergence of the charged cell", against="fourth order", bar="1e-7")
 def test_rods_are_of_fourth_order():
     exact = rods(0.4, 0.15, 512)
     assert_order([abs(rods(0.4, 0.15, n) / exact - 1.0) for n in (8, 16, 32)], 4.0, bound=1e-7)
 
 
+@pytest.mark.validates("swelling_gel", "osmotic pressure of charged rods", against="a collocation solver of the Poisson-Boltzmann cell", bar="1e-6")
 def test_rods_against_a_collocation_solver():
     """scipy's solve_bvp in r (not in ln r), to its tolerance."""
     charge, salt, spacing, radius, bjerrum = 0.3, 0.05, 0.7, 0.5, bjerrum_length(298.15)
@@ -70,6 +72,7 @@ def test_rods_against_a_collocation_solver():
     assert rods(charge, salt, 32, spacing, radius, bjerrum) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.validates("swelling_gel", "charged rods without salt", against="Fuoss, Katchalsky & Lifson 1951", bar="2e-5")
 def test_rods_without_salt_have_the_closed_form():
     """Fuoss, Katchalsky & Lifson: Pi = R T c_F (1 - beta^2) (1 - r_s^2 / R^2) / (2 xi), xi = (1 - beta^2) / (1 + beta coth(beta ln R / r_s))."""
     charge, xi = 0.2, 0.714 / 0.9
@@ -100,6 +103,7 @@ def test_donnan_table():
     np.testing.assert_allclose(y, table, atol=6e-4)
 
 
+@pytest.mark.validates("swelling_gel", "pressure between the nodes of its table", against="the cell itself, in R T c_F", bar="1e-5")
 def test_between_the_nodes_the_polynomial_is_the_cell():
     """24 nodes of ln c_F; the branch point of the ideal pressure nearest to them says 1.69^-24 = 3e-6 of R T c_F."""
     lower, upper, n = gel.RANGE["tissue"]
@@ -115,6 +119,7 @@ def test_between_the_nodes_the_polynomial_is_the_cell():
 # ------------------------------------------------------------------------------------------------------------------ equilibrium
 
 
+@pytest.mark.validates("swelling_gel", "swelling of a polyelectrolyte gel", against="an independent root of Flory and Rehner's balance", bar="2e-6")
 def test_gel_against_an_independent_root():
     """Flory & Rehner with Donnan's ions, in the polymer's share p, by bracketing."""
     baths = np.array([1e-4, 1e-3, 1e-2, 1e-1, 1.0])
@@ -170,6 +175,7 @@ def settled(tare, bath=150.0, **more):
     return volume, float(y["aggregate_modulus"][0]), volume / resistance.py_func(volume, p)[0]
 
 
+@pytest.mark.validates("swelling_gel", "creep at small strain", against="Terzaghi's series", bar="3e-5")
 def test_small_creep_is_terzaghis():
     """u = F h / H (1 - 2 sum exp(-(n + 1/2)^2 pi^2 t / tau) / ((n + 1/2) pi)^2), tau = h^2 / (H k), of the swollen state."""
     times = np.array([60.0, 200.0, 600.0, 1500.0])
@@ -192,6 +198,7 @@ def table(quantity, times, unit, value=1.0):
     return RawTable("t", "", {"experiment": "confined"}, header, rows, list(range(len(rows))), {})
 
 
+@pytest.mark.validates("swelling_gel", "relaxation at small strain", against="the series of a ramp", bar="2e-4")
 def test_small_relaxation_is_the_series():
     """Ramp of strain e over t_0: sigma / (H e) = (tau / t_0) (g(t) - g(t - t_0)), g = t / tau + 2 / pi^2 sum (1 - exp(-n^2 pi^2 t / tau)) / n^2."""
     volume, modulus, k = settled(0.02)
@@ -206,6 +213,7 @@ def test_small_relaxation_is_the_series():
     assert volume > 1.0
 
 
+@pytest.mark.validates("swelling_gel", "drained limit of creep at finite strain", against="the new equilibrium", bar="1e-7")
 def test_creep_ends_in_the_new_equilibrium():
     """Drained limit, at finite strain; the undrained one is no displacement at the start."""
     before, modulus, k = settled(0.02)
@@ -217,6 +225,7 @@ def test_creep_ends_in_the_new_equilibrium():
     assert early / late == pytest.approx(2.0 * np.sqrt(10.0 / (np.pi * tau)), rel=0.15)
 
 
+@pytest.mark.validates("swelling_gel", "confined compression in time", against="second order in the step", bar="2e-5")
 def test_confined_compression_is_of_second_order_in_time():
     times = [400.0, 1000.0]
 

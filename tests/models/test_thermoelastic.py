@@ -41,6 +41,12 @@ def expansions(y):
 # --- the cell
 
 
+@pytest.mark.validates(
+    "thermoelastic_composite",
+    "expansions and heat capacity of two phases on any mesh",
+    against="Levin 1967, Rosen & Hashin 1970",
+    bar="1e-12, capacity 1e-13",
+)
 @pytest.mark.parametrize("packing", ["square", "hexagonal"])
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("p", [GRAPHITE, SILENKA, BORON], ids=["graphite", "glass", "boron"])
@@ -98,6 +104,9 @@ REFERENCES = {  # expansions of an independent finite element cell, Richardson-e
 }
 
 
+@pytest.mark.validates(
+    "thermoelastic_composite", "expansions along and across the fibre", against="an independent table", bar="1.5e-3 um/m/K along, 3e-4 across"
+)
 @pytest.mark.parametrize("name", REFERENCES)
 def test_expansions_of_the_reference_table(name):
     packing, p, along, across = REFERENCES[name]
@@ -122,6 +131,9 @@ def test_heat_capacity_of_the_reference():
         assert 1e6 * (c_p - y[42]) == pytest.approx(both, rel=3e-4)
 
 
+@pytest.mark.validates(
+    "thermoelastic_composite", "energy and entropy of cell and composite", against="Hill-Mandel with its thermal extension", bar="1e-12"
+)
 def test_hill_mandel_with_its_thermal_extension():
     """<sigma : eps> = <sigma> : <eps> and <entropy> = beta_eff : E + c_eps,eff theta / T0 for any E and theta, from the fields themselves."""
     kernel = thermoelastic_cell("hexagonal", 2)
@@ -204,6 +216,9 @@ def pull(domain):
     return out
 
 
+@pytest.mark.validates(
+    "thermoelastic_composite", "cooling of stretched aluminium", against="Thomson's isentropic law, -0.277 K at 100 MPa", bar="1e-10"
+)
 def test_stretching_aluminium_cools_it():
     """dT = -T0 alpha dsigma / c_p: -0.277 K at 100 MPa; the stretch is the isentropic one."""
     alpha, c = 22.9, 2.42
@@ -215,6 +230,7 @@ def test_stretching_aluminium_cools_it():
     assert u == pytest.approx(10.0 * (0.1 / 70.0 + 1e-6 * alpha * exact), rel=1e-10)
 
 
+@pytest.mark.validates("thermoelastic_composite", "curvature of a bimetal strip", against="Timoshenko 1925", bar="1e-6")
 def test_a_bimetal_strip_bends_as_timoshenko_says():
     """Long strip of two isotropic layers, warmed: curvature 6 (a1 - a2) dT (1 + m)^2 / (h (3 (1 + m)^2 + (1 + m n)(m^2 + 1 / (m n))))."""
 
@@ -259,6 +275,7 @@ def test_a_bimetal_strip_bends_as_timoshenko_says():
     assert 2.0 * (y[1] - y[0]) / 20.0**2 == pytest.approx(curvature, rel=1e-6)  # exact but for the ends
 
 
+@pytest.mark.validates("thermoelastic_composite", "balance of heat at each step", against="what has entered", bar="1e-11")
 def test_heat_is_balanced_at_every_step():
     """Sum of c theta + T0 beta : eps over the body: unchanged when insulated and stretched, otherwise what has entered; to rounding."""
     layers = np.concatenate([plane(), plane(150.0, 0.2, 5.0, 1.6, 5.0)])
@@ -292,6 +309,7 @@ def test_heat_is_balanced_at_every_step():
     assert heat == pytest.approx(entered, abs=1e-11 * entered[-1])
 
 
+@pytest.mark.validates("thermoelastic_composite", "temperatures without coupling", against="the solver of pure conduction", bar="1e-9")
 def test_without_coupling_it_is_conduction():
     """T0 -> 0: the temperature is that of the parabolic solver."""
     rows = [(2, 5.0, 1.0, 0.5), (2, 2.0, 0.5, 1.0)]
@@ -326,6 +344,7 @@ def test_without_coupling_it_is_conduction():
     assert kernel(x) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.validates("thermoelastic_composite", "coupled transients", against="second order in the step", bar="order 2 (within 0.35)")
 def test_second_order_in_time():
     layers = np.concatenate([plane(), plane(150.0, 0.2, 5.0, 1.6, 5.0)])
     rows = [(2, 4.0, 0.5, 1.0), (1, 12.0, 0.0, 1.0)]

@@ -51,6 +51,7 @@ CASES = {
 }
 
 
+@pytest.mark.validates("all", "stated error of steps and elements", against="a solve several times finer", bar="a factor of 2")
 @pytest.mark.parametrize("name", CASES)
 def test_the_error_that_is_stated_is_the_error(name):
     """Against a solve several times finer: the largest error of a row is told to a factor of two, and is what the setting allows."""
