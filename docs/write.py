@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hmminfer import datasets, models
-from hmminfer.system.shown import prior_text
+from hmminfer.system.shown import prior_text, story
 
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- systems: written by make docs -->", "<!-- end of systems -->"
@@ -49,12 +49,12 @@ def page(name: str, held: list[Any]) -> str:
     """The page of one system."""
     module = models.get(name)
     head, purpose = title(module)
-    story = (module.__doc__ or "").strip().partition("\n")[2].strip("\n")
+    told = story(module.__doc__).partition("\n")[2].strip("\n")
     parts = [f"# {head}", f"`{name}`: {purpose[:1].upper()}{purpose[1:]}"]
     if (ROOT / "docs" / "systems" / f"{name}.png").exists():
         first = next(iter(module.EXPERIMENTS.values()))
         parts.append(f"![A fit of {first.dataset}]({name}.png)\n\n*`hmminfer fit {name}`: the dataset `{first.dataset}`, {first.description}.*")
-    parts.append(f"```text\n{story}\n```")
+    parts.append(f"```text\n{told}\n```")
     rows = [
         [
             f"`{k}`",

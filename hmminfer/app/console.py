@@ -9,7 +9,7 @@ import numpy as np
 
 from hmminfer.errors import unknown
 from hmminfer.system.likelihood import POISSON
-from hmminfer.system.shown import counted, prior_text
+from hmminfer.system.shown import counted, prior_text, story
 from hmminfer.terminal import Printed, grid, say
 
 
@@ -105,7 +105,7 @@ def model_page(name: str) -> list[Any]:
     module = models.get(name)
     rows: list[list[Any]] = [[key, ", ".join(e.schema.quantities), e.dataset, e.description] for key, e in module.EXPERIMENTS.items()]
     page: list[Any] = [grid(f"Experiments of {name}: the one that fits your data", ["--experiment", "measured", "dataset", ""], rows), ""]
-    page += [f"A file to fill in: hmminfer template {name} --experiment NAME", "", (module.__doc__ or "").strip(), ""]
+    page += [f"A file to fill in: hmminfer template {name} --experiment NAME", "", story(module.__doc__), ""]
     for key, e in module.EXPERIMENTS.items():
         page += [f"Experiment {key}: {e.description}; predictions: {', '.join(e.predictions)}", _settings(e.schema.settings), ""]
     page += predictions_page(name)

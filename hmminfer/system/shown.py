@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,6 +18,11 @@ def number(value: Any) -> str:
     if x.size == 1:
         return f"{float(x.flat[0]):.4g}"
     return "[" + ", ".join(f"{v:.4g}" for v in x.flat[:3]) + (", ...]" if x.size > 3 else "]")
+
+
+def story(docstring: str | None) -> str:
+    """A docstring for readers of pages and terminals: names without the markup of references."""
+    return re.sub(r":\w+:`[~.]*([^`]+)`", r"\1", (docstring or "").strip())
 
 
 def prior_text(p: Any) -> str:
