@@ -54,6 +54,7 @@ def test_the_wheel_works_elsewhere(wheel, tmp_path):
     assert out["datasets"].split() == sorted(file.parent.name for file in ROOT.glob("datasets/*/provenance.toml"))
     files = [*(ROOT / "hmminfer").rglob("*.py"), *(ROOT / "models").rglob("*.py")]
     in_wheel = set(zipfile.ZipFile(wheel).namelist())
+    assert {"hmminfer/py.typed", "hmminfer/app/defaults_0_1_0.toml"} <= in_wheel
     for file in files:
         name = file.relative_to(ROOT).as_posix()
         assert (name if name.startswith("hmminfer/") else f"hmminfer/{name}") in in_wheel
