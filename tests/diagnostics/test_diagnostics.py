@@ -316,6 +316,12 @@ def test_calibration_passes_and_its_negative_control_fails():
     assert not sbc(p, n=40, seed=1, noise_factor=0.7, progress=False).ok
 
 
+@pytest.mark.validates(
+    "all",
+    "simulation-based calibration of counts",
+    against="uniform ranks; Gaussian counts of half the standard deviation must fail",
+    bar="uniform; the control fails",
+)
 def test_calibration_of_counts_and_its_negative_control():
     """Four counts of 1.5 and 3 on average; a posterior that takes them for Gaussian with half of their sd is wrong, and found to be."""
     few = Parameter("mean", "", LogNormal(1.5, 0.8), lower=0.0)

@@ -56,6 +56,7 @@ def density_in_x(compiled, x):
     return compiled(v)[0] - volume(compiled.coordinates, v)
 
 
+@pytest.mark.validates("all", "log density in standardised coordinates (a plate with a field)", against="PyMC's own density", bar="1e-5")
 def test_any_arrays_give_the_same_posterior(compiled, found, rng):
     """The density in x, at points around the mode, with the arrays of the mode, of another point, and with none."""
     compiled.standardise(found)

@@ -112,6 +112,9 @@ def data_with_rosette(coupling: float):
     return replace(raw, rows=[*raw.rows[:5], row], lines=list(range(1, 7)))
 
 
+@pytest.mark.validates(
+    "fibre_composite", "fibre angle of real coupons at 295 K", against="independent chains of a cylinder model, 10.3 degrees", bar="0.4 degrees"
+)
 def test_raghavan_meshii_gives_the_published_angle(coupons):
     """Independent cylinder-model chains gave 10.3 +- 0.7 degrees at 295 K (v near 0.77); Laplace draws suffice to compare."""
     tree = preview(coupons, draws=2000, seed=0, progress=False)

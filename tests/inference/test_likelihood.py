@@ -49,6 +49,12 @@ def test_density_of_counts_is_that_of_pymc():
     assert got == pytest.approx(poisson_log_likelihood(y, problem.table.value), rel=1e-10)
 
 
+@pytest.mark.validates(
+    "morphogen_tissue",
+    "sampled posterior of a count in each cell",
+    against="the exact product-Poisson posterior on a grid",
+    bar="0.28 posterior standard deviations, widths 15 %",
+)
 def test_fit_of_counts_has_the_exact_product_poisson_posterior():
     """NUTS on the bursts' profile, Poisson, against a grid over the exact law of the lattice: k and A of `morphogen_counts`, D known.
 

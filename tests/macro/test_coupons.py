@@ -41,6 +41,9 @@ def compliances(degrees, e1, e2, g12, nu12):
 DEGREES = np.array([-90.0, -61.0, -45.0, -7.5, 0.0, 2.0, 10.0, 33.0, 45.0, 72.0, 90.0, 135.0])
 
 
+@pytest.mark.validates(
+    "fibre_composite", "moduli and coupling of long off-axis coupons", against="closed forms of the rotated compliance", bar="1e-12"
+)
 @pytest.mark.parametrize("constants", [AS4, (45.6, 16.2, 5.83, 0.278), (10.0, 10.0, 10.0 / 2.6, 0.3)], ids=["AS4", "glass", "isotropic"])
 def test_closed_forms(constants):
     s11, s12, s16, s66 = compliances(DEGREES, *constants)
@@ -66,6 +69,9 @@ def test_shear_coupling_of_as4():
     np.testing.assert_allclose(observe("shear_coupling", degrees), expected, atol=0.0054)
 
 
+@pytest.mark.validates(
+    "fibre_composite", "modulus at ten degrees from tabulated lamina constants", against="five values predicted by Raghavan & Meshii", bar="0.05 GPa"
+)
 @pytest.mark.parametrize(
     ("e1", "e2", "g12", "predicted"),
     [

@@ -83,7 +83,7 @@ def l2(plate, nodal, exact, rigid=False):
     return float(np.linalg.norm(e))
 
 
-@pytest.mark.validates("fibre_composite", "displacements of the plate", against="a manufactured solution: third order", bar="order 3 (within 0.2)")
+@pytest.mark.validates("fibre_composite", "displacements of the plate", against="a manufactured solution", bar="order 3 (within 0.2), 7e-4")
 @pytest.mark.parametrize("load", ["displacements", "tractions"])
 @pytest.mark.parametrize("make", [distorted, triangles], ids=["quadrilaterals", "triangles"])
 def test_third_order_with_a_manufactured_solution(make, load):
@@ -140,6 +140,12 @@ def test_bending_by_a_linear_end_stress():
     np.testing.assert_allclose(found, value, rtol=0, atol=1e-10 * np.abs(value).max())  # rounding; measured 1e-13
 
 
+@pytest.mark.validates(
+    "fibre_composite",
+    "force of a gripped off-axis plate on the default mesh",
+    against="its limit on finer meshes, singular corners included",
+    bar="3e-4",
+)
 def test_gripped_plate_converges_at_the_rate_of_its_corners():
     """Corners of grips are singular: the reaction converges far below the fourth order of smooth energies; rate and error are stated."""
     x = np.concatenate([C_AS4, [np.radians(2 * 20.0)]])
@@ -163,6 +169,7 @@ def test_gripped_plate_converges_at_the_rate_of_its_corners():
     assert 0 < graded / limit - 1 < 3e-4
 
 
+@pytest.mark.validates("fibre_composite", "work of the grips", against="twice the elastic energy", bar="1e-12")
 @pytest.mark.parametrize("mesh", MESHES)
 def test_reaction_is_the_boundary_integral_of_stress_and_twice_the_energy(mesh):
     plate, thickness, degrees, displacement = MESHES[mesh](), 1.4, 25.0, 0.1

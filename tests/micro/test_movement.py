@@ -11,6 +11,12 @@ from hmminfer.micro.langevin_burst import burst, quiet
 from hmminfer.micro.movement import flux_burst, move, self_diffusivity
 
 
+@pytest.mark.validates(
+    "morphogen_tissue",
+    "density of cells that exclude each other",
+    against="the diffusion equation of the lattice, 100 runs",
+    bar="4.5 standard errors",
+)
 def test_exclusion_obeys_the_lattice_diffusion_equation():
     """D = m l^2 whatever the density: columns of a sheet after a step, 100 runs; bands of 4.5 standard errors."""
     rng, times, n = np.random.default_rng(7), np.array([5.0, 25.0]), 24
@@ -37,6 +43,9 @@ def test_a_marked_cell_on_a_line_is_slowed_down():
     assert np.mean(found) == pytest.approx((1.0 - phi) / phi * np.sqrt(400.0 / np.pi), abs=4.0 * np.std(found) / np.sqrt(60.0) + 1.0)
 
 
+@pytest.mark.validates(
+    "morphogen_tissue", "arrangements of cells that hold on to each other", against="Boltzmann's law of all 20 of them", bar="4.5 standard errors"
+)
 def test_adhesion_keeps_detailed_balance():
     """3 cells on a line of 6: all 20 arrangements in proportion to exp(E pairs), by the correlation of neighbours and the mean density."""
     from itertools import combinations
@@ -91,7 +100,12 @@ def test_a_marked_cell_among_many():
         self_diffusivity(rng, 1.0, 0.0, 1.0)
 
 
-@pytest.mark.validates("morphogen_tissue", "decay length where cells carry molecules", against="every molecule and every moving cell", bar="0.025")
+@pytest.mark.validates(
+    "morphogen_tissue",
+    "decay length where cells carry molecules",
+    against="every molecule and every moving cell",
+    bar="2.5 % (noise of the cells' diffusivity 1 %)",
+)
 def test_molecules_carried_by_moving_cells():
     """Every molecule and every moving cell of a sheet against bursts that know how cells diffuse among cells: decay length 10, 4.8 if they stood still.
 
@@ -130,7 +144,7 @@ def test_molecules_carried_by_moving_cells():
         carry(rng, sites, 0.0, [1.0, 1.0, 1.0, 1.0], 1.0, 0.0, times)
 
 
-@pytest.mark.validates("morphogen_tissue", "edge of a spreading tissue", against="all moving cells, of a density of 0.8", bar="0.03")
+@pytest.mark.validates("morphogen_tissue", "edge of a spreading tissue of density 0.8", against="all moving cells", bar="0.03 in density")
 def test_spreading_front_of_a_tissue_with_adhesion():
     """Coarse projection against all cells: the edge of a sheet of density 0.8 after 400 tries of each cell, E = 0.5.
 

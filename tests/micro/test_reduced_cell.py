@@ -66,6 +66,9 @@ def test_reduced_basis_on_200_prior_draws(prior_reduced, rng):
     assert slope < 1e-6  # measured 4e-8
 
 
+@pytest.mark.validates(
+    "fibre_composite", "reduced bases of the models, in corners of the prior box too, value and gradient", against="the full cell", bar="1e-6"
+)
 @pytest.mark.parametrize(("packing", "refine", "n"), [("square", 2, 40), ("hexagonal", 4, 12)])
 def test_reduced_basis_of_the_models(packing, refine, n, rng):
     """What the models build, on fewer draws (a full cell of 4 elements a side takes 0.1 s): some at both ends of the volume fraction,
@@ -96,6 +99,12 @@ def galerkin(reduced, p):
     return c
 
 
+@pytest.mark.validates(
+    "fibre_composite",
+    "error bound of the reduced basis",
+    against="the exact Galerkin error at 60 prior draws",
+    bar="never below it, never above 1e-6",
+)
 def test_error_bound(prior_reduced, rng):
     """Exact Galerkin error <= bound, bound not absurd, and the series in the radius adds a floor of its own."""
     draws = prior_draws(60, rng)

@@ -71,8 +71,8 @@ def test_the_independent_reference_agrees_with_the_published_table():
 @pytest.mark.validates(
     "heat_composite",
     "conductivity of a square array of cylinders",
-    against="Rayleigh's multipole series (Perrins, McKenzie & McPhedran 1979), fourth order",
-    bar="1.2e-4",
+    against="Rayleigh's multipole series (Perrins, McKenzie & McPhedran 1979)",
+    bar="1.2e-4, order 4 (within 0.8)",
 )
 @pytest.mark.parametrize("f", [0.1, 0.3, 0.5, 0.7])
 def test_square_array_at_fourth_order(f):
@@ -129,6 +129,12 @@ def test_keller_duality_and_isotropy():
         assert errors[1] < min(errors[0] / 8.0, 1e-3)
 
 
+@pytest.mark.validates(
+    "heat_composite",
+    "conductivity of a hexagonal array",
+    against="Hashin-Shtrikman bounds in two dimensions, equal phases",
+    bar="between them; equal phases 1e-12",
+)
 def test_equal_phases_bounds_and_heat_capacity():
     kernel = conductive_cell("hexagonal", 2)
     assert cell(kernel, 1.0, 0.5) == pytest.approx(1.0, rel=1e-12)
@@ -163,6 +169,12 @@ def test_table_against_the_cell(interface):
 # --------------------------------------------------------------------------------------------------------------------- particles
 
 
+@pytest.mark.validates(
+    "heat_composite",
+    "spheres with a resisting surface, dilute and dense",
+    against="fits of an independent calculation (Hasselman & Johnson 1987, Bruggeman 1935)",
+    bar="2.5e-3",
+)
 def test_spheres_with_a_resisting_surface():
     """Fits of an independent calculation, particles of 40 % and two sizes in aluminium of 237 and of 200 W/m/K: silicon carbide, diamond.
 
@@ -189,6 +201,12 @@ def test_spheres_with_a_resisting_surface():
     assert pytest.approx((8.0 - y) / 7.0 * y ** (-1.0 / 3.0), rel=1e-10) == 1.0 - 0.4
 
 
+@pytest.mark.validates(
+    "heat_composite",
+    "conductivity and contact of silicon carbide from two sizes",
+    against="fits of an independent calculation",
+    bar="5 %, contact 10 %",
+)
 def test_expected_posteriors_of_two_sizes():
     """Where the data put particle and contact, from an independent calculation: silicon carbide 435 W/m/K at a matrix of 200."""
     from hmminfer.inference.sampling import fit
@@ -247,6 +265,12 @@ def test_patch_a_linear_field_is_exact(shape, degree):
     assert np.abs(y[7:]).min() > 0.1
 
 
+@pytest.mark.validates(
+    "heat_composite",
+    "steady temperatures, elements of degree 1 and 2",
+    against="a manufactured solution with a full tensor",
+    bar="order degree + 1 (within 0.25), of the gradient degree (within 0.35)",
+)
 @every_element
 def test_order_of_a_smooth_solution(shape, degree):
     """u = sin(pi x) sin(pi y) with a full tensor: order degree + 1 in u, degree in its derivative."""
@@ -357,7 +381,7 @@ def test_plate_of_one_zone_is_its_cell():
     assert float(out["heat_flow"][0]) == pytest.approx(k * 20.0 * 50.0 / 100.0, rel=1e-5)
 
 
-@pytest.mark.validates("heat_composite", "late transient plate", against="the steady state", bar="1e-6")
+@pytest.mark.validates("heat_composite", "late transient plate", against="the steady state", bar="1e-6 K")
 def test_transient_plate_ends_in_the_steady_state(tmp_path):
     lines = ["quantity,x [mm],y [mm],time [s],value,unit,sd"]
     lines += [f"temperature,{x},10,{t},300,K,1" for t in (40, 80000) for x in (25, 75)]
@@ -372,7 +396,10 @@ def test_transient_plate_ends_in_the_steady_state(tmp_path):
 
 
 @pytest.mark.validates(
-    "heat_composite", "temperatures of the block benchmark", against="four published values (Aristoff & Bangerth 2023)", bar="1.1e-8"
+    "heat_composite", "temperatures of the block benchmark's dataset", against="four published values (Aristoff & Bangerth 2023)", bar="1.1e-8"
+)
+@pytest.mark.validates(
+    "heat_composite", "blocks with 32 x 32 elements", against="the dataset of the benchmark (noise 0.05)", bar="0.0125, 128 x 128 elements 2e-3"
 )
 def test_four_published_values_of_the_benchmark():
     y = heat.EXPERIMENTS["blocks"].model("aristoff_bangerth").table.value.reshape(13, 13)

@@ -64,6 +64,12 @@ def logarithms(tree):
     return np.stack([np.log(tree["posterior"][n].values) for n in NETWORK.names])
 
 
+@pytest.mark.validates(
+    "morphogen_tissue",
+    "pseudo-marginal posterior of two rates, every molecule simulated",
+    against="the exact product-Poisson posterior on a grid",
+    bar="0.15 posterior standard deviations, widths 12 %",
+)
 def test_pseudo_marginal_chain_has_the_exact_posterior_of_counts():
     """Every molecule simulated, half of them seen: y is Poisson exactly. ESS about 1,000: 4 errors are 0.13 sds of a mean, 9 % of an sd."""
     mean, sd = on_grid(lambda v: poisson_log_likelihood(seen_mean(v), COUNTS))
@@ -93,6 +99,12 @@ def test_estimate_of_the_likelihood_is_unbiased(rng):
     assert few.mean() < exact - 0.3  # and its logarithm is biased: a chain must not average logarithms
 
 
+@pytest.mark.validates(
+    "morphogen_tissue",
+    "ABC posterior of two rates",
+    against="its likelihood summed over all counts",
+    bar="0.23 posterior standard deviations, widths 16 %",
+)
 def test_abc_has_the_posterior_of_its_own_epsilon():
     """The ABC posterior of Poisson counts can be summed: E exp(-(s - s_obs)^2 / 2 eps^2) over s, cell by cell."""
     epsilon, n = 0.4, np.arange(80)
@@ -235,6 +247,12 @@ def gradient_of(values, counts_at, total, length=100.0, cell=1.0, nodes=41):
     return GRADIENT.model(RawTable("counts", "", s, header, rows, list(range(2, 2 + len(rows))), {}), **values)
 
 
+@pytest.mark.validates(
+    "morphogen_tissue",
+    "posterior of 200 tissues by Langevin bursts",
+    against="the exact product-Poisson posterior on a grid",
+    bar="0.35 posterior standard deviations, widths 10 %",
+)
 def test_langevin_bursts_against_the_exact_posterior_of_counts():
     """200 tissues counted, cell by cell: the product-Poisson posterior of k and the amplitude, on a grid, is the bursts' posterior.
 
@@ -272,6 +290,9 @@ def test_langevin_bursts_against_the_exact_posterior_of_counts():
         assert spread / factor == pytest.approx(sd, rel=0.1)
 
 
+@pytest.mark.validates(
+    "morphogen_tissue", "posterior of the Bicoid profile with four seeds of the bursts", against="each other", bar="0.2 posterior standard deviations"
+)
 def test_posteriors_of_four_seeds_agree_within_a_fifth_of_their_sd():
     known = {"diffusivity": "2.6 um^2/s"}
     found = []
@@ -284,6 +305,12 @@ def test_posteriors_of_four_seeds_agree_within_a_fifth_of_their_sd():
         assert np.ptp(means) > 0.0
 
 
+@pytest.mark.validates(
+    "morphogen_tissue",
+    "decay length of the Bicoid profile",
+    against="the published exponential fit, 23.5 % of the length",
+    bar="1.5 posterior standard deviations",
+)
 def test_bicoid_gives_the_decay_length_and_only_the_ratio_of_its_rates():
     model = GRADIENT.model("bicoid_profile")
     assert len(model.table) == 20
@@ -314,6 +341,12 @@ def test_bicoid_without_the_closed_end_is_the_exponential_fit():
     assert at["background"] == pytest.approx(7.0, abs=1.0)
 
 
+@pytest.mark.validates(
+    "morphogen_tissue",
+    "four unknowns of a growing profile",
+    against="the truth of a full Gillespie simulation",
+    bar="3 posterior standard deviations",
+)
 def test_growth_tells_diffusivity_and_degradation_apart():
     """Data of a full Gillespie simulation: the truth within 3 sds of Laplace's approximation, and no ridge."""
     model = morphogen.EXPERIMENTS["growth"].model("morphogen_growth")

@@ -21,6 +21,7 @@ from hmminfer.testing import assert_order, posterior_by_quadrature
 reactive = models.get("reactive_transport")
 
 
+@pytest.mark.validates("reactive_transport", "storage from bursts, linear and saturable", against="closed forms of the isotherms", bar="1e-12")
 def test_storage_is_the_isotherm():
     c = np.array([0.05, 1.0, 30.0])
     linear, _ = reactive.retardation("linear", c)
@@ -36,7 +37,12 @@ def test_storage_is_the_isotherm():
 LENGTH, VELOCITY = 70.0, 206.0
 
 
-@pytest.mark.validates("reactive_transport", "breakthrough of an unretarded pulse", against="Kreft & Zuber 1978", bar="3e-4")
+@pytest.mark.validates(
+    "reactive_transport",
+    "breakthrough in a long column with linear sorption, 160 elements",
+    against="the closed form of Kreft & Zuber",
+    bar="order 2 (within 0.1), 3e-4",
+)
 def test_kreft_zuber_flux_concentration():
     """A long column from which nothing returns: c - a_L c_x at 70 mm against the closed form, second order in mesh and step together."""
     retard, a_l = 4.0, 3.9
@@ -56,7 +62,7 @@ def test_kreft_zuber_flux_concentration():
 @pytest.mark.validates(
     "reactive_transport",
     "mass, mean and variance of a pulse through two kinds of sites",
-    against="Danckwerts' closed vessel",
+    against="Danckwerts' closed vessel with a slow site",
     bar="1e-3, 1e-4 and 2e-3",
 )
 def test_moments_of_a_pulse_through_two_sites():
@@ -77,6 +83,7 @@ def test_moments_of_a_pulse_through_two_sites():
     assert variance == pytest.approx(closed + exchange + pulse**2 / 12.0, rel=2e-3)
 
 
+@pytest.mark.validates("reactive_transport", "steady column with decay", against="Wehner & Wilhelm 1956", bar="1e-5")
 def test_slow_decay_takes_what_it_should():
     """A steady column with decay: c(L) of the second-order boundary-value problem in closed form."""
     a_l, decay = 3.9, 0.8
@@ -95,7 +102,12 @@ def all_species(inlet, cells, rtol, fast=1e8):
     return np.array(times), resolved_column(LENGTH, VELOCITY, inlet, 2.7, times, par, cells, rtol)[0]
 
 
-@pytest.mark.validates("reactive_transport", "columns", against="all species kept, at 1e8 per second, by SciPy's Radau", bar="order 2 (within 0.3)")
+@pytest.mark.validates(
+    "reactive_transport",
+    "columns with saturable sorption, dilute and saturated",
+    against="all species kept, at 1e8 per second, by SciPy's Radau",
+    bar="order 2 (within 0.3); 4e-4 dilute, 1.5e-3 saturated",
+)
 @pytest.mark.parametrize(("inlet", "bound"), [(0.05, 4e-4), (3.0, 1.5e-3)])  # at 3 the front sharpens itself
 def test_columns_against_all_species_at_every_scale(inlet, bound):
     """A + S <-> AS at 1e8 per second kept in the equations, finite volumes, Radau: second order towards it, through jumps of the inflow."""
@@ -122,6 +134,9 @@ def test_columns_against_all_species_at_every_scale(inlet, bound):
     assert_order(errors, 2.0, 0.3, bound=bound)
 
 
+@pytest.mark.validates(
+    "reactive_transport", "concentrations that fast rates of 1e6 and of 1e9 per second leave, all species kept", against="each other", bar="1e-5"
+)
 def test_all_species_say_the_same_at_both_ends_of_the_prior_of_the_fast_rate():
     """What the posterior of the fast rate rests on, without the model: 1e6 and 1e9 per second leave one answer, a thousandth of that of 10 per hour."""
     slow, fast, visible = (all_species(1.0, 60, 1e-9, rate)[1] for rate in (1e6, 1e9, 10.0 / 3600.0))
@@ -178,6 +193,9 @@ def test_the_script_repeats_the_stiff_columns():
     assert str(synthetic_reaction.STIFF_SEED) in text
 
 
+@pytest.mark.validates(
+    "reactive_transport", "unknowns of the stiff columns", against="the truth that made their data, all species kept", bar="3 standard deviations"
+)
 def test_columns_of_all_species_give_back_what_made_them():
     """Linearised at the truth, in logarithms: each unknown within 3 sd, the misfit what the noise is, K and c_h apart from each other."""
     model = reactive.EXPERIMENTS["columns"].model("stiff_column")
@@ -228,6 +246,12 @@ def of_columns(*names, **settings):
     return experiment.model(table.take(np.flatnonzero(np.isin(table.columns["specimen"], names))))
 
 
+@pytest.mark.validates(
+    "reactive_transport",
+    "sampled posterior of a real column, four unknowns",
+    against="quadrature of the density written out by hand",
+    bar="0.25 posterior standard deviations, widths 25 %",
+)
 def test_posterior_of_a_real_column():
     """NUTS against quadrature of the density written out by hand, four unknowns; the fast rate's posterior is its prior."""
     from hmminfer.inference.sampling import fit

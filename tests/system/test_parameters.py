@@ -239,6 +239,12 @@ def matern(r, sigma, ell):
     return sigma**2 * (1 + z + z**2 / 3) * np.exp(-z)
 
 
+@pytest.mark.validates(
+    "all",
+    "covariance of a field, length scales of 15, 20 and 30 % of the box",
+    against="Matern 5/2 in two dimensions",
+    bar="0.005, 0.01 and 0.08 of the variance",
+)
 @pytest.mark.parametrize(("ell", "n", "bound"), [(15.0, (40, 40), 0.005), (20.0, (32, 32), 0.01), (30.0, (24, 24), 0.08)])
 def test_field_basis_reproduces_the_matern_covariance(ell, n, bound):
     """sum_k S(w_k) phi_k(x) phi_k(y) against sigma^2 Matern-5/2 in the middle of the domain.
