@@ -1,4 +1,4 @@
-"""Benchmarks: hmminfer against the floor of its own work and against peers; ``python -m benchmarks`` runs them all."""
+"""Benchmarks of hmminfer against the bare linear algebra it needs and against peers; ``python -m benchmarks`` runs them all."""
 
 import os
 

@@ -2,9 +2,9 @@
 
     make bench ARGS="--only NAME"            or: python -m benchmarks [--only NAME ...] [--quick]
 
-Figures of cases that are not run again stay in the file; each row says of which commit it is, when and on what it was made. A case that
-fails is reported with its reason and the others go on; the exit code is then 1. A figure short of its target is shown in yellow and is no
-failure: it is the finding. Ratios of CPU times suffer from busy neighbours: run on an idle machine.
+Figures of cases that are not run again stay in the file; each row records its commit, its time and its machine. A case that fails is reported
+with its reason and the others go on; the exit code is then 1. A figure that misses its target is shown in yellow: it is a finding, not a failure.
+Ratios of CPU times suffer from other processes: run on an idle machine.
 """
 
 from __future__ import annotations

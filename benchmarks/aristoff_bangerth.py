@@ -1,9 +1,9 @@
-"""Posterior quantiles of the benchmark of Aristoff and Bangerth with their Monte Carlo errors, to compare with others.
+"""Posterior quantiles of the benchmark of Aristoff and Bangerth with their Monte Carlo errors, for comparison with other codes.
 
     python -m benchmarks.aristoff_bangerth OUTPUT.csv [--density "log theta"] [--draws 2000] [--chains 4] [--seed 1]
 
 One line for each block, counted from 0 along each axis: q05, q25, q50, q75, q95 of ln theta over all chains,
-each with its Monte Carlo error, then bulk ESS and R-hat. The two files in benchmarks/results are what it writes for both densities.
+each with its Monte Carlo error, then bulk ESS and R-hat. The two files in benchmarks/results are its output for both densities.
 """
 
 from __future__ import annotations

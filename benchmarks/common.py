@@ -45,7 +45,7 @@ def cpu_seconds() -> float:
 
 
 def circumstances() -> dict[str, Any]:
-    """Of which commit a figure is, when it was made, on which processor and beside what load: an old figure is seen to be old."""
+    """Commit, time, processor and load of a figure, so that an old figure can be recognised."""
     asked = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     names = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     return {
@@ -91,9 +91,10 @@ def summarise(draws: Mapping[str, np.ndarray], axial: Sequence[str] = ("fibre_an
 
 
 def assert_same_posterior(ours: Mapping[str, Any], theirs: Mapping[str, Any], names: Sequence[str] = tuple(TRUTH)) -> None:
-    """Means within 4 Monte Carlo standard errors of both sides together, sds within 15 %: else the speeds mean nothing.
+    """Raise an error unless the means agree within 4 Monte Carlo standard errors of both sides together, and the sds within 15 %.
 
-    Where there are so few effective draws that 15 % is within the noise of an sd, 4 of its standard errors are allowed.
+    Otherwise a comparison of speeds means nothing. With so few effective draws that 15 % is within the noise of an sd, 4 of its standard errors
+    are allowed.
     """
     noise = np.sqrt(0.5 / ours["min_ess"] + 0.5 / theirs["min_ess"])
     allowed = max(np.log(1.15), 4.0 * noise)

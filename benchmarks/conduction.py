@@ -1,4 +1,4 @@
-"""Conduction: what many cells cost, that eps costs nothing, and the benchmark of Aristoff and Bangerth."""
+"""Conduction: cost of many cells, independence of the cost from eps, and the benchmark of Aristoff and Bangerth."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ FINE = 20  # bilinear elements to a period of the resolved solve, extrapolated f
 
 
 def _periodic(**settings: Any) -> Any:
-    """FE-HMM that solves the cell of every macro point, as a pattern that does not scale would ask for."""
+    """FE-HMM model that solves the cell of every macro point, as needed for a pattern that does not scale."""
     return _heat().EXPERIMENTS["periodic"].model("periodic_square", **{"cell": "full", **settings})
 
 
@@ -92,7 +92,7 @@ def _eps(quick: bool) -> dict[int, tuple[np.ndarray, float]]:
 
 
 def cost_flat_in_eps(quick: bool) -> dict[str, Any]:
-    """HMM value and gradient at the smallest eps over the same at 1/8; the resolved solver's ratio beside it."""
+    """HMM value and gradient at the smallest eps over the same at 1/8; the ratio of the resolved solver for comparison."""
     runs = _eps(quick)
     last = max(runs)
     functions, misfit = {}, {}
@@ -110,7 +110,7 @@ def cost_flat_in_eps(quick: bool) -> dict[str, Any]:
 
 
 def resolved_over_hmm(quick: bool) -> dict[str, Any]:
-    """CPU of a resolved solve at the smallest eps over HMM (value, every cell solved), both 0.15 % from what they approximate."""
+    """CPU of a resolved solve at the smallest eps over HMM (value, every cell solved), each 0.15 % from the solution it approximates."""
     runs = _eps(quick)
     last = max(runs)
     exact = _periodic(cell="scaled", elements=32, cell_elements=128).evaluate(TRUTH)  # the homogenised problem: 1e-6

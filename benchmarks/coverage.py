@@ -29,7 +29,7 @@ def exact(model: Model, values: Mapping[str, Any], fine: int = 32) -> np.ndarray
 
 
 def against_fit(model: Model, answers: ScaledAnswers, errors: Mapping[str, HomogenisationError]) -> dict[str, Any]:
-    """Means and sds of one data set by fit less those of the grid, in Monte Carlo errors."""
+    """Differences between fit and grid in the means and sds of one data set, in Monte Carlo errors."""
     assert model.table is not None
     out, of_kind = {}, likelihoods(model, model.table, errors)
     for kind in ("extra", "learnt"):
@@ -46,7 +46,7 @@ def against_fit(model: Model, answers: ScaledAnswers, errors: Mapping[str, Homog
 
 
 def homogenisation_coverage(quick: bool) -> dict[str, Any]:
-    """Distance from 0.90 of the coverage of 90 % intervals, eps = 1/8, error as fit learns it; the worse one."""
+    """Larger distance, of both unknowns, of the coverage of 90 % intervals from 0.90; eps = 1/8, homogenisation error learnt as in fit."""
     model = models.get("heat_composite").EXPERIMENTS["periodic"].model("periodic_square", periods=PERIODS)
     count, nodes, draws = (20, 17, 8) if quick else (400, 33, 24)
     truth = ScaledAnswers(model, lambda values: exact(model, values), nodes)

@@ -1,4 +1,4 @@
-"""Swelling gel: what a gradient costs, and how long whole posteriors of the systems with nonlinear, fast and random cells take."""
+"""Swelling gel: cost of a gradient; and the time of whole posteriors of the systems with nonlinear, fast and random cells."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def gel_gradient_cost(quick: bool) -> dict[str, Any]:
 
 
 def posteriors_per_minute(quick: bool) -> dict[str, Any]:
-    """Full NUTS fits of a dataset of each system, 4 chains, to R-hat below 1.01, compilation not counted: the slowest of them.
+    """Full NUTS fits per minute, 4 chains, to R-hat below 1.01, compilation not counted: one dataset of each system, the slowest of them.
 
-    A fit that does not get there in 1,000 draws is run again with twice as many, and again; the time is that of the run that does.
+    A fit that does not reach this R-hat in 1,000 draws is run again with twice as many, and again; only the run that reaches it counts.
     """
     rates = {}
     for name, (experiment, dataset, target_accept) in POSTERIORS.items():

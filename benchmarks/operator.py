@@ -1,4 +1,4 @@
-"""Cost of the operator, the gradient and the micro problem over the floor of the work: one process, interleaved."""
+"""Cost of the operator, the gradient and the micro problem relative to the necessary work: in one process, interleaved."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def gradient_cost(quick: bool) -> dict[str, Any]:
 
 @njit(error_model="numpy")
 def bare(ab, rhs):
-    """One factorisation and solve of a band matrix, and nothing else: the floor."""
+    """One factorisation and solve of a band matrix and nothing else: the least possible work."""
     factor, b = ab.copy(), rhs.copy()
     band_cholesky(factor)
     band_solve(factor, b)

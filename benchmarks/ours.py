@@ -1,8 +1,8 @@
 """Our side of the comparison: ``fit`` of a plate dataset in a process of its own, with the figures the peers report.
 
-Charged is the CPU time of the whole of ``fit`` (search of the modes, tuning, draws, predictions) less that of compiling
-the same problem again, as compilation is not charged to the peers either; the search is timed once more apart, to be
-seen. The reduced basis of the cell is offline work, done once for a model and kept: its time is reported, not charged.
+The cost is the CPU time of the whole of ``fit`` (search of the modes, tuning, draws, predictions) less that of compiling
+the same problem again, because compilation is not charged to the peers either; the search is also timed separately.
+The reduced basis of the cell is offline work, done once for a model and kept: its time is reported, not charged.
 ``python -m benchmarks.ours plate_dic`` prints one line of JSON.
 """
 

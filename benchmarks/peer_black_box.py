@@ -1,8 +1,8 @@
 """Peer: the plates in PyMC with a black-box operator around a scikit-fem forward model, sampled by DEMetropolisZ.
 
-The operator remembers its last points, as PyMC's Metropolis steps evaluate the current point again at each step:
-generous, for it halves the cost. Chains start at the truth of the synthetic data (the field at its mean angle),
-generous too. ``python -m benchmarks.peer_black_box plate --draws 500`` (or ``field --budget 60``) prints JSON;
+The operator remembers its last points, because PyMC's Metropolis steps evaluate the current point again at each step;
+this favours the peer, as it halves the cost. So does the start of the chains, at the truth of the synthetic data (the
+field at its mean angle). ``python -m benchmarks.peer_black_box plate --draws 500`` (or ``field --budget 60``) prints JSON;
 ``check`` compares with hmminfer.
 """
 
@@ -38,7 +38,7 @@ class BlackBox(Op):
         self.recent: OrderedDict[bytes, np.ndarray] = OrderedDict()
 
     def perform(self, node: Any, inputs: Any, outputs: Any) -> None:
-        """Evaluate, unless the point is one of the last."""
+        """Evaluate the function, unless the point is one of the last few."""
         theta = np.asarray(inputs[0])
         key = theta.tobytes()
         if key not in self.recent:
@@ -117,7 +117,7 @@ def run_plate(draws: int, tune: int, chains: int, seed: int) -> dict[str, Any]:
 
 
 def run_field(budget: float, chains: int, seed: int, reference: float | None = None) -> dict[str, Any]:
-    """Sample ``tow_steered_plate`` for about ``budget`` CPU seconds, half of them tuning, and tell how far it got.
+    """Sample ``tow_steered_plate`` for about ``budget`` CPU seconds, half of them tuning, and report how far it got.
 
     ``reference``: mean log likelihood of a converged posterior; the log likelihood reached is compared with it.
     """

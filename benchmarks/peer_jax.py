@@ -1,9 +1,9 @@
 """Peer: the model of ``plate_dic`` in JAX with NumPyro's NUTS and a dense mass matrix.
 
-The chains start at the truth of the synthetic data (27 degrees, 0.58, 3.8 GPa): generous, for no search is charged.
-Compilation is timed apart and charged to nobody. The posterior is a narrow ridge, and NUTS with its default unit mass
-matrix spends about 5,000 gradients a chain before its first adaptation; ``mass="laplace"`` (the default here, generous
-again) starts it from the inverse Hessian. ``python -m benchmarks.peer_jax --draws 300`` prints one line of JSON;
+The chains start at the truth of the synthetic data (27 degrees, 0.58, 3.8 GPa), which favours the peer: no search is charged.
+Compilation is timed separately and charged to no side. The posterior is a narrow ridge, and NUTS with its default unit mass
+matrix spends about 5,000 gradients a chain before its first adaptation; ``mass="laplace"`` (the default here, again in favour of
+the peer) starts it from the inverse Hessian. ``python -m benchmarks.peer_jax --draws 300`` prints one line of JSON;
 ``--check`` compares value and gradient with hmminfer's full cell; ``--time`` measures both solvers.
 """
 

@@ -33,7 +33,7 @@ def quadrature_mcse(quick: bool) -> dict[str, Any]:
 
 
 def lost_chains(quick: bool) -> dict[str, Any]:
-    """Chains of plate_dic, default mesh, that end outside the posterior's basin, of twenty seeds with two chains each."""
+    """First and last points of chains outside the posterior's basin, plate_dic, default mesh, of twenty seeds with two chains each."""
     model = plate_model("plate_dic")
     compiled = Compiled(Problem.of(model))
     seeds = range(3 if quick else 20)

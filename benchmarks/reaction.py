@@ -1,4 +1,4 @@
-"""Stiff reacting transport: bursts and columns against solvers that keep every species and every scale; the price of a rate."""
+"""Stiff reacting transport: bursts and columns against solvers that resolve every species and every time scale; cost at higher rates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _rates(log10_fast_rate: float) -> tuple[float, ...]:
 
 
 def _resolved(cells: int, rtol: float, method: str) -> tuple[np.ndarray, float, dict[str, float]]:
-    """The rows of the data set from all species, CPU seconds, and what the solver did."""
+    """The rows of the data set from all species, CPU seconds, and the solver's counts of right sides and factorisations."""
     c = _model().table.columns
     out, work = [], {"right sides": 0.0, "factorisations": 0.0}
     begin = time.process_time()

@@ -68,7 +68,7 @@ def ess_vs_black_box(quick: bool) -> dict[str, Any]:
 
 
 def ess_field_vs_black_box(quick: bool) -> dict[str, Any]:
-    """min-ESS per CPU second on tow_steered_plate (112 unknowns) over the same black box, or how far that got."""
+    """min-ESS per CPU second on tow_steered_plate (112 unknowns) over the same black box; if that does not converge, how far it got."""
     we = ours("tow_steered_plate", quick)
     budget = 20 if quick else 300
     options = ["--budget", budget, "--chains", 2, "--seed", SEED, f"--reference={we['log_likelihood']}"]

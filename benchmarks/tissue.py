@@ -1,4 +1,4 @@
-"""A tissue of stochastic cells: what every molecule of every cell costs over patches, bursts and leaps, at equal error of the profile."""
+"""A tissue of stochastic cells: cost of simulating all molecules of all cells over that of patches, bursts and leaps, at equal error."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def tissue_speedup(quick: bool) -> dict[str, Any]:
     many = error_of(100.0 * MOLECULES, 1)
 
     def full_seconds(target: float) -> float:
-        """So many runs that the mean of their counts has this error, smoothing taken to cost no bias (in favour of the full simulation)."""
+        """Seconds of as many full runs as give the mean of their counts this error, if smoothing adds no bias (in favour of the full simulation)."""
         return seconds * noise**2 / target**2
 
     # all cells by Langevin's equation, an antithetic pair: what variance reduction alone would do without patches and leaps

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-# what the hmminfer command runs; on Linux it tells its own peak, for that which wait4 gives includes the benchmarks' from before exec
+# program of the hmminfer command; on Linux it prints its own peak, because the one from wait4 includes that of the benchmarks before exec
 START = """
 import atexit, os
 def tell():

@@ -1,11 +1,11 @@
-"""hmminfer: what a material's hidden microstructure must be, from how a piece of it behaves as a whole.
+"""hmminfer: inference of a material's hidden microstructure from measurements on a whole piece of it.
 
     >>> import hmminfer as hm                                                              # doctest: +SKIP
     >>> model = hm.models.fibre_composite.EXPERIMENTS["coupons"].model("raghavan_meshii")  # doctest: +SKIP
     >>> tree = hm.fit(model)                                                               # doctest: +SKIP
     >>> hm.report(tree)                                                                    # doctest: +SKIP
 
-What is listed below is the public face. Each name is loaded on first use: pymc and the kernels take seconds to import.
+The names listed below are the public interface. Each is loaded on first use, because pymc and the kernels take seconds to import.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The one error a user meets: a sentence that says what is wrong, with which thing, and what to do."""
+"""The error type of the package: its message says what is wrong, with which thing, and what to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class HmmInferError(ValueError):
-    """Bad input or a point that cannot be computed. The message ends in a remedy; the CLI prints it without a traceback."""
+    """Error for bad input, or for a point that cannot be computed. The message ends in a remedy; the CLI prints it without a traceback."""
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> HmmInferError:

@@ -1,4 +1,4 @@
-"""Public names of a package that are loaded when they are first used: numba and pymc take seconds to import."""
+"""Public names of a package, loaded on first use because numba and pymc take seconds to import."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from typing import Any
 def public(
     package: str, home: Mapping[str, tuple[str, ...]], modules: Mapping[str, str] | None = None
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """``__getattr__`` and ``__dir__`` of a package: ``home`` says which of its modules holds which names, ``modules`` which names are modules."""
+    """``__getattr__`` and ``__dir__`` of a package.
+
+    ``home``: module -> the public names that it holds; ``modules``: public name -> the module that it stands for.
+    """
     where = {name: module for module, names in home.items() for name in names}
     whole = dict(modules or {})
 

@@ -11,7 +11,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-Printed = Group  # what is printed beside text
+Printed = Group  # the type of a printed table
 WIDTH = 150  # where there is no terminal to ask: files, pipes
 
 
@@ -22,7 +22,7 @@ def say(*what: Any, err: bool = False) -> None:
 
 
 def text_of(*what: Any) -> str:
-    """The same as one string, for files."""
+    """Text that :func:`say` would print, as one string, for files."""
     buffer = io.StringIO()
     _print(Console(file=buffer, markup=False, highlight=False, width=WIDTH), what)
     return buffer.getvalue()
@@ -34,7 +34,7 @@ def _print(console: Console, what: Any) -> None:
 
 
 def grid(title: str, columns: list[str], rows: list[list[Any]], right: tuple[str, ...] = (), note: str = "") -> Printed:
-    """A titled table, and a note below; numbers have four digits. Columns of numbers, and those named in ``right``, are set to the right."""
+    """A titled table with a note below; numbers have four digits. Columns of numbers, and those named in ``right``, are right-aligned."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for i, column in enumerate(columns):
         number = bool(rows) and all(isinstance(row[i], float | int) for row in rows)
@@ -45,7 +45,7 @@ def grid(title: str, columns: list[str], rows: list[list[Any]], right: tuple[str
 
 
 def frame(title: str, table: Any, note: str = "") -> Printed:
-    """A pandas table as one to print; missing numbers and empty columns are left out."""
+    """A pandas table as a printable one; columns that are entirely empty are left out."""
     table = table.dropna(axis=1, how="all")
     return grid(title, [str(c) for c in table.columns], [list(row) for row in table.itertuples(index=False)], note=note)
 

@@ -1,4 +1,4 @@
-"""Checks for whoever writes a model: the kernel contract, exact gradients, orders of convergence."""
+"""Checks for authors of models: the kernel contract, exact gradients, orders of convergence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from hmminfer.engine.kernel import Kernel
 
 
 def assert_contract(kernel: Kernel) -> None:
-    """Shapes, dtypes, no writing to arguments, no memory between calls, NaN instead of an exception, pickling by recipe."""
+    """Check the contract of a kernel: shapes, dtypes, no writing to arguments, no memory between calls, NaN instead of an exception, pickling by
+    recipe.
+    """
     x = kernel.example.copy()
     before = [d.copy() for d in kernel.data]
     first = kernel.code.forward(x, *kernel.data)
@@ -38,7 +40,7 @@ def assert_contract(kernel: Kernel) -> None:
 
 
 def _cotangent(kernel: Kernel, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Random weights that make every output count, entries that vanish by symmetry excepted."""
+    """Random cotangent of order 1 / |y|, so that every output counts alike; bounded for outputs that vanish by symmetry."""
     y = np.abs(kernel(x))
     return rng.standard_normal(kernel.n_out) / np.maximum(y, 1e-3 * y.max())
 
@@ -48,9 +50,10 @@ def _along(kernel: Kernel, x: np.ndarray, v: np.ndarray, y_bar: np.ndarray, h: f
 
 
 def central_difference(function: Callable[[float], float], scale: float = 1.0) -> tuple[float, float]:
-    """Derivative at 0 and its measured noise: Richardson-extrapolated differences at several steps, the most stable three.
+    """Derivative of ``function`` at 0, and its measured noise.
 
-    Three and not two: two steps may agree by chance far from the plateau.
+    Of Richardson-extrapolated central differences at decreasing steps, the three successive ones that agree best are taken: the middle one is the
+    derivative, their spread the noise. (Two could agree by chance far from the plateau.)
     """
     steps = scale * 2.0 ** -np.arange(4, 22, 2)
     d = np.array([(function(h) - function(-h)) / (2 * h) for h in steps])
@@ -64,9 +67,9 @@ def central_difference(function: Callable[[float], float], scale: float = 1.0) -
 def assert_gradient(
     kernel: Kernel, points: np.ndarray | None = None, directions: int = 5, seed: int = 0, spread: float = 0.03, relative: float = 1e-7
 ) -> None:
-    """J^T y_bar against central differences at ``points`` (default: three near the example), random directions.
+    """Check J^T y_bar against central differences in random directions, at ``points`` (default: three near the example).
 
-    The bar is the larger of ``relative`` and ten times the measured noise of the difference.
+    Tolerance: the larger of ``relative`` (of the size of the gradient) and ten times the measured noise of the difference.
     """
     rng = np.random.default_rng(seed)
     if points is None:
@@ -85,7 +88,7 @@ def assert_gradient(
 
 
 def assert_taylor(kernel: Kernel, seed: int = 0, step: float = 0.3) -> None:
-    """The remainder y(x + h v) - y(x) - h J v falls at second order: rate in [1.95, 2.05] over three halvings."""
+    """Check that the remainder y(x + h v) - y(x) - h J v falls at second order: rate in [1.95, 2.05] over three halvings."""
     rng = np.random.default_rng(seed)
     size = np.maximum(np.abs(kernel.example), 0.1)
     v = rng.standard_normal(kernel.n_in) * size * step
@@ -101,7 +104,7 @@ def assert_taylor(kernel: Kernel, seed: int = 0, step: float = 0.3) -> None:
 
 
 def assert_order(errors: Sequence[float], order: float, tolerance: float = 0.3, bound: float | None = None) -> None:
-    """Errors on meshes refined by two fall at the theoretical ``order`` (last rate), and the last is below ``bound``."""
+    """Check that errors on meshes refined by two fall at the theoretical ``order`` (last rate), and that the last is below ``bound``."""
     rate = np.log2(errors[-2] / errors[-1])
     assert abs(rate - order) < tolerance, f"observed order {rate:.2f}, theory {order}; errors {list(errors)}"
     assert bound is None or errors[-1] < bound, f"error {errors[-1]:.2e} above {bound:.2e}"
@@ -110,8 +113,8 @@ def assert_order(errors: Sequence[float], order: float, tolerance: float = 0.3, 
 def posterior_by_quadrature(compiled: Any, mode: Any, n: int = 10) -> dict[str, tuple[float, float]]:
     """Means and sds of named scalars by a Gauss-Hermite product rule around one mode: the reference for samplers, 1 to 4 unknowns.
 
-    ``compiled``: a posterior (:class:`hmminfer.inference.posterior.Compiled`) whose coordinates are the unconstrained ones; ``mode``: of it;
-    ``n``: nodes in each direction. The rule is a little wider than the mode's Laplace covariance, so that the weights fall off inside it.
+    ``compiled``: a posterior (:class:`hmminfer.inference.posterior.Compiled`) whose coordinates are the unconstrained ones; ``mode``: one of its
+    modes; ``n``: nodes in each direction. The rule is a little wider than the mode's Laplace covariance, so that the weights fall off inside it.
     """
     node, weight = np.polynomial.hermite_e.hermegauss(n)
     z, w = (np.stack(np.meshgrid(*[a] * len(mode.x), indexing="ij"), -1).reshape(-1, len(mode.x)) for a in (node, weight))

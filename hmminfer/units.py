@@ -1,8 +1,8 @@
 """Units: text such as ``"3.5 GPa"`` in, plain floats in one agreed unit out.
 
 Units are written as people write them: ``GPa``, ``N/mm``, ``1/K``, ``um`` or ``µm``, ``deg``, ``%``, ``microstrain``
-(1e-6). The empty unit ``""`` means dimensionless. An angle is a kind of its own here, so that degrees never pass for
-strains. Nothing else in the package knows of pint; it is loaded on first use because it takes about a second.
+(1e-6). The empty unit ``""`` means dimensionless. Angles do not convert to dimensionless numbers, so that degrees are
+never taken for strains. This file alone uses pint, and imports it on first use because that takes about a second.
 """
 
 from __future__ import annotations
@@ -96,12 +96,12 @@ def convert(values: Any, from_unit: str, to_unit: str) -> Any:
 
 
 def factor(from_unit: str, to_unit: str) -> float:
-    """Size of ``from_unit`` in ``to_unit``. This converts differences and standard deviations, where offsets cancel."""
+    """Factor from ``from_unit`` to ``to_unit``, for differences and standard deviations, in which offsets cancel."""
     return _affine(from_unit.strip(), to_unit.strip())[0]
 
 
 def name(unit: str) -> str:
-    """The unit as prose: ``"dimensionless"`` for the empty one."""
+    """The unit as shown in messages: ``"dimensionless"`` for the empty one."""
     return unit or "dimensionless"
 
 

@@ -1,6 +1,6 @@
-"""The ``hmminfer`` command. A mistake is one sentence on stderr and exit code 1.
+"""The ``hmminfer`` command. A user's mistake prints one sentence on stderr and gives exit code 1.
 
-Heavy modules are imported inside the commands, so that help and mistakes come at once.
+Heavy modules are imported inside the commands, so that help and error messages appear at once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def command(function: Callable[..., None], **options: Any) -> Callable[..., None]:
-    """Register a command whose mistakes are told without a traceback."""
+    """Register a command that reports errors without a traceback."""
 
     @functools.wraps(function)
     def told(*args: Any, **kwargs: Any) -> None:
@@ -140,7 +140,7 @@ def _noise(items: Pairs) -> Any:
 
 
 def _sample(recipe: Any, output: Path | None, preview: bool, prior_predictive: bool, quiet: bool) -> None:
-    """Say what is fitted, sample, say what came out."""
+    """Print the problem, sample, print the outcome."""
     problem = recipe.problem
     from hmminfer.app import folder as runs
     from hmminfer.app.console import asked, modes_text, prior_table
@@ -173,7 +173,7 @@ def _sample(recipe: Any, output: Path | None, preview: bool, prior_predictive: b
 
 
 def _end(run: Any, quiet: bool) -> None:
-    """Say what came out; an interrupted run ends with the code of an interrupt."""
+    """Print the outcome of a run; an interrupted run exits with the code of an interrupt."""
     from hmminfer.app.console import outcome
 
     outcome(run, quiet)
@@ -253,7 +253,7 @@ def extend(
     draws: Annotated[int, typer.Option(help="Further draws of each chain")] = 1000,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only the folder and warnings")] = False,
 ) -> None:
-    """Go on with a run: more draws, appended to those it has.
+    """Continue a run: more draws, appended to the existing ones.
 
     Example:  hmminfer extend fibre_composite_coupons --draws 2000
     """

@@ -36,7 +36,7 @@ def asked(problem: Any, recipe: Any) -> list[Any]:
 
 
 def modes_text(problem: Any, tree: Any) -> list[str]:
-    """Separate modes of the posterior, said plainly."""
+    """Separate modes of the posterior, in words; empty if there is one mode."""
     modes = json.loads(tree.attrs["modes"])
     if problem is None or len(modes) < 2:
         return []
@@ -97,7 +97,7 @@ def outcome(run: Any, quiet: bool = False) -> None:
 
 
 def model_page(name: str) -> list[Any]:
-    """The catalogue, or one physical system: which experiment fits which data, then its story, settings, predictions and parameters."""
+    """The catalogue, or one physical system: its experiments with their data, description, settings, predictions and parameters."""
     from hmminfer import models
 
     if not name:
@@ -120,7 +120,7 @@ def model_page(name: str) -> list[Any]:
 
 
 def predictions_page(name: str, what: str = "") -> list[Any]:
-    """The predictions of a physical system, or one of them, with what can be set."""
+    """The predictions of a physical system, or one of them, with their settings."""
     from hmminfer import models
 
     known = models.get(name).PREDICTIONS
@@ -138,7 +138,7 @@ def _settings(settings: Any) -> Printed:
 
 
 def dataset_page(name: str) -> list[Any]:
-    """All datasets, or where one comes from."""
+    """List of all datasets, or the provenance of one."""
     from hmminfer import datasets
 
     if not name:

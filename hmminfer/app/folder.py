@@ -1,12 +1,12 @@
-"""A run and its folder: what was asked, what came out, and how to repeat or extend it.
+"""A run and its folder: its choices and its results on disk, to load, repeat or extend it.
 
     run.toml        every choice, the seed and the versions: repeats the run exactly, see :mod:`hmminfer.app.recipe`
     data/           copies of the files the run read; a dataset of the package is named in run.toml instead
-    draws.zarr      draws while sampling, gone once posterior.nc holds them; :func:`load` recovers those of a killed run
+    draws.zarr      draws while sampling, removed once posterior.nc holds them; :func:`load` recovers those of a killed run
     posterior.nc    the result of :func:`hmminfer.fit` (NetCDF), replaced as a whole or not at all
     summary.txt, summary.csv, figure.png
 
-Nothing is overwritten, except that an extension replaces posterior.nc by one that holds the earlier draws and more.
+Nothing is overwritten, except that an extension writes the files anew: posterior.nc then holds the earlier draws and the new ones.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ RESULT, STORE = "posterior.nc", "draws.zarr"
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A result with what it came from.
+    """A result with its folder and its recipe.
 
-    ``recipe`` is None for a lone posterior.nc; ``recovered``: rebuilt from the draws of a killed run.
+    ``recipe`` is None for a posterior.nc without a run.toml; ``recovered``: True if the result was rebuilt from the draws of a killed run.
     """
 
     tree: xr.DataTree
@@ -48,12 +48,12 @@ class Run:
 
     @property
     def problem(self) -> Problem | None:
-        """The problem, set up anew."""
+        """The inference problem, set up anew from the recipe; None without a recipe."""
         return None if self.recipe is None else self.recipe.problem
 
 
 def check_new(path: str | Path) -> None:
-    """Refuse a folder that holds anything: results are never overwritten."""
+    """Raise an error if a folder holds anything: results are never overwritten."""
     path = Path(path)
     if path.is_dir() and any(path.iterdir()):
         raise HmmInferError(f"The folder '{path}' exists already and is not overwritten; choose another --output, or move it away.")
@@ -81,8 +81,8 @@ def free_folder(stem: str) -> Path:
 
 
 def run(recipe: Recipe, folder: str | Path, progress: bool = True) -> Run:
-    """Fit and save in a new folder. Draws are on disk while sampling; without any, nothing is left."""
-    recipe.problem  # noqa: B018  a mistake is said before anything is written
+    """Fit and save in a new folder. Draws are stored on disk while sampling; a run that fails before its first draw leaves no folder."""
+    recipe.problem  # noqa: B018  a mistake is an error before anything is written
     folder = new_folder(folder)
     with _in_use(folder):
         recipe = recipe.write(folder)
@@ -92,7 +92,7 @@ def run(recipe: Recipe, folder: str | Path, progress: bool = True) -> Run:
             save(tree, folder, recipe)
         except BaseException:
             if not (folder / RESULT).exists() and not has_draws(folder):
-                shutil.rmtree(folder)  # made above, and holds nothing but what was asked
+                shutil.rmtree(folder)  # made above, and holds only run.toml and copies of input files
             raise
     return Run(tree, folder, recipe)
 
@@ -123,7 +123,7 @@ def save(tree: xr.DataTree, folder: str | Path, recipe: Recipe | None = None) ->
 
 
 def load(path: str | Path, progress: bool = True) -> Run:
-    """A run from its folder, or from a posterior.nc. Draws that a killed process left are put in place first."""
+    """A run from its folder, or from a posterior.nc. Draws left by a killed process are recovered first."""
     path = Path(path)
     folder = path.parent if path.is_file() else path
     if not path.exists():
@@ -142,7 +142,7 @@ def load(path: str | Path, progress: bool = True) -> Run:
 
 
 def _with_files(tree: xr.DataTree, recipe: Recipe | None) -> xr.DataTree:
-    """The result whose settings name files where they lie now; a folder may have moved since it was written."""
+    """The result with the present paths of the files that its settings name; a folder may have been moved since it was written."""
     posterior = tree["posterior"]
     settings = json.loads(posterior.attrs.get("settings", "{}"))
     here = {k: v for k, v in (recipe.settings if recipe else {}).items() if k in settings and Path(str(v)).is_file()}
@@ -164,7 +164,7 @@ def _read(file: Path) -> xr.DataTree:
 
 
 def recover(folder: str | Path, progress: bool = True) -> Run:
-    """The run of a process that was killed, from the draws on disk; they become part of posterior.nc."""
+    """The run of a killed process, rebuilt from the draws on disk, which are written to posterior.nc."""
     from hmminfer.inference import sampling as inference
 
     folder = Path(folder)
@@ -187,7 +187,7 @@ def recover(folder: str | Path, progress: bool = True) -> Run:
 
 
 def extend(run: Run, draws: int, progress: bool = True) -> Run:
-    """Go on where the chains ended; posterior.nc then holds the earlier draws and the new ones."""
+    """Continue the chains from their last points; posterior.nc then holds the earlier draws and the new ones."""
     from hmminfer.inference.sampling import fit
 
     if run.recipe is None:
@@ -233,7 +233,7 @@ def has_draws(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def _in_use(folder: Path) -> Iterator[None]:
-    """Hold a run folder against other processes; the system lets go of it when the process dies."""
+    """Lock a run folder against other processes; the operating system releases the lock if the process dies."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / ".lock")

@@ -1,4 +1,4 @@
-"""Predictions by name, from text: which of a model's PREDICTIONS, its settings, and named values or a posterior."""
+"""Predictions of a system by name, with settings and values as text, from named values or a posterior."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def predict(
     """Observables of the prediction ``what``, as from :meth:`hmminfer.Model.predict`; by default the first of the experiment that was fitted.
 
     ``given`` holds settings and parameters alike, as text with units; several numbers are written 0,15,30. Settings that are not given
-    are those of the run behind the posterior, where it has them; the attribute ``run_settings`` of the result says which.
+    are taken from the posterior's run if it has them; the attribute ``run_settings`` of the result lists these.
     """
     module = models.get(model)
     if posterior is not None and (fitted := run_of(posterior)[0] or module.EXPERIMENTS.system) != module.EXPERIMENTS.system:
@@ -58,7 +58,7 @@ def predict(
 
 
 def _first(module: ModuleType, posterior: xr.DataTree | None) -> str:
-    """The prediction when none is named: the first of the experiment that was fitted, or of the system."""
+    """Name of the default prediction: the first of the experiment that was fitted, or of the system."""
     experiment = module.EXPERIMENTS.get("" if posterior is None else run_of(posterior)[1])
     known = (experiment.predictions if experiment else None) or module.PREDICTIONS
     if not known:
@@ -109,7 +109,7 @@ def shortened(rows_of: Any, rows: int = 7) -> Any:
 
 
 def check_file(path: Path) -> None:
-    """Refuse a file that exists, or that could not be written at the end of the work."""
+    """Raise an error for an output file that exists already, or that could not be written later."""
     if path.suffix not in (".nc", ".csv"):
         raise HmmInferError(f"'{path}' does not end in .nc or .csv; choose one of these formats by the ending.")
     if path.exists():

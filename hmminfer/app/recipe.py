@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from hmminfer.system.model import Model
 
 NAME, COPIES = "run.toml", "data"
-FROZEN = "0.1.0"  # the last version whose run files did not say their defaults
+FROZEN = "0.1.0"  # the last version whose run files did not record the defaults
 
 
 def fresh_seed() -> int:
-    """A seed nobody chose."""
+    """Random seed, drawn from the operating system's entropy."""
     return int(np.random.SeedSequence().generate_state(1)[0] % 2**31)
 
 
@@ -43,11 +43,11 @@ def versions_now() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every choice of a run, named as in :func:`hmminfer.fit`; what is not given takes the model's default.
+    """Every choice of a run, named as in :func:`hmminfer.fit`; a choice that is not given takes the model's default.
 
     ``data``: CSV file, or ``dataset``: name; ``settings`` of the experiment; ``extensions``: draws and seed of each, in order. ``resolved``:
-    what the choices came to with every default said (settings, priors, fixed, noise), so that a file repeats its run whatever the defaults
-    have become; what is given counts before it.
+    settings, priors, fixed values and noise of the run with every default written out, so that a file repeats its run even if the defaults
+    have changed since; explicit choices override it.
     """
 
     model: str
@@ -86,8 +86,8 @@ class Recipe:
 
     @cached_property
     def problem(self) -> Problem:
-        """The model, data, priors and noise, settled."""
-        models.get(self.model)  # an unknown model is said before its data are read
+        """The inference problem: model, data, priors, fixed values and noise."""
+        models.get(self.model)  # an unknown model is an error before its data are read
         model = self.experiment_model
         from hmminfer.inference.problem import Problem  # takes seconds: mistakes above come at once
 
@@ -100,7 +100,7 @@ class Recipe:
 
     @cached_property
     def _defaults(self) -> Mapping[str, Any]:
-        """The defaults of the run: those its file says, those of 0.1.0 where it is older than that, or those of today."""
+        """Defaults of the run: those recorded in its file; those of 0.1.0 for a file that records none; today's for a new run."""
         if self.resolved.get("as") != FROZEN:
             return self.resolved
         table = tomllib.loads(resources.files(__package__).joinpath(f"defaults_{FROZEN.replace('.', '_')}.toml").read_text(encoding="utf-8"))
@@ -108,17 +108,17 @@ class Recipe:
 
     @property
     def _settings(self) -> dict[str, Any]:
-        """Settings as given; those of the run's defaults where neither the data nor the user gave one."""
+        """Settings as given; the run's defaults for those that neither the data nor the user gave."""
         return {**{k: v for k, v in self._defaults.get("settings", {}).items() if k not in self.raw.settings}, **self.settings}
 
     @property
     def _name(self) -> str:
-        """Name of the experiment: as asked, as the data say, or the model's first."""
+        """Name of the experiment: the one given, else that in the data, else the model's first."""
         return self.experiment or str(self.raw.settings.get("experiment", "")) or next(iter(models.get(self.model).EXPERIMENTS))
 
     @property
     def _sampler(self) -> str:
-        """The sampler as asked, or what the experiment needs; its schema says it, no model need be built."""
+        """The chosen sampler, or the one that the experiment needs; known from its schema, without building a model."""
         return self.sampler or ("abc" if self._experiment(self._name).schema.simulated else "nuts")
 
     @property
@@ -140,7 +140,7 @@ class Recipe:
         return {*parameters.names, *(h.name for p in parameters for h in getattr(p, "hyperparameters", ()))}
 
     def fit(self, store: Path | None = None, progress: bool = True) -> xr.DataTree:
-        """Sample as the recipe says, its extensions included."""
+        """Sample with the choices of the recipe, its extensions included."""
         from hmminfer.inference.sampling import fit
 
         common = {**self.choices, "tune": self.tune, "target_accept": self.target_accept, "sampler": self._sampler, "progress": progress}

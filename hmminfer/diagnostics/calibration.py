@@ -28,7 +28,7 @@ class SBC:
     """Ranks (n,) of the true values among ``draws`` posterior draws, and p-values of their uniformity (chi2), for each
     scalar quantity.
 
-    ``pareto_k`` (n,): of the default sampler's importance weights, below 0.7 where its draws can be trusted; NaN for
+    ``pareto_k`` (n,): Pareto k of the default sampler's importance weights; its draws can be trusted below 0.7. NaN for
     other samplers.
     """
 
@@ -39,12 +39,12 @@ class SBC:
 
     @property
     def p_value(self) -> float:
-        """Smallest p-value, corrected for how many were looked at (Bonferroni)."""
+        """Smallest p-value, corrected for the number of quantities (Bonferroni)."""
         return min(1.0, min(self.p.values()) * len(self.p))
 
     @property
     def ok(self) -> bool:
-        """Calibrated, at the 1 % level."""
+        """True if no quantity is miscalibrated at the 1 % level."""
         return self.p_value > 0.01
 
 
@@ -61,17 +61,17 @@ def sbc(
     """Simulation-based calibration (Talts et al. 2018): truths from the prior, data y + sigma noise, rank of the truth.
 
     Ranks among the posterior's draws are uniform when priors, likelihood and sampler agree. An axial angle enters as
-    cos 2 theta, which does not see its sign; the log likelihood is ranked too, for it is the most sensitive to wrong
-    noise (Modrak et al. 2023).
+    cos 2 theta, which is the same for both signs; the log likelihood is ranked too, because it is the most sensitive to
+    wrong noise (Modrak et al. 2023).
 
     Parameters
     ----------
     model : a model with data (their layout and sd are used) or a problem.
-    n, draws, seed, progress : simulated data sets, posterior draws, seed, progress bar.
+    n, draws, seed, progress : number of simulated data sets, number of posterior draws, seed, progress bar.
     noise_factor : multiplies the sd the posterior assumes; anything but 1 must fail (0.7 is the negative control).
     posterior : (problem, seed) -> named independent draws, for example by :func:`hmminfer.fit`; the default is adaptive
         importance sampling, for problems without fields.
-    workers : processes.
+    workers : number of processes.
     """
     std = Standard(model)
     if posterior is None and any(isinstance(p, Field) for p in std.problem.free):

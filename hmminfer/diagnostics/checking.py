@@ -1,4 +1,4 @@
-"""Checks of a result: what to look at after sampling, each with what was found and a sentence of advice."""
+"""Checks of a result after sampling, each with a value found and a sentence of advice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hmminfer.terminal import Printed, grid
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at: what was found, whether it is well (None: a note, or not applicable), and what to do."""
+    """Outcome of one check: the value found, ``ok`` (None for a note, or if the check does not apply), and advice."""
 
     name: str
     value: str
@@ -36,7 +36,7 @@ def checks(tree: xr.DataTree | Reading) -> list[Check]:
 
 
 def checks_table(found: list[Check]) -> Printed:
-    """Checks with their advice, as everyone prints them."""
+    """Table of checks with their advice, as printed by the command and in reports."""
     word = {True: "ok", False: "LOOK", None: "note"}
     return grid("Checks", ["", "check", "found", "advice"], [[word[c.ok], c.name, c.value, c.advice] for c in found])
 
@@ -110,7 +110,7 @@ def _predictive(reading: Reading) -> list[Check]:
 
 
 def _steps(reading: Reading) -> list[Check]:
-    """Error of steps and elements at the posterior mean, over the noise of the row where it is largest; where the model states it."""
+    """Largest ratio of a row's discretisation error to its noise at the posterior mean; no check for a model that states no accuracy."""
     worst = float(reading.tree.attrs.get("discretisation_over_noise", math.nan))
     if math.isnan(worst):
         return []
@@ -120,7 +120,7 @@ def _steps(reading: Reading) -> list[Check]:
 
 
 def _pushed(reading: Reading) -> list[Check]:
-    """Parameters whose posterior mean lies 2 prior sd from the prior median, or that pile up on a bound."""
+    """Parameters whose posterior mean lies at least 2 prior sds from the prior median, or that pile up on a bound."""
     out = []
     for e in reading.entries:
         name, x = e.name, e.draws
@@ -147,7 +147,7 @@ def _pushed(reading: Reading) -> list[Check]:
 
 def _piled(x: np.ndarray, before: np.ndarray) -> str:
     """End of the range ("lower", "upper") at which the density is within a factor of two of its peak and the prior's is not; "" for
-    neither. The prior's gets two standard errors of its count: a parameter that the data do not see has the prior's shape.
+    neither. Two standard errors are added to the prior's count, because a parameter that the data do not inform has the prior's shape.
     """
     now, then = (np.histogram(v, bins=30)[0] for v in (x, before))
     for name, i in (("lower", 0), ("upper", -1)):

@@ -1,4 +1,4 @@
-"""The report of a result: summary, checks, what the data can see, and figures."""
+"""The report of a result: summary, checks, identifiability, and figures."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """No check failed."""
+        """True if no check failed."""
         return all(c.ok is not False for c in self.checks)
 
 
 def report(tree: xr.DataTree | Reading, problem: Any = None, folder: str | Path | None = None, show: bool = True) -> Report:
-    """Summary, checks and figures of a result; with its problem (or model) also what the data can see.
+    """Summary, checks and figures of a result; if its problem (or model) is given, also its identifiability.
 
-    ``folder`` receives report.txt and the figures as PNG; files that exist there are an error. ``show`` prints, and
-    displays in notebooks.
+    ``folder`` receives report.txt and the figures as PNG; files that exist there are an error. ``show``: print the report,
+    and display the figures in a notebook.
     """
     reading = Reading.of(tree)
     plots: dict[str, Callable[[], Any]] = {

@@ -1,4 +1,4 @@
-"""Identifiability: which combinations of the unknowns the data see, before any sampling, in their own names."""
+"""Identifiability: the combinations of unknowns that the data determine, found before any sampling and written in the parameters' names."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Standard:
         return out
 
     def theta(self, u: np.ndarray) -> np.ndarray:
-        """Vectors (..., n_in) of the kernel."""
+        """Vectors (..., n_in) of the kernel for u (..., size)."""
         named = self.named(u)
         theta = np.broadcast_to(self.base, (*u.shape[:-1], len(self.base))).copy()
         parts = [
@@ -96,10 +96,11 @@ class Standard:
 class Identifiability:
     """Information of the data about the unknowns, estimated before sampling.
 
-    ``singular`` (draws, unknowns): singular values of the sensitivity scaled by noise and prior; the data see a
+    ``singular`` (draws, unknowns): singular values of the sensitivity scaled by noise and prior; the data determine a
     direction whose value is above 1. ``contraction``: 1 - posterior sd / prior sd of each unknown; ``seen``, ``flat``:
-    (combination, share of its prior sd that is left); ``fields``: how many coefficients of each field are seen, and of
-    how many; ``symmetric``: angles whose sign the data do not see.
+    combinations that the data determine, or do not, each with the share of its prior sd that is left; ``fields``: number
+    of coefficients of each field that the data determine, and their total number; ``symmetric``: angles whose sign the
+    data do not determine.
     """
 
     singular: np.ndarray
@@ -110,7 +111,7 @@ class Identifiability:
     symmetric: list[str]
 
     def text(self) -> str:
-        """For a reader who knows the material, not the algebra."""
+        """The result in words, for readers who know the material rather than the algebra."""
         middle, low, high = (np.quantile(self.singular, q, axis=0) for q in (0.5, 0.05, 0.95))
         values = ", ".join(f"{m:.2g} [{a:.2g} to {b:.2g}]" for m, a, b in zip(middle, low, high, strict=True))
         lines = [
@@ -133,8 +134,8 @@ def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifia
 
     S = diag(1 / sigma) dy/du with u standardised by the prior; the posterior covariance in u is (I + S^T S)^-1. A
     field's coefficients f, and the weights of an error's modes, act on the other unknowns like correlated noise,
-    S <- (I + S_f S_f^T)^(-1/2) S, which marginalises them. Covariances are averaged over the prior in the logarithm; eigenvalues above 1/2 are flat. Costly
-    models use fewer draws (at least 8).
+    S <- (I + S_f S_f^T)^(-1/2) S, which marginalises them. The logarithms of the covariances are averaged over the prior;
+    directions whose eigenvalue is above 1/2 are flat. Costly models use fewer draws (at least 8).
     """
     std = Standard(problem)
     problem, rng = std.problem, np.random.default_rng(seed)
@@ -182,7 +183,7 @@ def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifia
 
 
 def _power(p: Parameter) -> float:
-    """D ln p / du at the prior's centre, for parameters that may be read as powers; 0 for the others."""
+    """Derivative d ln p / du at the prior's centre, for positive parameters, whose combinations are written as powers; 0 for the others."""
     _, width, logarithmic = p.prior.normal
     if logarithmic:
         return 1.0 / width
@@ -201,7 +202,7 @@ def _simple(v: np.ndarray) -> np.ndarray:
 
 
 def _combination(v: np.ndarray, names: list[str], scale: np.ndarray) -> str:
-    """A direction in words: a product of powers where all its members allow it, else a sum in prior sds."""
+    """A direction in words: a product of powers if all its members are positive parameters, else a sum in prior sds."""
     big = [i for i in np.argsort(-np.abs(v)) if abs(v[i]) > 0.3 * np.abs(v).max()]
     v = v * np.sign(v[big[0]])
     if len(big) == 1:
@@ -217,7 +218,7 @@ def _combination(v: np.ndarray, names: list[str], scale: np.ndarray) -> str:
 
 
 def _symmetric(std: Standard, draws: np.ndarray) -> list[str]:
-    """Axial unknowns with y(t) = y(-t) within a thousandth of the noise at every draw; several also turned together."""
+    """Axial unknowns with y(t) = y(-t) within a thousandth of the noise at every draw; several are also tested with all signs changed together."""
     where = std.model.parameters.slices()
     axial = [p.name for p in std.physical if p.axial]
     turns = {name: [name] for name in axial} | ({" and ".join(axial) + " together": axial} if len(axial) > 1 else {})

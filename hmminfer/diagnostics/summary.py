@@ -1,6 +1,6 @@
-"""The summary of a result: mean, sd, interval and convergence of every unknown; and the one table in which all show it.
+"""The summary of a result: mean, sd, interval and convergence of every unknown; and the table in which it is printed.
 
-An axial angle theta is known modulo 180 degrees: everything about it is computed on the double angle t = 2 theta.
+An axial angle theta is known modulo 180 degrees: all its statistics are computed on the double angle t = 2 theta.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def summary(tree: xr.DataTree | Reading) -> pd.DataFrame:
 
 
 def _modes_of_chains(labels: list[np.ndarray], shape: tuple[int, ...]) -> list[np.ndarray]:
-    """Groups of chains that live in the same mode of every axial angle; one of all when chains move."""
+    """Groups of chains that stay in the same mode of every axial angle; a single group of all chains if chains change modes."""
     every = [np.arange(shape[0])]
     if not labels:
         return every
@@ -65,7 +65,7 @@ def _modes_of_chains(labels: list[np.ndarray], shape: tuple[int, ...]) -> list[n
 
 
 def _of_mode(x: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Draws of one mode as (chain, draw): of chains that spend a fifth of their time there, cut to one length."""
+    """Draws of one mode as (chain, draw), cut to one length; only of chains with at least a fifth of the draws of the chain with most draws there."""
     n = inside.sum(axis=1)
     keep = np.flatnonzero(n >= max(4, 0.2 * n.max()))
     return np.stack([x[c, inside[c]][: n[keep].min()] for c in keep]) if keep.size else x[:, :0]
@@ -86,7 +86,7 @@ def _convergence(groups: list[np.ndarray]) -> dict[str, float]:
 
 
 def summary_table(table: pd.DataFrame, title: str = "Posterior") -> Printed:
-    """A summary as everyone prints it: after a fit, in a report, in summary.txt."""
+    """A summary as printed after a fit, in a report and in summary.txt."""
     rows = []
     for name, r in table.iterrows():
         ess = ["-" if math.isnan(r[c]) else f"{r[c]:.0f}" for c in ("ess_bulk", "ess_tail")]

@@ -1,1 +1,1 @@
-"""The seam between physics and probability: kernels, their composition and their operator."""
+"""Interface between physics and probability: kernels, their composition, and their PyTensor operator."""

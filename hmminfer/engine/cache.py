@@ -1,6 +1,7 @@
 """Results of offline work, kept in the user's cache folder under a hash of everything they depend on.
 
-A damaged or foreign file is ignored and written anew; removing the folder is always safe. HMMINFER_CACHE names another folder.
+A damaged or foreign file is ignored and written anew; removing the folder is always safe. The environment variable HMMINFER_CACHE names another
+folder.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ def folder() -> Path:
 
 
 def cached_arrays(kind: str, key: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Arrays computed once for ``key``, which must name everything they depend on, code included."""
+    """Named arrays for ``key``: read from the cache folder if stored there, otherwise computed by ``compute`` and stored.
+
+    ``key`` must name everything that the arrays depend on, code included.
+    """
     path = folder() / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
@@ -37,7 +41,7 @@ def cached_arrays(kind: str, key: str, compute: Callable[[], dict[str, np.ndarra
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as out:
             temporary = out.name
             np.savez(out, allow_pickle=False, **{"key": np.array(key), **arrays})
-        os.replace(temporary, path)  # whole or not at all, whoever else is writing
+        os.replace(temporary, path)  # atomic: another process sees the whole file or none
     except OSError:  # a folder that cannot be written costs time, not correctness
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)

@@ -1,9 +1,9 @@
 """Kernels from one formula: a pointwise law written once, its derivative by the complex step.
 
-    y_i = f(x_i, s; facts_i)        x_i own numbers of row i, s numbers that all rows share
+    y_i = f(x_i, s; facts_i)        x_i: entries of x that belong to row i, s: entries that all rows share
 
-``f(x, facts, out)`` is an njit function of a number type it does not name: arithmetic, ``np.exp``, ``np.log``, powers and comparisons of
-``.real``. Called once with x + i h e_j, h = 1e-40, it gives df/dx_j as Im f / h, exact to rounding: no difference is taken.
+``f(x, facts, out)`` is an njit function that works for real and complex numbers alike: arithmetic, ``np.exp``, ``np.log``, powers and
+comparisons of ``.real``. Called with x + i h e_j, h = 1e-40, it gives df/dx_j as Im f / h, exact to rounding, because no difference is taken.
 """
 
 from __future__ import annotations
@@ -70,15 +70,15 @@ def closure_code(module: str, name: str) -> Code:
 
 
 def closure(formula: Any, facts: Any, outputs: int, example: Any, own: int = 0) -> Kernel:
-    """Kernel of a formula: own numbers of row 0, of row 1, ..., then the shared ones -> outputs of row 0, of row 1, ...
+    """Kernel of a formula: (own entries of row 0, of row 1, ..., shared entries) -> (outputs of row 0, of row 1, ...).
 
     Parameters
     ----------
-    formula : a module-level njit function ``f(x, facts, out)``, x being a row's own numbers followed by the shared ones.
-    facts : (rows, k) what is known of each row.
-    outputs : numbers that the formula writes.
-    own : how many numbers of x belong to a row alone.
-    example : a point that can be solved.
+    formula : a module-level njit function ``f(x, facts, out)``, x being a row's own entries followed by the shared ones.
+    facts : (rows, k) known data of each row.
+    outputs : number of outputs that the formula writes for a row.
+    own : number of entries of x that belong to one row only.
+    example : one vector of the kernel at which the formula is finite.
     """
     function = formula.py_func
     data = (np.ascontiguousarray(facts, dtype=float), np.array([own, outputs], dtype=np.int64))

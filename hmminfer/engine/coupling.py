@@ -3,7 +3,7 @@
     theta --(take the law's share)--> law --> effective data --+
       |                                                        +--> macro problem --> y
       +--(take the macro problem's share: angles, fields) -----+
-      +--(parameters measured by themselves) ------------------------------------> y
+      +--(parameters measured directly) -----------------------------------------> y
 
 Everything is a :class:`~hmminfer.engine.kernel.Kernel`, so the derivative of the whole is the chain rule written once, in compiled code:
 the macro pullback gives the cotangent of the effective data, the law's pullback carries it to the micro parameters.
@@ -83,13 +83,16 @@ def couple_code(law: Code, macro: Code) -> Code:
 def couple(
     law: Kernel, macro: Kernel, law_index: Sequence[int], macro_index: Sequence[int], direct_index: Sequence[int], example: np.ndarray
 ) -> Kernel:
-    """The coupled kernel: which entries of theta go to the law, to the macro problem (after the effective data), straight to y."""
+    """Kernel of a law coupled to a macro problem: y = (macro(law(theta[law_index]), theta[macro_index]), theta[direct_index]).
+
+    ``example``: one theta at which the whole can be solved.
+    """
     indices = tuple(np.asarray(i, dtype=np.int64) for i in (law_index, macro_index, direct_index))
     return Kernel(couple_code(law.code, macro.code), indices + law.data + macro.data, np.ascontiguousarray(example, dtype=float))
 
 
 def chain(first: Kernel, second: Kernel) -> Kernel:
-    """second(first(x)): everything goes to the first and nothing past it."""
+    """Kernel of second(first(x))."""
     return couple(first, second, range(first.n_in), [], [], first.example)
 
 
@@ -137,7 +140,7 @@ def beside_code(first: Code, other: Code) -> Code:
 
 
 def beside(first: Kernel, other: Kernel, index: Sequence[int], other_index: Sequence[int], example: np.ndarray) -> Kernel:
-    """Two laws side by side, each taking its entries of theta: (answers of the first, answers of the other)."""
+    """Kernel of two laws side by side: y = (first(theta[index]), other(theta[other_index]))."""
     indices = tuple(np.asarray(i, dtype=np.int64) for i in (index, other_index))
     code = beside_code(first.code, other.code)
     return Kernel(code, indices + first.data + other.data, np.ascontiguousarray(example, dtype=float))
@@ -176,17 +179,17 @@ def _each_pullback(x, *rest):
 
 @cache
 def each_code(law: Code) -> Code:
-    """Code of one law asked at many points."""
+    """Code of one law evaluated at many points."""
     forward = specialise(_each_forward, law.fingerprint, law_forward=law.calls[0], law_pullback=law.calls[1])
     pullback = specialise(_each_pullback, law.fingerprint)
     return Code((__name__, "each_code", law.recipe), forward, pullback, f"i1 {law.data}", "f3")
 
 
 def each(law: Kernel, n: int) -> Kernel:
-    """One law asked at n points with parameters of their own: (inputs of point 0, of point 1, ...) -> (outputs of point 0, ...).
+    """Kernel of one law evaluated at n points, each with its own inputs: (inputs of point 0, of point 1, ...) -> (outputs of point 0, ...).
 
-    The Jacobian at a point costs the law's pullback once for each output, and no second solve in the pullback. A law that knows better
-    brings its own code.
+    The forward also computes the Jacobian at each point, by one pullback of the law for each output, so the pullback solves nothing. A law
+    with a faster method brings its own code (``Code.each``).
     """
     count = np.array([n, law.n_out], dtype=np.int64)
     return Kernel(law.code.each or each_code(law.code), (count, *law.data), np.tile(law.example, n))
@@ -210,7 +213,9 @@ AFFINE = Code((__name__, "AFFINE"), _affine_forward, _affine_pullback, data="f2 
 
 
 def affine(matrix: np.ndarray, offset: np.ndarray | float = 0.0, log: bool = False) -> Kernel:
-    """theta -> matrix theta + offset, or its exponential: what varies over a macro domain, at the points where laws are asked."""
+    """Kernel of theta -> matrix theta + offset, or of its exponential if ``log``: for parameters that vary over a macro domain, with one row for
+    each point at which laws are evaluated.
+    """
     matrix = np.ascontiguousarray(matrix, dtype=float)
     shift = np.ascontiguousarray(np.broadcast_to(np.asarray(offset, float), len(matrix)))
     return Kernel(AFFINE, (matrix, shift, np.array([int(log)], dtype=np.int64)), np.full(matrix.shape[1], 0.5))
@@ -230,15 +235,15 @@ KNOWN = Code((__name__, "KNOWN"), _known_forward, _known_pullback, data="f1")
 
 
 def known(values: np.ndarray) -> Kernel:
-    """A law of no parameters: effective data computed beforehand, where the micro problem depends on nothing that is unknown."""
+    """Law without parameters: effective data computed beforehand, for a micro problem that depends on no unknown."""
     return Kernel(KNOWN, (np.ascontiguousarray(values, dtype=float),), np.zeros(0))
 
 
 @dataclass(frozen=True, eq=False)
 class Joint:
-    """Kernels side by side, each taking its own entries of one theta; outputs concatenated. Looks like a kernel from outside.
+    """Several kernels side by side, each with its own entries of one theta; their outputs are concatenated. Has the interface of a kernel.
 
-    Composed above compiled code: each part is evaluated as it is, and in a PyTensor graph parts with the same code are compiled once.
+    The parts are composed outside compiled code: each is evaluated separately, and in a PyTensor graph parts with the same code are compiled once.
     """
 
     parts: tuple[Kernel, ...]

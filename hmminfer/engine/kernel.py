@@ -1,4 +1,4 @@
-"""The seam between physics and probability: one vector in, one vector out, with the exact transpose of its derivative.
+"""Interface between physics and probability: one vector in, one vector out, with the exact transpose of its derivative.
 
 A :class:`Code` is three compiled functions; a :class:`Kernel` is a code with its known arrays bound::
 
@@ -10,8 +10,8 @@ Laws, macro problems and whole models are all kernels; :mod:`hmminfer.engine.cou
 :func:`hmminfer.testing.assert_contract` checks:
 
 * every argument and result is a C-contiguous float64 or int64 array (``x``, ``y``, ``x_bar`` one-dimensional float64);
-* nothing is written to an argument, no Python object is touched, nothing is raised, nothing is remembered between calls;
-* ``state`` is what the pullback needs of what the forward already paid for, and its shapes do not depend on ``x``;
+* nothing is written to an argument, no Python object is touched, no exception is raised, nothing is kept between calls;
+* ``state`` holds the results of the forward that the pullback reuses, such as factors; its shapes do not depend on ``x``;
 * a point that cannot be solved gives ``y`` full of NaN, and the pullback there gives NaN.
 """
 
@@ -41,9 +41,9 @@ class Code:
     Parameters
     ----------
     recipe : ``("module", "attribute")`` of a module-level code, or ``("module", "factory", *arguments)`` whose
-        arguments are ints, strings or recipes. Strings and ints only: the PyTensor operator is equal, hashed and pickled by it.
+        arguments are ints, strings or recipes. Strings and ints only, because the PyTensor operator is compared, hashed and pickled by it.
     forward, pullback, pushforward : numba dispatchers with the signatures above.
-    each : the code that answers at many points at once, where it is quicker than one by one: data [points, outputs] in front.
+    each : code that evaluates many points at once, if that is faster than one by one; its first data array is [points, outputs].
     data, state : types of the arrays after ``x`` and after ``y``: "f2 i1" is a float64 matrix and an int64 vector.
     """
 
@@ -92,7 +92,7 @@ def rebuild(recipe: Recipe) -> Code:
 
 
 def fingerprint_of(*functions: Any) -> str:
-    """Hash of what functions mean: their code and that of everything of ours they reach."""
+    """Hash of functions: their bytecode, constants and defaults, and those of all functions and arrays that they reach."""
     digest = hashlib.sha256()
     seen: set[int] = set()
     for function in functions:
@@ -101,7 +101,7 @@ def fingerprint_of(*functions: Any) -> str:
 
 
 def _hash_object(thing: Any, digest: Any, seen: set[int]) -> None:
-    """Feed a function's meaning into ``digest``: code, constants, defaults, closures and the globals it names."""
+    """Feed a function into ``digest``: code, constants, defaults, closures and the globals it names."""
     function = getattr(thing, "py_func", thing)
     if id(function) in seen:
         return

@@ -18,8 +18,8 @@ from numba import njit, types
 from numba.extending import get_cython_function_address
 from threadpoolctl import threadpool_limits
 
-# Decorator of whatever calls kernels many times: on bands as narrow as ours threads of BLAS only wait for each other, tenfold
-# where several processes share the cores.
+# Decorator for functions that call kernels many times: on bands as narrow as ours, threads of BLAS only wait for each other (ten times slower
+# where several processes share the cores).
 one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 _CAPSULE_NAME = ctypes.pythonapi.PyCapsule_GetName
@@ -177,7 +177,7 @@ def spd_inverse(a):
 def dense_solve(a, b):
     """Overwrite ``b`` (n,) with the solution of A x = b, and ``a`` with its elimination (partial pivoting); for a few unknowns.
 
-    A singular matrix leaves infinities or NaN. LAPACK would take longer to call than to run here.
+    A singular matrix leaves infinities or NaN. For so few unknowns a call of LAPACK would cost more than the elimination itself.
     """
     n = b.size
     for j in range(n):
@@ -204,8 +204,8 @@ def dense_solve(a, b):
 def tridiagonal_solve(low, diagonal, up, b):
     """Overwrite ``b`` (n,) with the solution of a tridiagonal system and ``diagonal`` with its inverse pivots; no pivoting.
 
-    ``low[i]``, ``up[i]``: entries left and right of the diagonal in row i (``low[0]`` and the last of ``up`` are not read). For matrices of
-    transport resolved by their mesh, whose diagonal leads; the transposed system takes ``up`` shifted by one for ``low`` and the reverse.
+    ``low[i]``, ``up[i]``: entries left and right of the diagonal in row i (``low[0]`` and the last of ``up`` are not read). For transport matrices
+    on a mesh fine enough to make the diagonal dominant. For the transposed system, exchange ``low`` and ``up``, each shifted by one.
     """
     n = b.size
     diagonal[0] = 1.0 / diagonal[0]
@@ -219,7 +219,7 @@ def tridiagonal_solve(low, diagonal, up, b):
 
 
 def band_to_sparse(ab: np.ndarray) -> Any:
-    """The symmetric matrix of a band as scipy CSR, for work that happens once."""
+    """The symmetric matrix of a band as scipy CSR, for work that is done once."""
     from scipy.sparse import csr_array
 
     column, offset = np.nonzero(ab)

@@ -1,6 +1,6 @@
-"""Quadratic finite elements on a line, as problems in one dimension need them inside compiled code.
+"""Quadratic finite elements on a line, for one-dimensional problems inside compiled code.
 
-Element e holds the nodes 2 e, 2 e + 1, 2 e + 2; its integrals take three Gauss points, sum_q WEIGHT_q f(POINT_q) times its length.
+Element e holds the nodes 2 e, 2 e + 1, 2 e + 2; an integral over it is its length times sum_q WEIGHT_q f(POINT_q), with three Gauss points.
 """
 
 from __future__ import annotations

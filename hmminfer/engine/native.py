@@ -1,4 +1,4 @@
-"""Calls from compiled code to compiled code that the compiler does not look into.
+"""Calls between compiled functions that the compiler neither inlines nor compiles again.
 
 Numba links a callee's code into every caller and optimises it again at each level: a cell, a plate, their coupling, the graph of a whole
 posterior and the sampler's entry point would compile the same loops five times over (minutes). A *sealed* function is compiled once,

@@ -1,10 +1,10 @@
-"""A kernel as a PyTensor operator with its exact gradient, compiled without a Python call.
+"""A kernel as a PyTensor operator with its exact gradient, compiled without calls back into Python.
 
-``Forward`` gives (y, *state) and its pullback is ``Vjp``, which takes the state again: a compiled value-and-gradient holds exactly one of
-each. A kernel's data enter a graph packed in two vectors, and are views of them inside: what surrounds the graph (nutpie's callbacks)
-is compiled anew in every process, and pays for each array it has to hand over. The operators are equal, hashed and pickled by the
-kernel's recipe and shapes (strings and ints); the compiled functions are found again from the recipe, and the disk cache is keyed by a
-fingerprint of their bytecode. No other file says what a kernel is to PyTensor.
+``Forward`` returns (y, *state). Its gradient is ``Vjp``, which reuses the state, so a compiled value-and-gradient holds exactly one of each.
+A kernel's data enter a graph packed in two vectors, one of floats and one of ints, and the operators work on views of them. The reason: the
+code around a graph (nutpie's callbacks) is compiled again in every process, and each array it passes costs time. The operators are compared,
+hashed and pickled by the kernel's recipe and shapes (strings and ints); the compiled functions are found again from the recipe, and the disk
+cache is keyed by a fingerprint of their bytecode. This file alone defines how PyTensor sees a kernel.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class _KernelOp(Op):
             yield spec[0], begin, at[spec[0]], shape
 
     def views(self, floats: np.ndarray, ints: np.ndarray) -> list[np.ndarray]:
-        """The data arrays in their vectors."""
+        """Data arrays, as views of the two vectors."""
         vector = {"f": np.ascontiguousarray(floats), "i": np.ascontiguousarray(ints)}
         return [vector[kind][begin:end].reshape(shape) for kind, begin, end, shape in self._layout()]
 
@@ -174,7 +174,7 @@ _shared: WeakValueDictionary[int, Any] = WeakValueDictionary()  # a shared varia
 
 
 def data_variable(array: np.ndarray) -> Any:
-    """An array as input of a graph: a constant if small, else a shared variable, the same one for the same array."""
+    """Input of a graph that holds an array: a constant if the array is small, else a shared variable, always the same one for the same array."""
     if array.nbytes < LARGE:
         return pt.constant(array)
     variable = _shared.get(id(array))
@@ -201,7 +201,8 @@ def apply_vector(kernel: Kernel | Joint | Simulation, theta: Any) -> Any:
 def apply(parameters: Any, fixed: Mapping[str, Any], kernel: Kernel | Joint | Simulation, variables: Mapping[str, Any]) -> Any:
     """Symbolic y of a kernel at named variables in users' units; parameters that are not among them take their ``fixed`` value.
 
-    ``parameters`` (of :class:`hmminfer.system.parameters.ParameterSet`) name the entries of the kernel's vector and say their units.
+    ``parameters`` (:class:`hmminfer.system.parameters.ParameterSet`): names and units of the entries of the kernel's vector. A parameter with
+    neither a variable nor a fixed value is an error.
     """
     for name in variables:
         parameters[name]

@@ -1,6 +1,6 @@
-"""SDIRK2 (Alexander 1977): two implicit stages of one matrix, of second order and L-stable; what its users share.
+"""Constants of the time-stepping method SDIRK2 (Alexander 1977): second order, L-stable, two implicit stages with the same matrix.
 
-(I - gamma dt J) at both stages,   first at t + gamma dt,   last at t + dt from the base   y + kappa (first - y)
+I - gamma dt J at both stages,   first stage at t + gamma dt from y,   last stage at t + dt from y + kappa (first - y)
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
-"""A random answer: what a simulation of single cells gives, in the place of a kernel.
+"""Random simulation, of single cells for example, used in place of a kernel.
 
-It has the shapes of a kernel and no derivative: a jump process's path is piecewise constant in its rates, so a pathwise gradient would be
-zero or wrong. Called, it draws with a generator that theta itself seeds: the same theta gives the same answer.
+A simulation has the shapes of a kernel but no derivative: the path of a jump process is piecewise constant in its rates, so a pathwise gradient
+would be zero or wrong. A call draws with a generator seeded by theta itself, so equal theta give equal answers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Simulation:
         return self.draw(theta, np.random.default_rng(zlib.crc32(theta.tobytes())))
 
     def jacobian(self, theta: np.ndarray) -> np.ndarray:
-        """Refused: there is none."""
+        """Always an error: a simulation has no derivative."""
         raise self.refusal()
 
     def refusal(self) -> HmmInferError:

@@ -1,8 +1,8 @@
-"""The figure of a result that one shows: panels that the model names, then prior and posterior of every number.
+"""Main figure of a result: the panels that its model names, then prior and posterior densities of the unknowns.
 
-A model says in ``panels`` what its system is best seen by: a name from :data:`PANELS`, or the name of a function
-``panel(ax, reading, model)`` in the file ``panels`` of its own folder, looked up when a figure is drawn; or such a function itself.
-Without any, its data are shown against the predictions.
+An entry of ``Model.panels`` is a name from :data:`PANELS`; or the name of a function ``panel(ax, reading, model)`` in the model's own module or
+in the file ``panels`` of its folder, looked up when a figure is drawn; or such a function itself. A model without panels gets its data against
+the predictions, and the residuals.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FEW = 12  # rows up to which each is shown by itself
 
 
 def panel_of(wanted: Any, model: Any) -> Any:
-    """The function of a panel that a model asks for, by name or itself."""
+    """Function of a panel that a model names; a function is returned as it is."""
     if not isinstance(wanted, str):
         return wanted
     if wanted in PANELS:
@@ -42,7 +42,7 @@ def panel_of(wanted: Any, model: Any) -> Any:
 
 @styled
 def posterior_figure(result: xr.DataTree | Reading, model: Any) -> Any:
-    """The model's panels, lettered, and prior and posterior densities of up to nine numbers in the last place."""
+    """Figure of the model's panels, lettered; the last place holds prior and posterior densities of up to nine numbers, axial angles left out."""
     reading = Reading.of(result)
     wanted = model.panels or (("ratios" if len(reading.rows) <= FEW else "against"), "scores")
     chosen = [panel_of(p, model) for p in wanted]

@@ -83,7 +83,7 @@ def band(ax: Any, x: np.ndarray, draws: np.ndarray, label: str | None = None, co
 
 @panel
 def ratios(ax: Any, reading: Reading, model: Any = None, limit: int = 20) -> None:
-    """Predictive mean and 89 % interval over the measured value, row by row, with the noise around 1."""
+    """Predicted minus measured value in % of the measured one, for the first ``limit`` rows: predictive mean, 89 % interval, and +- the noise sd."""
     rows = reading.rows[:limit]
     for i, row in enumerate(rows):
         y, sd, drawn = row.observed, row.sd, row.predictive
@@ -124,7 +124,7 @@ def scores(ax: Any, reading: Reading, model: Any = None) -> None:
 
 @panel
 def against(ax: Any, reading: Reading, model: Any = None) -> None:
-    """Measured against predicted; quantities of few rows are left to the table."""
+    """Measured values over predictive means; quantities of three rows or fewer are left out."""
     observed = reading["observed_data"]
     units = set()
     for colour, (name, v) in zip(CYCLE, ((n, v) for n, v in observed.data_vars.items() if v.size > 3), strict=False):
@@ -141,7 +141,7 @@ def against(ax: Any, reading: Reading, model: Any = None) -> None:
 
 
 def before_after(ax: Any, reading: Reading, e: Entry) -> None:
-    """Prior and posterior densities of one number, each to its own height; 89 % interval as a bar."""
+    """Prior and posterior densities of one number, each scaled to its own height; bars: 89 % intervals, for an axial angle one for each mode."""
     x, prior = e.draws, reading.prior.get(e.name)
     values = np.concatenate([x.ravel(), prior.ravel()]) if prior is not None else x.ravel()
     first, last = np.quantile(values, [0.002, 0.99 if prior is not None and values.min() > 0 else 0.998])

@@ -1,4 +1,4 @@
-"""Figures to judge a sampling by: prior against posterior, predictions against data, traces and ranks."""
+"""Figures for judging a sampling run: prior against posterior, predictions against data, traces and ranks."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def prior_posterior_figure(result: xr.DataTree | Reading) -> Any:
 
 @styled
 def predictive_figure(result: xr.DataTree | Reading) -> Any:
-    """Data against posterior predictive: row by row where they are few, measured against predicted and residuals where
-    they are many.
-    """
+    """Data against posterior predictive, row by row for up to 20 rows, else measured over predicted values; beside it the residuals."""
     figure = new_figure(9.5, 3.6)
     reading = Reading.of(result)
     few = len(reading.rows) <= 20
@@ -46,7 +44,7 @@ def predictive_figure(result: xr.DataTree | Reading) -> Any:
 
 @styled
 def trace_figure(result: xr.DataTree | Reading) -> Any:
-    """Draws in order, one line for each chain; divergences as ticks below. Axial angles in degrees."""
+    """Draws in order, one line for each chain, for up to 12 unknowns; divergences as ticks below. Axial angles in degrees."""
     reading = Reading.of(result)
     entries = reading.entries[:12]
     figure = new_figure(9.5, 1.35 * len(entries) + 0.5)
@@ -71,7 +69,7 @@ def trace_figure(result: xr.DataTree | Reading) -> Any:
 
 @styled
 def rank_figure(result: xr.DataTree | Reading) -> Any:
-    """Histograms of each chain's ranks among all draws: level when the chains agree. Axial angles through cos 2 theta.
+    """Histograms of each chain's ranks among all draws, flat if the chains agree. Ranks of an axial angle are those of cos 2 theta.
 
     The grey band holds 98 % of the bars of independent draws.
     """

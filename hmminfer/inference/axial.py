@@ -15,8 +15,8 @@ SHARE = 0.89  # of the intervals, as everywhere in ArviZ 1.x
 class AxialMode:
     """One mode of an axial angle: its ``share`` of the draws, circular mean, sd and 89 % interval in degrees.
 
-    ``mean`` is in (-90, 90]; ``low`` < ``mean`` < ``high`` run on across the seam (86 to 93). ``sd`` is the root mean
-    square of the deviations from the mean, wrapped to +-90: 52 degrees for an angle of which nothing is known.
+    ``mean`` is in (-90, 90]; ``low`` < ``mean`` < ``high`` are continued beyond +-90 where needed (86 to 93). ``sd`` is the
+    root mean square of the deviations from the mean, wrapped to +-90: 52 degrees for a uniform angle.
     """
 
     share: float
@@ -27,7 +27,7 @@ class AxialMode:
 
 
 def axial_modes(draws_deg: Any) -> list[AxialMode]:
-    """Separate modes of an axial angle's draws (any shape, degrees), largest first; one if no gap parts them."""
+    """Separate modes of an axial angle's draws (any shape, degrees), largest first; one mode if no gap separates the draws."""
     theta = np.asarray(draws_deg, dtype=float)
     label = mode_of(theta)
     return [axial_mode(theta[label == k], theta.size) for k in range(label.max() + 1)]
@@ -48,7 +48,7 @@ def centred(theta: np.ndarray) -> tuple[np.ndarray, float]:
 def interval(x: np.ndarray) -> tuple[Any, Any]:
     """Shortest interval that holds 89 % of the draws (n,), or of each column of draws (n, columns): lower and upper ends.
 
-    It is the one definition of an interval in this package: of tables, figures and predictions.
+    All intervals of this package, in tables, figures and predictions, are computed by this function.
     """
     x = np.sort(x, axis=0)
     n = math.ceil(SHARE * len(x))
@@ -60,7 +60,7 @@ def interval(x: np.ndarray) -> tuple[Any, Any]:
 
 
 def mode_of(theta: np.ndarray) -> np.ndarray:
-    """Mode of each draw: 0 for the largest.
+    """Number of the mode of each draw; 0 is the largest mode.
 
     The density of t = 2 theta, smoothed by half the distance that holds a tenth of the draws, is cut at its minima; a
     cut stays where the density falls below 5 % of the lower peak beside it (two normals five sds apart) and both sides

@@ -43,7 +43,7 @@ def expand(dim, size, x, expanded, user):
 
 
 def _callback(template: str, function: Any, n: int, arrays: list[np.ndarray], signature: Any) -> Any:
-    """C function of the PyTensor ``function`` of a vector of length n and of shared ``arrays``, which must stay where they are."""
+    """C function of the PyTensor ``function`` of a vector of length n and of shared ``arrays``, which must not move in memory."""
     name = template.split()[1].partition("(")[0]
     spec = " ".join(["f1", *(f"{a.dtype.kind}{a.ndim}" for a in arrays)])
     # the source holds addresses, so its compilation is not cached and any unused name will do
@@ -57,8 +57,8 @@ def _callback(template: str, function: Any, n: int, arrays: list[np.ndarray], si
 def nutpie_model(density: Any, expand: Any, n: int, arrays: dict[Any, np.ndarray]) -> CompiledPyMCModel:
     """Model of n unknowns for ``nutpie.sample``: variable "x", (n,), in its trace.
 
-    ``density``, ``expand``: PyTensor functions v -> (log density, gradient) and v -> x, compiled with mode NUMBA. ``arrays``: the arrays
-    that stand for their shared variables; contiguous, kept by the caller.
+    ``density``, ``expand``: PyTensor functions v -> (log density, gradient) and v -> x, compiled with mode NUMBA. ``arrays``: shared variable of
+    these functions -> the contiguous array used for it, which the caller must keep alive.
     """
     pointer = types.CPointer(types.double)
     logp = _callback(

@@ -1,12 +1,12 @@
 """Coordinates v in which the posterior of a field is nearly standard normal: few steps a draw, little tuning, no funnel.
 
-The field's hyperparameters (amplitude a, length l) and unknown noise stay as they are, v = x. Given them, the model linearised at a
-mode says how the block g of all other unknowns (field coefficients, angle, moduli) is distributed, and v is standard normal under that:
+The field's hyperparameters (amplitude a, length l) and unknown noise stay as they are, v = x. Given these, the model linearised at a mode
+gives a normal law for the block g of all other unknowns (field coefficients, angle, moduli), and v is standard normal under this law:
 
     g = P^-1 b + P^(-1/2) v,    P = H + diag(1 / s(a, l)^2, 1 / prior variance),    H = J^T W J,    b = H g0 + J^T W (y_obs - y(g0))
 
-so what is known of a coefficient moves with the hyperparameters as it must. (With z = g / s a well-observed field makes a funnel, as g
-would with a poorly observed one.) Any values of these arrays give the same posterior, exactly: they decide only how fast it is sampled.
+so the conditional mean and sd of a coefficient follow the hyperparameters. (The coordinates z = g / s give a funnel for a well-observed field,
+g itself for a poorly observed one.) The posterior is exactly the same for any values of H and b: they only decide how fast it is sampled.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hmminfer.system.parameters import Field
 
 
 class Plain:
-    """v = x: without fields the sampler's own adaptation of its mass matrix is as good."""
+    """Coordinates v = x of a problem without fields, for which the sampler's own adaptation of its mass matrix is as good."""
 
     def __init__(self) -> None:
         self.arrays: dict[str, np.ndarray] = {}
@@ -40,11 +40,11 @@ class Plain:
         return mode.sample(rng, n)
 
     def standardise(self, modes: list[Mode]) -> None:
-        """Nothing to choose."""
+        """No effect: these coordinates have no arrays to choose."""
 
 
 class Conditional:
-    """The coordinates of a problem with fields, see the module's head."""
+    """Coordinates of a problem with fields, see the docstring of this module."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -125,7 +125,7 @@ class Conditional:
         return v
 
     def sample(self, mode: Mode, rng: np.random.Generator, n: int) -> np.ndarray:
-        """Draws of x (n, dim) around a mode: the hyperparameters as Laplace has them, the rest given each of them."""
+        """Draws of x (n, dim) around a mode: hyperparameters and noise from the Laplace approximation, the block conditional on each of them."""
         v = np.tile(self.to_v(mode.x), (n, 1))
         rest = np.ix_(self.rest, self.rest)
         v[:, self.rest] = rng.multivariate_normal(mode.x[self.rest], mode.covariance[rest], n, method="cholesky")
@@ -133,7 +133,7 @@ class Conditional:
         return np.stack([self.to_x(row) for row in v])
 
     def covariance(self, v: np.ndarray, of_rest: np.ndarray) -> np.ndarray:
-        """Covariance of x around v, for the covariance ``of_rest`` of the hyperparameters and one for the others."""
+        """Covariance of x around v, if v has the covariance ``of_rest`` in the hyperparameters and noise, and the identity in the block."""
         slope = np.empty((self.size, self.size))
         for i in range(self.size):
             e = np.zeros(self.size)
@@ -153,7 +153,7 @@ class Conditional:
         return theta, (self.problem.table.value - self.problem.model.kernel(theta)) / sigma, sigma
 
     def objective(self, x: np.ndarray) -> float:
-        """Half the chi-square plus the prior's part for the block; infinite where there is no solution."""
+        """Half the chi-square plus the prior's part for the block; infinite if there is no solution."""
         s = self._scales(x)
         r = self._residual(x)[1]
         prior = self._prior_precision(s) * (x[self.in_x] * s - self.mean) ** 2
@@ -161,7 +161,7 @@ class Conditional:
         return value if np.isfinite(value) else np.inf
 
     def linearise(self, x: np.ndarray) -> np.ndarray:
-        """Set H and b at x; returns the gradient of :meth:`objective` by the block g."""
+        """Set H and b at x; returns the gradient of :meth:`objective` with respect to the block g."""
         theta, r, sigma = self._residual(x)
         s = self._scales(x)
         slope = np.ones(len(self.in_x))
@@ -206,5 +206,5 @@ class Conditional:
 
 
 def coordinates_of(problem: Problem) -> Plain | Conditional:
-    """The coordinates that fit a problem."""
+    """Conditional coordinates for a problem with fields, plain ones for any other."""
     return Conditional(problem) if problem.fields else Plain()

@@ -4,8 +4,8 @@
     homogenisation   y = f(theta) + d + noise, d learnt offline from resolved solves (see :mod:`hmminfer.inference.homogenisation`)
     extra            y = f(theta) + noise + d,  d ~ Normal(0, (tau_q s_q)^2) for each measured quantity q, tau_q inferred
 
-s_q is the root mean square of the quantity's data, so tau_q is a relative model error; its prior HalfNormal(0.1) says that models of this
-kind are usually right to a tenth.
+s_q is the root mean square of the quantity's data, so tau_q is a relative model error; its prior HalfNormal(0.1) states that models of this
+kind are usually right within 10 %.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ KINDS = ("none", "extra", "homogenisation")
 
 
 def parameters(kind: str, table: Table) -> tuple[Parameter, ...]:
-    """The unknowns that a kind of discrepancy adds."""
+    """Unknowns that a kind of discrepancy adds to a problem."""
     if kind not in KINDS:
         raise unknown("discrepancy", kind, KINDS)
     if kind != "extra":

@@ -1,7 +1,7 @@
 """Posterior of two positive unknowns on a grid: a reference without sampling, quick enough for hundreds of data sets.
 
-For models whose answers go as 1 / x_1 when both unknowns are multiplied by one factor, as temperatures do under conductivities: then the
-answers are a function of the ratio alone, and tabulated once. A reference: used by the calibrations (bias, coverage) of tests and benchmarks only.
+For models whose answers y scale as 1 / x_1 if both unknowns are multiplied by one factor, as temperatures do with conductivities: x_1 y then
+depends on the ratio x_2 / x_1 alone, and is tabulated once. Reference code: used by the calibrations (bias, coverage) of tests and benchmarks only.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ LogLikelihood = Callable[[np.ndarray, np.ndarray], np.ndarray]  # answers (n, ro
 
 @dataclass(frozen=True, eq=False)
 class ScaledAnswers:
-    """Answers of ``solve``, named values -> (rows,), over (ln x_1, ln x_2) from a table over their difference, ``nodes`` long.
+    """Answers of ``solve`` (named values -> (rows,)) as a function of (ln x_1, ln x_2), from a table of ``nodes`` values of their difference.
 
-    Twice the conductivity halves the temperature, resolved or not, so that one ratio is all there is to tabulate.
+    Doubling both conductivities halves the temperature, in the resolved problem and in the homogenised one, so a table over their ratio is enough.
     """
 
     model: Model
@@ -54,7 +54,7 @@ class ScaledAnswers:
         return self(np.log([[values[name] for name in self.model.parameters.names]]))[0]
 
     def error(self, thetas: np.ndarray) -> float:
-        """Largest relative difference from the solves themselves."""
+        """Largest relative difference between tabulated and solved answers at ``thetas``."""
         named = [dict(zip(self.model.parameters.names, theta, strict=True)) for theta in thetas]
         return max(float(np.max(np.abs(self.at(v) / self.solve(v) - 1.0))) for v in named)
 
@@ -66,12 +66,12 @@ def prior(model: Model) -> tuple[np.ndarray, np.ndarray]:
 
 
 def noise_only(table: Table) -> LogLikelihood:
-    """y = f + noise."""
+    """Log likelihood of y = f + noise."""
     return lambda f, _: -0.5 * np.sum(((table.value - f) / table.sd) ** 2, axis=1)
 
 
 def extra_variance(table: Table) -> LogLikelihood:
-    """y = f + noise + d, d ~ Normal(0, (tau s)^2): tau with its prior summed over a logarithmic grid."""
+    """Log likelihood of y = f + noise + d, d ~ Normal(0, (tau s)^2); tau is integrated out with its prior on a logarithmic grid."""
     (unknown,) = discrepancy.parameters("extra", table)
     tau = np.geomspace(1e-4, 1.0, 60)
     variance = table.sd**2 + (tau[:, None] * discrepancy.scale(table)) ** 2
@@ -80,7 +80,7 @@ def extra_variance(table: Table) -> LogLikelihood:
 
 
 def with_error(model: Model, table: Table, error: HomogenisationError) -> LogLikelihood:
-    """y = f (1 + m + B z + V xi) + noise and rest, the weights xi integrated out."""
+    """Log likelihood of y = f (1 + m + B z + V xi) + noise and rest, the weights xi integrated out."""
     if not error.relative:
         raise HmmInferError("The grid posterior takes relative homogenisation errors; learn the error with relative=True.")
     variance = error.widened(table.sd, table) ** 2
@@ -105,7 +105,7 @@ class GridPosterior:
 
     @classmethod
     def of(cls, model: Model, answers: ScaledAnswers, log_likelihood: LogLikelihood) -> GridPosterior:
-        """On a grid over (ln x_1, ln x_2), from the prior's size brought down to the posterior's own."""
+        """Posterior on a grid over (ln x_1, ln x_2); the grid starts with the prior's size and shrinks in several passes to the posterior's."""
         median, sigma = prior(model)
         centre, covariance = median, np.diag(sigma**2)
         for reach, n in [*[(5.0, 25)] * 8, (6.0, 121)]:
@@ -131,7 +131,7 @@ class GridPosterior:
 
 
 def likelihoods(model: Model, table: Table, errors: Mapping[str, HomogenisationError]) -> dict[str, LogLikelihood]:
-    """All that are compared, by name."""
+    """All likelihoods that are compared, by name."""
     learnt = {name: with_error(model, table, error) for name, error in errors.items()}
     return {"none": noise_only(table), "extra": extra_variance(table), **learnt}
 

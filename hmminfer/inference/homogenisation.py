@@ -2,12 +2,12 @@
 
     y_obs = f(theta) + d + noise,    d = m + B z(theta) + V xi + rest,    xi ~ Normal(0, I),  rest ~ Normal(0, diag r^2)
 
-m and B are the regression of the differences  resolved - HMM  at draws of the prior on the unknowns in prior sds, z (of their logarithms
-where the prior is log-normal), V and r the principal modes of what it leaves and what the modes leave; relative differences, d / f, where
-the error scales with the answer. The weights xi are unknowns of their own with their prior, r joins the noise: sampled
-over, this is the Gaussian likelihood with covariance V V^T + diag(r^2 + sd^2), while every row stays a row of its own for checks.
+The differences  resolved - HMM  at draws from the prior are regressed on z, the unknowns in prior sds (their logarithms for log-normal priors):
+m and B are intercept and slopes, V the principal modes of the residuals, and r the sd of what these modes leave out. If the error scales with
+the answer, relative differences d / f are used. The weights xi are further unknowns with a standard normal prior, and r is added to the noise.
+With xi integrated out, this is the Gaussian likelihood with covariance V V^T + diag(r^2 + sd^2); in the checks, each row keeps its own residual.
 
-    fit(model, discrepancy_kind="homogenisation")      for a model that knows its resolved problem (Model.resolved), learnt once and kept
+    fit(model, discrepancy_kind="homogenisation")      for a model with a resolved problem (Model.resolved); learnt once, then kept on disk
     fit(learn(model, resolved).applied_to(model))      resolved: named values -> y of any resolved problem, in the rows of the model
 """
 
@@ -79,7 +79,7 @@ n_data = after = 0
 
 @cache
 def shifted_code(law: Code) -> Code:
-    """Code of a model with an additive or relative Gaussian error whose weights follow its parameters."""
+    """Code of a model with an additive or relative Gaussian error; the weights of its modes follow the model's parameters in the vector."""
     forward = specialise(_forward, law.fingerprint, law_forward=law.calls[0])
     pullback = specialise(_pullback, law.fingerprint, law_pullback=law.calls[1], n_data=7 + law.n_data, after=8 + law.n_data)
     return Code((__name__, "shifted_code", law.recipe), forward, pullback, f"i1 f1 f2 f2 i1 f2 i1 {law.data}", f"f1 {law.state}".strip())
@@ -87,9 +87,9 @@ def shifted_code(law: Code) -> Code:
 
 @dataclass(frozen=True, eq=False)
 class HomogenisationError:
-    """Gaussian model of resolved - HMM: ``mean`` (rows,), ``modes`` (rows, k), ``rest`` (rows,) sd; ``relative`` to the answer or not.
+    """Gaussian model of resolved - HMM: ``mean`` (rows,), ``modes`` (rows, k), ``rest`` (rows,) sd; ``relative``: True for relative differences.
 
-    ``slopes`` (rows, p): of the mean along the unknowns in prior sds, whose places in the model's vector are ``index`` (p,); none by default.
+    ``slopes`` (rows, p): slopes of the mean along unknowns in prior sds, whose places in the model's vector are ``index`` (p,); none by default.
     """
 
     mean: np.ndarray
@@ -106,14 +106,14 @@ class HomogenisationError:
         return self.mean + standard(model, thetas, self.index) @ self.slopes.T
 
     def widened(self, sd: np.ndarray, table: Table) -> np.ndarray:
-        """The noise ``sd`` (rows,) with what the modes leave."""
+        """The noise ``sd`` (rows,) combined with ``rest``, the sd of what the modes leave out."""
         return np.hypot(sd, self.rest * np.abs(table.value) if self.relative else self.rest)
 
     def applied_to(self, model: Model, name: str = "homogenisation_error", description: str = "weights of the modes of resolved - HMM") -> Model:
-        """The model with this error: an unknown ``name`` (k weights), and a column sd that includes the rest.
+        """The model with this error: a further unknown ``name`` (k weights), and a column sd that includes ``rest``.
 
-        With ``fit(model, discrepancy_kind="homogenisation")`` the rest joins whatever noise is given (:meth:`widened`). Applied by hand, as
-        here, it is part of the column, which a ``noise`` given to fit replaces as a whole.
+        ``fit(model, discrepancy_kind="homogenisation")`` adds ``rest`` to any noise that is given (:meth:`widened`). Here it is a part of the
+        column sd, so a ``noise`` given to fit replaces both.
         """
         if model.table is None or not isinstance(model.kernel, Kernel):
             raise HmmInferError("A homogenisation error is applied to the model of one experiment with data.")
@@ -135,7 +135,7 @@ class HomogenisationError:
 
 
 def _units(model: Model, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centre and scale (2, p) of the prior of vector entries, and whether they are those of the logarithm."""
+    """Centre and scale (2, p) of the priors of vector entries, and 1 for each entry (p,) for which they are those of the logarithm."""
     entries = [p for p in model.parameters for _ in range(p.length)]
     units, logarithmic = np.ones((2, len(index))), np.zeros(len(index), np.int64)
     for k, i in enumerate(index):
@@ -152,7 +152,7 @@ def standard(model: Model, thetas: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 
 def _free(model: Model) -> np.ndarray:
-    """Places in the vector of unknown plain numbers: angles and fields are left to the modes."""
+    """Places in the vector of the unknowns that get slopes; angles and fields get none, the modes describe their effect."""
     where = model.parameters.slices()
     plain = [p for p in model.parameters if p.name not in model.fixed and not p.axial and not isinstance(p, Field)]
     return np.array([i for p in plain for i in range(where[p.name].start, where[p.name].stop)], dtype=np.int64)
@@ -172,9 +172,9 @@ def learn(
     Parameters
     ----------
     resolved : named values (floats or arrays, users' units) -> y (rows,) of the resolved problem.
-    draws : resolved solves; a dozen tell the mean, some tens the modes.
+    draws : number of resolved solves; a dozen are enough for the mean, the modes need some tens.
     relative : model d / f, for answers that do not change sign; else d.
-    share : of the variance that the modes keep; the rest is added to each row's noise.
+    share : share of the variance that the modes keep; the rest is added to each row's noise.
     """
     if draws < 4:
         raise HmmInferError(f"draws is {draws}; at least 4 resolved solves are needed for a mean and a spread, tens for modes.")
@@ -212,7 +212,7 @@ def learn(
 
 
 def known_error(model: Model, progress: bool = True) -> HomogenisationError:
-    """The error of a model against its own resolved problem, learnt once for its priors and kept on disk."""
+    """Homogenisation error of a model from its own resolved problem, learnt once for its priors and kept on disk."""
     resolved = model.resolved
     if resolved is None:
         raise HmmInferError(

@@ -30,7 +30,7 @@ class Mode:
 
     @property
     def log_evidence(self) -> float:
-        """log of density times volume: logp + log det(2 pi covariance) / 2."""
+        """Logarithm of density times volume: logp + log det(2 pi covariance) / 2."""
         return self.logp + 0.5 * np.linalg.slogdet(2 * np.pi * self.covariance)[1]
 
     def to_dict(self) -> dict[str, Any]:
@@ -44,8 +44,8 @@ class Mode:
 def find_modes(density: LogDensity, starts: np.ndarray, axial: np.ndarray, searches: int = 16, progress: bool = False) -> list[Mode]:
     """Modes reached from the best of ``starts``, heaviest first; empty when no start has a finite density.
 
-    ``axial`` marks double angles: they are wrapped to (-pi, pi], so that images of one mode count once. A mode whose weight is below 1e-4 of
-    the total is dropped: it holds no mass worth a chain.
+    ``axial`` marks double angles: they are wrapped to [-pi, pi), so that images of one mode count once. A mode whose weight is below 1e-4 of
+    the total is dropped, as too small for a chain of its own.
     """
     logp = np.array([density(x)[0] for x in starts])
     order = [i for i in np.argsort(-np.where(np.isfinite(logp), logp, -np.inf)) if np.isfinite(logp[i])][:searches]
@@ -93,7 +93,7 @@ def _same(mode: Mode, x: np.ndarray, logp: float) -> bool:
 
 
 def _covariance(density: LogDensity, x: np.ndarray) -> np.ndarray | None:
-    """Inverse of the negative Hessian, by central differences of the exact gradient; directions that are not peaked get variance 1."""
+    """Inverse of the negative Hessian, by central differences of the exact gradient; directions without a peak get variance 1."""
     n = len(x)
     hessian = np.empty((n, n))
     h = 1e-4
@@ -109,7 +109,7 @@ def _covariance(density: LogDensity, x: np.ndarray) -> np.ndarray | None:
 
 
 def chain_starts(modes: Sequence[Mode], chains: int, rng: np.random.Generator) -> np.ndarray:
-    """Starts (chains, dim): modes get chains in proportion to their weights (largest remainders), half a Laplace sd around the mode."""
+    """Starts (chains, dim): each mode gets chains in proportion to its weight (largest remainders), drawn around it with half its Laplace sd."""
     share = np.array([m.weight for m in modes]) * chains
     counts = np.floor(share + 1e-9).astype(int)
     for i in np.argsort(-(share - counts))[: chains - int(counts.sum())]:

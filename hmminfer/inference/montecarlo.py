@@ -2,10 +2,11 @@
 
     y_obs = f_seed(theta) + noise,    S = S_obs + S_num,    S_num = covariance of f over seeds = V V^T + diag(rest^2)
 
-A kernel that draws on fixed random numbers is smooth in theta for a fixed seed; different seeds give slightly different functions. The size of
-the differences, and their correlation between rows, are measured at a pilot point: the least-squares fit of data and priors. V are the directions in which it
-counts beside the noise; as in :mod:`.homogenisation` their weights are unknowns with a standard normal law, which is the Gaussian
-likelihood with covariance S while every row stays a row of its own. A model whose error is above half the noise of a row is refused.
+A kernel that uses fixed random numbers is smooth in theta for a fixed seed; different seeds give slightly different functions. The size of the
+differences, and their correlation between rows, are measured at a pilot point: the least-squares fit of data and priors. The columns of V are
+the directions in which the error matters beside the noise; as in :mod:`.homogenisation`, their weights are unknowns with a standard normal
+prior. This is the Gaussian likelihood with covariance S; in the checks, each row keeps its own residual. A Monte Carlo error above half the
+noise of any row is an error.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ MODELLED = 0.1  # of the noise in a direction: below, its variance is 1 % of it
 
 @one_thread
 def pilot(kernel: Kernel, parameters: ParameterSet, fixed: Mapping[str, Any], table: Table) -> np.ndarray:
-    """The vector near which the posterior lies: least squares of data and priors, in logarithms where a prior is positive."""
+    """Vector near the posterior: least-squares fit of data and priors, in logarithms of the parameters with a positive prior."""
     theta = parameters.vector(fixed)
     where = parameters.slices()
     free = [p for p in parameters if p.name not in fixed]
@@ -67,9 +68,9 @@ def pilot(kernel: Kernel, parameters: ParameterSet, fixed: Mapping[str, Any], ta
 def with_monte_carlo_error(model: Model, kernels: Sequence[Kernel], theta: np.ndarray, remedy: str) -> Model:
     """The model with the spread of ``kernels`` (one for each seed) at ``theta`` in its likelihood, as a covariance.
 
-    In units of the noise: a direction in which the error exceeds :data:`MODELLED` is a mode of its own, whose weight is an unknown of known
-    law; the rest joins the column sd (of counts, which have none, it is left out: 1 % of the variance at most in any direction).
-    ``remedy`` ends the sentence that is said when a row's share is above :data:`LIMIT`: what to raise.
+    A direction in which the error exceeds :data:`MODELLED` times the noise is a mode, whose weight is an unknown with a standard normal prior; the
+    rest is added to the column sd (counts have none: for them it is left out, at most 1 % of the variance in any direction). A row whose error
+    exceeds :data:`LIMIT` times its noise is an error; ``remedy`` ends its message: what to raise.
     """
     table = model.table
     assert table is not None

@@ -1,7 +1,7 @@
 """The noise of the data: known for each row, or unknown up to a scale for each quantity.
 
-One rule for a row whose noise is not known: it is taken as a share, :data:`ASSUMED`, of the root mean square of the row's quantity. Where the
-noise is inferred that is only the unit of its scale, whose prior is wide.
+A row without a stated noise is given the share :data:`ASSUMED` of the root mean square of its quantity. If the noise is inferred, this is only
+the unit of its scale, whose prior is wide.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ COLUMN = "column"  # the noise of the data's own column sd, by name
 
 
 def stated_or_assumed(table: Table, share: float = ASSUMED) -> np.ndarray:
-    """The sd of each row, a share of the root mean square of its quantity where none is stated."""
+    """The sd of each row; for a row that states none, a share of the root mean square of its quantity."""
     return np.where(np.isfinite(table.sd), table.sd, share * scale(table))
 
 
 def settled(table: Table, noise: Any) -> tuple[np.ndarray, tuple[Parameter, ...]]:
-    """Known sd of every row, and the unknown scales when it is to be inferred; see :func:`hmminfer.fit` for ``noise``."""
+    """Known sd of every row, and the unknown scales of a noise that is inferred; ``noise`` as in :func:`hmminfer.fit`."""
     if noise is None or (isinstance(noise, str) and noise == COLUMN):
         missing = np.flatnonzero(~np.isfinite(table.sd))
         if missing.size:
@@ -70,7 +70,7 @@ def settled(table: Table, noise: Any) -> tuple[np.ndarray, tuple[Parameter, ...]
 
 
 def written(noise: Any) -> Any:
-    """The same noise with every default said: "column" for None, "infer(3%)" for "infer"."""
+    """The same noise with every default written out: "column" for None, "infer(3%)" for "infer"."""
     if noise is None:
         return COLUMN
     return f"infer({ASSUMED * 100:g}%)" if isinstance(noise, str) and noise == "infer" else noise

@@ -53,7 +53,7 @@ def pymc_model(problem: Problem) -> pm.Model:
 
 
 def prior_variable(p: Parameter, name: str, variables: Mapping[str, Any]) -> Any:
-    """Random variable(s) of one unknown; returns what enters the kernel's vector."""
+    """Random variable(s) of one unknown; returns its entries of the kernel's vector."""
     if isinstance(p, Field):
         z = pm.Normal(name, 0.0, 1.0, shape=p.length)
         amplitude, length = (variables[h.name] for h in p.hyperparameters)
@@ -144,7 +144,7 @@ class Compiled:
         return float(value[0]), gradient
 
     def _update(self) -> None:
-        """Hand the present coordinates to the compiled function."""
+        """Copy the arrays of the present coordinates to the compiled function."""
         for name, value in self.coordinates.arrays.items():
             target = self._data[name]
             if target is not None:
@@ -157,9 +157,10 @@ class Compiled:
 
     @one_thread
     def modes(self, seed: int, progress: bool = False, searches: int | None = None) -> list[Mode]:
-        """Modes of the posterior in x, heaviest first; an error names the reason when no start has a solution.
+        """Modes of the posterior in x, heaviest first; if no start has a solution, an error names the reason.
 
-        ``searches``: optimisations from the best prior draws; 16, or 2 for a field, whose linearisations cost a solve for each datum.
+        ``searches``: number of optimisations, from the best prior draws; by default 16, or 2 for a field, whose linearisation costs a solve for
+        each datum.
         """
         rng = np.random.default_rng(seed)
         if isinstance(self.coordinates, Conditional):
@@ -179,9 +180,9 @@ class Compiled:
         )
 
     def _field_modes(self, coordinates: Conditional, rng: np.random.Generator, searches: int, progress: bool) -> list[Mode]:
-        """Modes over the hyperparameters with the rest integrated out: the joint mode of a field and its amplitude means little.
+        """Modes over the hyperparameters with the rest integrated out, because the joint mode of a field and its amplitude means little.
 
-        Starts are prior draws of the other unknowns with a flat field; Gauss-Newton brings the field to the data, then v is near normal.
+        Starts are prior draws of the other unknowns with a flat field; Gauss-Newton fits the field to the data, after which v is nearly normal.
         """
         draws = self.problem.prior_draws(rng, 40 * searches)
         for f in self.problem.fields:

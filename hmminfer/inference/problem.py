@@ -29,7 +29,8 @@ from hmminfer.system.tables import Table
 class Problem:
     """A model with its priors and fixed values settled, and a likelihood.
 
-    ``sd`` (rows,): known noise; ``noise``: unknown scales of it, one for each quantity (empty when known); ``extra``: discrepancy.
+    ``sd`` (rows,): known noise; ``noise``: its unknown scales, one for each quantity (empty if it is known); ``extra``: unknowns of the
+    discrepancy; ``choices``: the arguments of :meth:`of`.
     """
 
     model: Model
@@ -48,7 +49,7 @@ class Problem:
         fixed: Mapping[str, Any] | None = None,
         discrepancy_kind: str = "none",
     ) -> Problem:
-        """Settle what is known and unknown; see :func:`fit` for the arguments."""
+        """Problem of a model with data; the arguments are those of :func:`hmminfer.fit`."""
         if model.table is None:
             raise HmmInferError(f"Model '{model.name}' ({model.experiment}) has no data; build it from a table or a dataset to fit it.")
         table = model.table
@@ -176,7 +177,7 @@ class Problem:
         return {p.name: slice(int(a), int(b)) for p, a, b in zip(self.free, ends[:-1], ends[1:], strict=True)}
 
     def written(self) -> dict[str, Any]:
-        """Everything that was settled, as text that settles it again: priors of all unknowns, fixed values, and the noise."""
+        """Priors of all unknowns, fixed values and noise, as text from which the same problem can be set up again."""
         law = [p for p in self.free if not p.nuisance and not isinstance(p, Field)]  # the others have the one law they can have
         units = {p.name: p.unit for p in self.model.parameters}
         fixed = {k: f"{float(v)!r} {units[k]}".rstrip() if np.ndim(v) == 0 else np.asarray(v).tolist() for k, v in self.model.fixed.items()}

@@ -51,13 +51,13 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """A result, its numbers and rows taken apart when they are first asked for."""
+    """A result as named numbers and rows of data, computed on first access."""
 
     tree: xr.DataTree
 
     @classmethod
     def of(cls, result: xr.DataTree | Reading) -> Reading:
-        """The reading of a result; an error says what else was given."""
+        """Reading of a result; anything else is an error."""
         if isinstance(result, Reading):
             return result
         if not isinstance(result, xr.DataTree) or "posterior" not in result.children:
@@ -89,7 +89,7 @@ class Reading:
         return tuple(_rows(self))
 
     def values(self, group: str, name: Any) -> np.ndarray:
-        """The array of one variable."""
+        """Array of one variable of a group."""
         return np.asarray(self[group][name])
 
     def of_rows(self, group: str, name: Any) -> np.ndarray:

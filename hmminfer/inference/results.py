@@ -1,4 +1,4 @@
-"""The labelled result of a sampling: draws with units, predictions, densities and everything ArviZ asks for, as one DataTree."""
+"""The labelled result of a sampling run: draws with units, predictions, densities and all groups that ArviZ needs, as one DataTree."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def predictions(problem: Any, draws: Mapping[str, np.ndarray], progress: bool, w
 
 
 def prior_predictive(problem: Any, size: int = 500, seed: int = 0, progress: bool = False) -> np.ndarray:
-    """Data (size, rows) as the priors and the noise predict them; NaN where the model has no solution."""
+    """Random data (size, rows) from the priors and the noise; NaN where the model has no solution."""
     rng = np.random.default_rng(seed)
     draws = problem.prior_draws(rng, size)
     y = predictions(problem, draws, progress, "prior predictive")
@@ -107,7 +107,7 @@ def _dataset(problem: Any, draws: Mapping[str, np.ndarray], dims: Mapping[str, A
 
 
 def _log_prior(problem: Any, draws: Mapping[str, np.ndarray], dims: Mapping[str, Any]) -> xr.Dataset:
-    """Log prior density of each unknown, for prior sensitivity by power scaling; a field counts through its z."""
+    """Log prior density of each unknown, for prior sensitivity by power scaling; that of a field is the density of its z."""
     out = {}
     for p in problem.free:
         value = np.asarray(draws[p.name])
@@ -123,7 +123,7 @@ def _log_prior(problem: Any, draws: Mapping[str, np.ndarray], dims: Mapping[str,
 
 
 def extend(first: xr.DataTree, more: xr.DataTree) -> xr.DataTree:
-    """Append the draws of a resumed run to the run it resumed."""
+    """The result ``first`` with the draws of ``more``, the run that resumed it, appended."""
     groups = {}
     for name, node in more.children.items():
         new = node.to_dataset()

@@ -1,11 +1,11 @@
 """From a model and its data to a posterior: sampling, and the labelled result.
 
-    tree = fit(model, ...)                                             sampled with NUTS (nutpie), SMC or DE Metropolis
+    tree = fit(model, ...)                                             sampled with NUTS (nutpie), SMC, DE Metropolis or ABC
     tree = preview(model, ...)                                         modes and Laplace approximation, in seconds
-    pymc_model = build(model, ...)                                     the same posterior as a PyMC model, to go on by hand
+    pymc_model = build(model, ...)                                     the same posterior as a PyMC model, for further work in PyMC
 
-Before the chains start, the posterior's modes are searched from prior draws; chains start in the modes in proportion to their Laplace weights,
-so that none is lost in a corner that holds no mass, and separate modes (plus and minus theta) are found and said. Fields are sampled in
+Before NUTS starts, the posterior's modes are searched from prior draws. The chains start in the modes in proportion to their Laplace weights, so
+that no chain is lost in a region without mass, and separate modes (plus and minus theta) are found and reported. Fields are sampled in
 coordinates of their own (:mod:`hmminfer.inference.coordinates`).
 """
 
@@ -47,7 +47,7 @@ def build(
     discrepancy_kind: str = "none",
     **other: Any,
 ) -> pm.Model:
-    """The posterior of a model and its data as a PyMC model, to go on by hand; the arguments are those of :func:`fit`."""
+    """The posterior of a model and its data as a PyMC model, for further work in PyMC; the arguments are those of :func:`fit`."""
     _refuse("build", other)
     return pymc_model(Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind))
 
@@ -64,7 +64,10 @@ def preview(
     progress: bool = True,
     **other: Any,
 ) -> xr.DataTree:
-    """Fast look: modes and Gaussian (Laplace) approximation of the posterior, as draws in the format of :func:`fit`, whose arguments it takes."""
+    """Fast approximation of the posterior: its modes with a Gaussian (Laplace) around each, as draws in the format of :func:`fit`.
+
+    The arguments are those of :func:`fit`.
+    """
     _refuse("preview", other)
     previewable(model)
     problem = Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind)
@@ -98,7 +101,7 @@ OURS = {
 
 
 def _refuse(function: str, other: Mapping[str, Any]) -> None:
-    """An argument that a function does not take is an error that names the one it has."""
+    """Raise an error for an argument that a function does not take, naming the right or nearest one."""
     for name in other:
         known = list(inspect.signature({"build": build, "preview": preview, "fit": fit}[function]).parameters)[1:-1]
         ours = OURS.get(name)
@@ -108,7 +111,7 @@ def _refuse(function: str, other: Mapping[str, Any]) -> None:
 
 
 def previewable(model: Model) -> None:
-    """Refuse a preview of what has no density."""
+    """Raise an error for a simulated model: it has no density to preview."""
     if model.simulated:
         raise HmmInferError(
             f"The experiment '{model.experiment}' is simulated at random and has no Laplace approximation; leave the preview out, or fit with few draws."
@@ -138,23 +141,23 @@ def fit(
 
     Parameters
     ----------
-    noise : None or "column" for the sd of each row; a number or array (units of the rows); "3%" of each value; {"quantity": "1 um"}; or "infer", a
-        scale for each quantity of the sds, which where none is stated are taken as 3 % of the quantity's root mean square: "infer(5%)" for 5 %.
-    priors : other priors by name, as objects or text: {"matrix_modulus": "LogNormal(3.5 GPa, 0.2)"}; frees a fixed parameter. Those of a field's
-        amplitude and length, of noise scales and of discrepancies go by the names these have in the result.
+    noise : None or "column" for the sd of each row; a number or array (units of the rows); "3%" of each value; {"quantity": "1 um"}; or "infer": an
+        unknown factor on the sds of each quantity, an sd that is not stated being 3 % of the quantity's root mean square ("infer(5%)": 5 %).
+    priors : other priors by name, as objects or text: {"matrix_modulus": "LogNormal(3.5 GPa, 0.2)"}; a prior frees a fixed parameter. A field's
+        amplitude and length, noise scales and discrepancies have the names under which they appear in the result.
     fixed : values by name, numbers or text with units.
     discrepancy_kind : "none"; "extra" for an inferred model error for each quantity; "homogenisation" for one learnt from resolved solves.
     draws, tune, chains, seed : of the sampler; a seed is drawn and recorded when none is given.
     target_accept : acceptance rate that NUTS tunes its step to; raise it towards 1 (smaller steps) when there are divergences.
-    sampler : "nuts" (gradients; the default), "smc" or "demetropolis" (without), or "abc": approximate Bayesian computation, the one and
-        default for a model that is simulated at random; the sd of each row is then its tolerance, see :func:`.stochastic.abc`.
+    sampler : "nuts" (gradients; the default), "smc" or "demetropolis" (without gradients), or "abc": approximate Bayesian computation, the only
+        sampler for a model that is simulated at random, and its default; the sd of each row is then its tolerance, see :func:`.stochastic.abc`.
     store : folder for draws while sampling (zarr), so that a killed run keeps them; NUTS only.
-    resume : an earlier result of the same problem; its chains go on from their last points and the draws are appended.
+    resume : an earlier result of the same problem; its chains continue from their last points, and the new draws are appended.
 
     Returns
     -------
     DataTree with posterior, prior, prior_predictive, posterior_predictive, log_likelihood, log_prior, observed_data, sample_stats. Units, fixed
-    values, modes and versions are in the attributes. An interrupt keeps what was drawn.
+    values, modes and versions are in the attributes. An interrupt keeps the draws made so far.
     """
     _refuse("fit", other)
     sampler = sampler_of(model, sampler)
@@ -189,7 +192,7 @@ def fit(
 
 
 def sampler_of(model: Model, asked: str) -> str:
-    """The sampler that was asked for, or the model's own."""
+    """The sampler asked for, or by default the model's own; a sampler that does not suit the model is an error."""
     sampler = asked or ("abc" if model.simulated else "nuts")
     if sampler not in SAMPLERS:
         raise unknown("sampler", sampler, SAMPLERS)
@@ -245,7 +248,7 @@ def _unpack(trace: Any, every_chain: bool = False) -> tuple[np.ndarray, dict[str
     """Unconstrained draws (chain, draw, dim) and sampler statistics.
 
     After an interrupt chains differ in length, and some may not have begun: the chains kept are those that keep the most draws
-    when cut to one length, or all of them where they go on from an earlier run (``every_chain``).
+    when cut to one length, or all of them if they continue an earlier run (``every_chain``).
     """
     stats = trace["sample_stats"].to_dataset()
     x = np.asarray(trace["posterior"]["x"].values, dtype=float)

@@ -1,7 +1,8 @@
-"""Starts of the chains: they belong to the numbers of the chains, so that equal seeds give equal draws in whatever order the chains ask.
+"""Starts of the chains, assigned by the chain's number, so that equal seeds give equal draws in whatever order the chains request their starts.
 
-nutpie asks for a start with a number drawn from the chain's own random stream, and says nothing else of who asks. These numbers follow from the
-run's seed and the chain's number alone; a run of the smallest possible model with the same seed, one chain after another, tells them beforehand.
+nutpie requests a start with a number from the chain's own random stream, and does not say which chain it is for. These numbers depend only on
+the run's seed and the chain's number. So they are found beforehand, by a run of the smallest possible model with the same seed, one chain at a
+time.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from nutpie.compiled_pyfunc import from_pyfunc
 
 
 def numbers_of_chains(seed: int, chains: int) -> list[int]:
-    """The number with which each chain of a run asks for its start."""
+    """Numbers with which the chains of a run request their starts, in the order of the chains."""
     asked: list[int] = []
 
     def start(number: Any) -> np.ndarray:
@@ -39,7 +40,7 @@ def numbers_of_chains(seed: int, chains: int) -> list[int]:
 def start_of_chain(starts: np.ndarray, seed: int) -> Callable[[Any], np.ndarray]:
     """Function for nutpie that returns the start of the chain that calls it.
 
-    A chain whose start fails asks again with a number of its own, and gets another start that follows from that number.
+    A chain whose start fails calls again with a new number, and gets another start that depends on that number alone.
     """
     order = {number: i for i, number in enumerate(numbers_of_chains(seed, len(starts)))} if len(starts) > 1 else {}
     lock = threading.Lock()

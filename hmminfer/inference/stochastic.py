@@ -1,4 +1,4 @@
-r"""Likelihoods of what is counted, where a Gaussian of expectations is not the right one.
+r"""Likelihoods of counts, and posteriors without a likelihood, where a Gaussian around the expectation is not the right law.
 
     population means          bursts with fixed normals, Monte Carlo error in the noise, NUTS            fit(model)
     counts, linear network    y_i ~ Poisson(mean_i(theta)), exact                                        poisson_log_likelihood
@@ -7,11 +7,11 @@ r"""Likelihoods of what is counted, where a Gaussian of expectations is not the 
 
 Pseudo-marginal (Andrieu & Roberts 2009): a Metropolis-Hastings chain that keeps the estimate of the point it stands on has the exact
 posterior, whatever the variance of the estimate, if the *likelihood* (not its logarithm) is estimated without bias. It mixes well while the
-sd of the log estimate is about 1 to 1.5 (Doucet, Pitt, Deligiannidis & Kohn 2015); the result says what it was. Putting a simulated mean
-into a Gaussian log density is something else, and biased.
+sd of the log estimate is about 1 to 1.5 (Doucet, Pitt, Deligiannidis & Kohn 2015); the result reports this sd. Putting a simulated mean into a
+Gaussian log density is a different method, and biased.
 
-Approximate Bayesian computation samples exp(-|s - s_obs|^2 / (2 epsilon^2)) times the prior by sequential Monte Carlo (PyMC): the posterior of a
-wider noise, of sd epsilon in each summary on top of its own; epsilon is part of the result.
+Approximate Bayesian computation samples exp(-|s - s_obs|^2 / (2 epsilon^2)) times the prior by sequential Monte Carlo (PyMC): the posterior under
+an additional noise of sd epsilon in each summary; epsilon is part of the result.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from hmminfer.terminal import track
 
 
 def counts_of(values: Any) -> np.ndarray:
-    """Counts as integers; a value that is none is an error that names it."""
+    """Counts as integers; the first value that is not a count raises an error that names it."""
     x = np.asarray(values, dtype=float)
     if x.size == 0:
         raise HmmInferError("There are no counts; give at least one.")
@@ -54,7 +54,9 @@ def poisson_log_likelihood(mean: Any, counts: np.ndarray) -> float:
 
 
 def detected_log_likelihood(simulated: np.ndarray, counts: np.ndarray, detection: float) -> float:
-    """Log of the unbiased estimate mean_m prod_i Binomial(y_i; n_mi, p) from simulated molecules n (simulations, cells), each seen with chance p."""
+    """Log of the unbiased estimate mean_m prod_i Binomial(y_i; n_mi, p) from simulated molecules n (simulations, cells), each detected with
+    probability p.
+    """
     if not 0.0 < detection < 1.0:
         raise HmmInferError(f"detection is {detection:g}; a chance to be seen lies between 0 and 1.")
     n = np.asarray(simulated, float)
@@ -177,7 +179,7 @@ def abc(
     Parameters
     ----------
     simulate : (named values, generator) -> summaries (k,).
-    observed : (k,) the same of the data. epsilon : one number or (k,): how near is near; recorded in the attributes.
+    observed : (k,) summaries of the data. epsilon : tolerance of all summaries, or of each (k,); recorded in the attributes.
     """
     observed, near = np.asarray(observed, float), np.broadcast_to(np.asarray(epsilon, float), np.shape(observed))
     if observed.ndim != 1 or observed.size == 0 or not np.all(np.isfinite(observed)):
@@ -212,7 +214,7 @@ def abc(
 
 
 def _tree(parameters: ParameterSet, x: np.ndarray, rng: np.random.Generator, stats: Mapping[str, Any]) -> xr.DataTree:
-    """Draws (parameters, chain, draw) as ArviZ reads them, with units."""
+    """Draws (parameters, chain, draw) as a DataTree for ArviZ, with units."""
     dims = {"chain": np.arange(x.shape[1]), "draw": np.arange(x.shape[2])}
     prior = parameters.sample(rng, 500)
 

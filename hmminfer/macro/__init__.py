@@ -1,1 +1,1 @@
-"""Macro problems: what is loaded and what is observed; each lacks its law and is given effective data."""
+"""Macro problems: loading and observation of a body whose constitutive law is given as effective data."""

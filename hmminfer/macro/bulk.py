@@ -1,4 +1,4 @@
-"""Bulk specimens, whose measured property is the effective one itself: the macro problem that adds nothing.
+"""Bulk specimens, whose measured property is the effective one itself: a macro problem that is the identity.
 
 Vector in: effective data.  Vector out: the same. Exact.
 """

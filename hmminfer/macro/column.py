@@ -3,10 +3,10 @@
     d/dt [ T(c) + R_k s ] + decay c = a_L v c_xx - v c_x,      ds/dt = alpha (c - s)              0 < x < L
     v c - a_L v c_x = v c_in(t) at x = 0,    c_x = 0 at x = L,    c = s = 0 at t = 0              (Danckwerts 1953)
 
-c is what is dissolved. What a place stores with it, T(c) = f R(c) c, is the law's answer: R (a retardation factor) at a few concentrations,
-one where it is constant. R is the polynomial through them in u = c / (c + c_s), at the Chebyshev points of 0 < u < c_max / (c_max + c_s): a law
-that saturates anywhere near c_s is smooth in u. So the micro problem is asked a dozen times for each theta, and not at each point of each
-step of each iteration. f is a column's own factor on both stores, what its water holds included: a column with more pores is one too.
+c is the dissolved concentration, T(c) = f R(c) c the total in fast equilibrium with it. The law gives the retardation factor R at a few values
+of c, at one if R is constant: R is the polynomial through them in u = c / (c + c_s), at the Chebyshev points of 0 < u < c_max / (c_max + c_s); a
+law that saturates near c_s is smooth in u. So the micro problem is solved a dozen times for each theta, not at each point of each step of each
+iteration. f is a factor of each column on both stores, dissolved content included (a column with more pores, for example).
 
 Linear elements with consistent mass (group finite elements for T), SDIRK2 of :mod:`.parabolic`; s is eliminated at each stage, Newton's method
 on a tridiagonal matrix. The steps are data: they end at every jump of c_in and at every time of measurement.
@@ -34,7 +34,7 @@ ITERATIONS = 40
 
 
 def concentration_points(c_max: float, c_scale: float, count: int) -> np.ndarray:
-    """The concentrations at which a column asks for R, increasing."""
+    """Concentrations at which a column needs R, increasing."""
     u = 0.5 * c_max / (c_max + c_scale) * (1.0 - np.cos(np.pi * (np.arange(count) + 0.5) / count))
     return c_scale * u / (1.0 - u)
 
@@ -104,7 +104,7 @@ def _stored(c, series, scales, factor, store, slope, z):
 
 @njit(cache=True, error_model="numpy")
 def _stage(c, stored, slow, series, scales, factor, slow_store, alpha, a_l, decay, h, v, inlet, dt, work):
-    """Overwrite the guess ``c`` with the solution of one stage of length dt (gamma included) from ``stored`` and ``slow``; whether it was found."""
+    """Overwrite the guess ``c`` with the solution of one stage of length dt (gamma included) from ``stored`` and ``slow``; True if found."""
     n = c.size
     exchange = alpha * dt / (1.0 + alpha * dt)
     linear = series.size == 1
@@ -354,11 +354,11 @@ def column_kernel(
     Parameters
     ----------
     length, velocity, inlet, pulse : (columns,) length, velocity of water in the pores, concentration of the inflow, and how long it lasts.
-    column, times, place : (rows,) of each row: whose, when, and where as a share of the length.
+    column, times, place : (rows,) index of the column, time, and position as a share of the length.
     step, growth : (columns,) and number, see :func:`steps_between`; steps grow only after the pulse.
-    points : at how many concentrations R is given (16 are plenty), see :func:`concentration_points`; c_max is the largest of ``inlet``, c_s the
-        geometric mean of the largest and the smallest.
-    factors : whether the vector holds f.
+    points : number of concentrations at which R is given (16 are plenty), see :func:`concentration_points`; c_max is the largest of ``inlet``,
+        c_s the geometric mean of the largest and the smallest.
+    factors : True if the vector holds f.
     """
     column, times = np.asarray(column, np.int64), np.asarray(times, float)
     facts = np.stack(np.broadcast_arrays(length, velocity, inlet, pulse, step), axis=1).astype(float)

@@ -6,8 +6,8 @@ r"""Confined compression of a swelling network: finite strain, fluid driven thro
           | Z = 0    u = 0, no flow         |        k = k_0 ((J - 1 + w) / w)^2 exp(M (J^2 - 1) / 2)    Holmes & Mow 1990
 
 Salt follows the bath at once (it diffuses a thousand times faster than the network consolidates). The specimen starts in equilibrium with its
-first bath under a tare; its thickness then is what was measured, so h = thickness / J_0. In zeta = Z / h and u / h, with quadratic elements
-graded to the drained side,
+first bath under a tare load; the measured thickness is that of this state, so h = thickness / J_0. In zeta = Z / h and u / h, with quadratic
+elements graded to the drained side,
 
     h^2 int v (J / k) du/dt dzeta + int v' s dzeta + v(1) T = 0
 
@@ -325,9 +325,9 @@ def confined_kernel(
     charges, rt, network : as in :func:`.swelling.equilibrium_kernel`.
     thickness : mm, in equilibrium with bath ``first_bath`` under the compression ``tare`` (MPa).
     edges : (steps + 1,) times of the steps, s. bath, control (BY_LOAD or BY_STRAIN) : (steps,).
-    target : t, step -> compression (MPa) or strain from the start's thickness at times (n,) within a step's stage.
+    target : (times (n,), steps (n,)) -> compression (MPa), or strain relative to the initial thickness, at these times within these steps.
     side : (elements + 1,) ends of the elements over the height, from 0 to 1.
-    what, times : (rows,) DISPLACEMENT or COMPRESSION, and when (s).
+    what, times : (rows,) DISPLACEMENT or COMPRESSION, and its time (s).
     example : Pi at the nodes in each bath, the five parameters of the equilibrium, k_0 and M.
     scale : of both outputs; 1000 gives um and kPa.
     """

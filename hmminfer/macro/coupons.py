@@ -24,7 +24,7 @@ KINDS = {"youngs_modulus": 0, "shear_modulus": 1, "poisson_ratio": 2, "shear_cou
 
 @njit(cache=True, error_model="numpy")
 def _value(kind, s):
-    """Observable and its derivative by the entries of the rotated compliance (3, 3)."""
+    """Observable, and its derivative with respect to the entries of the rotated compliance (3, 3)."""
     d = np.zeros((3, 3))
     if kind == 0:
         d[0, 0] = -1.0 / s[0, 0] ** 2

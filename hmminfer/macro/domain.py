@@ -1,4 +1,4 @@
-"""Meshed macro domains: what a finite element problem needs of a scikit-fem mesh, as plain arrays."""
+"""Meshed macro domains: a scikit-fem mesh as the plain arrays that a finite element problem needs."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ ELEMENTS = {
 
 @dataclass(frozen=True, eq=False)
 class Numbering:
-    """Unknowns in solution order. ``number`` of each value (node by node, component fastest); ``free`` and ``held`` values in that order;
-    ``dofs`` (elements, nodes x components); half ``band`` of the matrix of the free ones.
+    """Numbering of the nodal values for the solver. ``number``: position of each value (node by node, component fastest); ``free`` and ``held``:
+    unknown and prescribed values in this order; ``dofs``: positions (elements, nodes x components); ``band``: half-bandwidth of the matrix of the
+    free values.
     """
 
     number: np.ndarray
@@ -85,7 +86,7 @@ class Domain:
 
     @cached_property
     def quadrature_points(self) -> np.ndarray:
-        """(elements, points, 2)."""
+        """Coordinates of the quadrature points (elements, points, 2)."""
         return np.ascontiguousarray(np.asarray(self.basis.global_coordinates()).transpose(1, 2, 0))
 
     @cached_property
@@ -94,9 +95,9 @@ class Domain:
         return np.stack([self.nodes.min(axis=0), self.nodes.max(axis=0)])
 
     def unit_stiffness(self, zone: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Element matrices of the three unit tensors, added up over the points of one zone in an element: the pieces.
+        """Element matrices of the three unit tensors, for each *piece*: the quadrature points of an element that lie in one zone.
 
-        ``zone`` (elements, points) says which tensor A holds at a quadrature point. Returns the element and the zone of each piece and its
+        ``zone`` (elements, points): index of the tensor A at each quadrature point. Returns the element and the zone of each piece and its
         matrices (pieces, 3, nodes, nodes), so that A11 m[0] + A22 m[1] + A12 m[2] = int grad N_i . A grad N_j over the piece.
         """
         pieces, of = _pieces(zone)
@@ -109,9 +110,9 @@ class Domain:
         return pieces[:, 0], pieces[:, 1], out
 
     def unit_mass(self, zone: np.ndarray | None = None) -> np.ndarray:
-        """int N_i N_j over each piece of :meth:`unit_stiffness`, (pieces, nodes, nodes); over each element without zones.
+        """int N_i N_j over each piece of :meth:`unit_stiffness`, (pieces, nodes, nodes); without ``zone`` over each element.
 
-        The stiffness's points integrate it exactly, but for the one point of a linear triangle, which has one zone only.
+        The quadrature of the stiffness integrates it exactly. Linear triangles, with their one point and one zone, take a finer one here.
         """
         basis = self.basis if self.weights.shape[1] > 1 else skfem.CellBasis(self.mesh, self.basis.elem, intorder=2)
         values = np.stack([np.asarray(v[0]) for v in basis.basis])  # node, element, point
@@ -129,7 +130,7 @@ class Domain:
         return skfem.LinearForm(lambda v, w: w.f * v).assemble(b, f=f)
 
     def numbering(self, fixed: np.ndarray) -> Numbering:
-        """Unknowns of a problem with ``fixed`` (nodes, components): which values are prescribed; free ones first, in narrow-band order."""
+        """Numbering for a problem; ``fixed`` (nodes, components) is True for prescribed values. Free values come first, in narrow-band order."""
         n, components = fixed.shape
         nodal = self.connectivity
         rows, columns = np.repeat(nodal, nodal.shape[1], axis=1).ravel(), np.tile(nodal, (1, nodal.shape[1])).ravel()
@@ -203,7 +204,7 @@ class Domain:
             return np.array([self._element_at(point) for point in points])
 
     def _element_at(self, point: np.ndarray) -> int:
-        """Element of one point, tried where it is and a rounding error away in eight directions."""
+        """Element that holds a point, or holds one of eight points a rounding error away from it."""
         reach = 1e-9 * float(np.ptp(self.box))
         for angle in (None, *(np.pi / 4 * np.arange(8))):
             x, y = point if angle is None else point + reach * np.array([np.cos(angle), np.sin(angle)])
@@ -224,7 +225,7 @@ class Domain:
         return self.mesh.element_finder()
 
     def outside(self, points: np.ndarray) -> np.ndarray:
-        """True for points off the bounding box."""
+        """True for points outside the bounding box."""
         tol = 1e-9 * np.ptp(self.box)
         off = np.any((points < self.box[0] - tol) | (points > self.box[1] + tol), axis=1) | ~np.isfinite(points).all(axis=1)
         return off

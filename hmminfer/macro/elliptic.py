@@ -5,11 +5,11 @@
 A is the effective tensor that micro problems give: one for each *zone*, a zone being any set of quadrature points, down to one point each
 (finite element heterogeneous multiscale method, FE-HMM: E, Ming & Zhang 2005; Abdulle 2005).
 
-Vector in:  A11, A22, A12 of zone 0, then of zone 1, ...; a law that gives more than these three is taken as it is, the rest unseen.
+Vector in:  A11, A22, A12 of zone 0, then of zone 1, ...; further numbers that a law gives for a zone are ignored.
 Vector out: rows of H u (values, derivatives: any linear functional of the nodal values) and of v^T (K u - f) (flow through a boundary
-on which v is one), in the order asked.
+on which v is one), in the given order.
 Gradient:   one adjoint solve with the kept factor, dJ/dA_k = -lambda^T K_k u summed over the pieces of a zone.
-Error:      order degree + 1 in u, degree in its gradient, where the solution is smooth, beside the error of A itself.
+Error:      order degree + 1 in u, degree in its gradient, where the solution is smooth, in addition to the error of A itself.
 """
 
 from __future__ import annotations
@@ -158,13 +158,13 @@ def elliptic_kernel(
 
     Parameters
     ----------
-    fixed, value : (nodes,): where u is prescribed, and to what.
-    load : (nodes,) of the source and of prescribed flows, see :meth:`Domain.load` and :meth:`Domain.edge_load`.
+    fixed, value : (nodes,) True where u is prescribed, and its value there.
+    load : (nodes,) load vector of the source and of prescribed flows, see :meth:`Domain.load` and :meth:`Domain.edge_load`.
     observe : (rows, nodes) sparse: linear functionals of the nodal values.
     virtual : fields v (nodes,), one row v^T (K u - load) each: the flow into the domain where v is one on a boundary, zero on others.
     zone : (elements, points) index of the tensor at each quadrature point.
     order : output row i is row order[i] of (observe, virtual).
-    stride : numbers that the law gives for a zone.
+    stride : number of entries that the law gives for a zone.
     """
     fixed = np.asarray(fixed, bool)
     if not fixed.any():

@@ -1,9 +1,9 @@
-"""A membrane between two baths: steady nonlinear transport through its thickness, and what it conducts then.
+"""A membrane between two baths: steady nonlinear transport through its thickness, and its conductivity in this state.
 
     d/dz G(u, u'; theta) = 0,    G = k (u_a - u) at z = 0,    G = k (u - u_c) at z = L
 
-u is what the membrane takes up (water, for a proton conductor), G its flux, k the transfer through each surface. The law is asked at every
-quadrature point; it answers with the flux and with the conductivities along and across the membrane, which follow u:
+u is the uptake of the membrane (water, for a proton conductor), G its flux, k the transfer coefficient of each surface. The law is evaluated at
+every quadrature point; it returns the flux and the conductivities along and across the membrane, which depend on u:
 
     law(u, u', theta, facts) -> G, s_along, s_across
 
@@ -40,7 +40,7 @@ law_end = 0
 
 
 def _newton(at, u, h, k, bath, jacobian, *law):
-    """Residual R(u) of one specimen and, where asked, its matrix; ``at``: the law's vector, its first two entries free."""
+    """Residual R(u) of one specimen and, if ``jacobian``, its matrix; ``at``: the law's vector, whose first two entries are overwritten."""
     residual = np.zeros(u.size)
     ab = np.zeros((u.size, 7))
     e_flux = np.array([1.0, 0.0, 0.0])
@@ -169,7 +169,7 @@ def _pullback(x, facts, thickness, bath, specimen, what, element, weight, sizes,
                 for j in range(3):
                     u_bar[0, 2 * element[i] + j] += y_bar[i] * weight[i, j]
         answer_bar = np.zeros(3)
-        for turn in range(2):  # first what the conductivities say, then, with the adjoint, what the flux says
+        for turn in range(2):  # first the cotangents of the conductivities; then, with the adjoint, that of the flux
             if turn == 1:
                 _, ab = newton(at, u[m], h, k, bath[m], True, *law)
                 _, pivots = band_lu(ab, 2)
@@ -196,7 +196,7 @@ def _pullback(x, facts, thickness, bath, specimen, what, element, weight, sizes,
 
 @cache
 def membrane_code(law: Code) -> Code:
-    """Code of membranes that ask ``law``."""
+    """Code of membranes with the law ``law``."""
     calls = {"law_forward": law.calls[0], "law_pullback": law.calls[1]}
     solver = specialise(_newton, law.fingerprint, **calls)
     forward = specialise(_forward, law.fingerprint, newton=solver, **calls)
@@ -221,9 +221,9 @@ def membrane_kernel(
     Parameters
     ----------
     law : see above; its vector is u, u', the ``parameters`` (an example of them), the facts.
-    facts : (specimens, k) what the law is told of a specimen.
-    thickness, bath : (specimens,) and (specimens, 2), u in equilibrium with the baths at z = 0 and z = L.
-    specimen, what, position : of each output row; position is z / L, for rows of uptake.
+    facts : (specimens, k) known data of each specimen that the law takes.
+    thickness, bath : (specimens,) and (specimens, 2); ``bath`` is u in equilibrium with the baths at z = 0 and z = L.
+    specimen, what, position : specimen, quantity and position z / L (for rows of uptake) of each output row.
     """
     what, specimen = np.asarray(what, np.int64), np.asarray(specimen, np.int64)
     place = np.zeros(len(what)) if position is None else np.nan_to_num(np.asarray(position, float))

@@ -1,7 +1,7 @@
 """Bases for the fibre's double angle over a macro domain: zones, and a smooth Gaussian field.
 
-The field's basis are the sine eigenfunctions of the Laplacian on the domain's bounding box, extended on every side so that their
-zeros at the edge do not show: by 0.4 of the longer side, which is also the default correlation length of a field (Hilbert-space
+The basis of a field consists of the sine eigenfunctions of the Laplacian on the domain's bounding box, extended on every side so that
+their zeros at the edge have no effect: by 0.4 of the longer side, which is also the default correlation length of a field (Hilbert-space
 approximation of a Gaussian process; Solin & Sarkka 2020; Riutort-Mayol et al. 2023).
 """
 

@@ -32,7 +32,7 @@ from hmminfer.macro.time_grid import time_grid
 
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def _mass_times(c, dofs, zone, unit, u, n_free):
-    """Free part of M u for ``u`` that vanishes at prescribed values."""
+    """Free part of M u, for ``u`` that is zero at prescribed values."""
     out = np.zeros(n_free)
     for e in range(dofs.shape[0]):
         for i in range(dofs.shape[1]):
@@ -173,9 +173,9 @@ def parabolic_kernel(
 
     Parameters
     ----------
-    fixed, value, load, zone : as in :func:`.elliptic.elliptic_kernel`; nothing need be fixed.
+    fixed, value, load, zone : as in :func:`.elliptic.elliptic_kernel`, but ``fixed`` may be False everywhere.
     start : (nodes,) values at time 0.
-    duration, steps : the time that is computed, in equal steps.
+    duration, steps : the computed time, and the number of its equal steps.
     observe, times : (rows, nodes) sparse functionals and (rows,) the time of each.
     shape : s(t) of the load; constant by default.
     """

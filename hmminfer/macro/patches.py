@@ -1,13 +1,13 @@
-r"""Equation-free profiles: no macro equation is written down; patches of cells are asked for fluxes and losses, and a step is projected.
+r"""Equation-free profiles: instead of a macro equation, bursts of simulation in patches of cells give fluxes and losses, and steps are projected.
 
                  J ->  o-[patch]-o-[patch]-o-[patch]-o-[patch]-o  closed       o  macro node, u in molecules per cell
                        0          element 1          element 2     L
 
     int (du/dt) phi_i = int F phi_i' - int R phi_i + J phi_i(0)        quadratic elements of length h, two Gauss points, lumped mass (Simpson)
 
-Lift: a patch at a Gauss point is filled to u, u' and u'' there. Burst and restriction are the law's:
-law(u, u', u'', theta, number of the burst) -> flux F, loss R  (:mod:`hmminfer.micro.langevin_burst`). Patches cover a part of the line only; what
-lies between them is never simulated.
+Lift: a patch at a Gauss point is filled so that it has u, u' and u'' there. The law makes the burst and restricts it:
+law(u, u', u'', theta, number of the burst) -> flux F, loss R  (:mod:`hmminfer.micro.langevin_burst`). Patches cover only a part of the line; the
+cells between them are never simulated.
 
     steady      du/dt = 0 by Newton's method to rounding; gradient by the implicit function theorem
     in time     coarse projective integration: bursts at u_n and at the midpoint, then a leap of Delta (explicit, order two);
@@ -46,7 +46,7 @@ stage: Any = None
 
 
 def slope_of(times: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Least-squares slopes of ``values`` (times, ...): what a burst is restricted to when all it shows are counts."""
+    """Least-squares slopes of ``values`` (times, ...): the restriction of a burst of which only counts are known."""
     centred = times - times.mean()
     return np.tensordot(centred / np.sum(centred**2), values, axes=1)
 
@@ -54,8 +54,8 @@ def slope_of(times: np.ndarray, values: np.ndarray) -> np.ndarray:
 def spread(flux: Any, density: np.ndarray, spacing: float, leap: float, steps: int, loss: Any = None, source: float = 0.0) -> np.ndarray:
     """Densities (steps + 1, volumes) between closed ends: coarse projective Euler with finite volumes.
 
-    ``flux(u, u')`` is asked at each face and ``loss(u)`` (none by default) in each volume, at each leap: any burst will do, also of a jump process
-    (values only). ``source`` flows into the first volume. Stable for leaps below spacing^2 / (2 D).
+    ``flux(u, u')`` is evaluated at each face and ``loss(u)`` (none by default) in each volume, at each leap. Both can be any burst, also of a jump
+    process, because only values are needed. ``source`` flows into the first volume. Stable for leaps below spacing^2 / (2 D).
     """
     out = np.empty((steps + 1, len(density)))
     out[0] = density
@@ -165,7 +165,7 @@ def _along(derivative, d_u, h, p):
 
 
 def _steady_forward(x, start, weights, grid, *law):
-    """``start`` (nodes,): first iterate; ``grid`` = [h]. State: u, and the law's derivatives there (a last step of rounding aside)."""
+    """``start`` (nodes,): first iterate; ``grid`` = [h]. State: u, and the law's derivatives there (before a last step of the size of rounding)."""
     p = x.size - OTHER
     source, gain, background = x[p:]
     h = grid[0]
@@ -304,7 +304,7 @@ def _history_pullback(x, *rest):
 
 @cache
 def steady_code(law: Code) -> Code:
-    """Code of a steady profile whose patches ask ``law``."""
+    """Code of a steady profile whose patches have the law ``law``."""
     asked = specialise(_ask, law.fingerprint, law_forward=law.calls[0], law_pullback=law.calls[1])
     forward = specialise(_steady_forward, law.fingerprint, ask=asked)
     pullback = specialise(_steady_pullback, law.fingerprint)
@@ -313,7 +313,7 @@ def steady_code(law: Code) -> Code:
 
 @cache
 def history_code(law: Code) -> Code:
-    """Code of a profile in time whose patches ask ``law``."""
+    """Code of a profile in time whose patches have the law ``law``."""
     asked = specialise(_ask, law.fingerprint, law_forward=law.calls[0], law_pullback=law.calls[1])
     solver = specialise(_stage, law.fingerprint, ask=asked)
     forward = specialise(_history_forward, law.fingerprint, ask=asked, stage=solver)
@@ -345,9 +345,9 @@ def steady_profile(law: Kernel, theta: Any, source: float, length: float, nodes:
 
     Parameters
     ----------
-    law : see above; ``theta``: an example of its parameters, ``source`` of J, for which the profile is near ``scale`` at 0.
-    nodes : an odd number, evenly spaced. patch : length of a patch, um; it must be smaller than the spacing of patches.
-    points : (rows,) where one looks, um.
+    law : see above; ``theta``, ``source``: example values of its parameters and of J, for which the profile at 0 is near ``scale``.
+    nodes : number of nodes, odd; they are evenly spaced. patch : length of a patch, um; it must be smaller than the spacing of patches.
+    points : (rows,) positions of the output rows, um.
     """
     place, weights = _checked(length, nodes, patch, points)
     start = scale * np.exp(-4.0 * place / length)

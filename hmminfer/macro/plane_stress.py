@@ -6,7 +6,7 @@ Q comes from C_eff by condensation (sigma_33 = sigma_23 = sigma_13 = 0); Qbar(t)
 The angle is taken at quadrature points. Units: GPa = kN / mm^2, mm, kN.
 
 Vector in:  C_eff (36), then the orientation coefficients s (double angle, rad).
-Vector out: rows of H u (displacements, strains: any linear functional of the nodal values) and reactions v^T K u, in the order asked.
+Vector out: rows of H u (displacements, strains: any linear functional of the nodal values) and reactions v^T K u, in the given order.
 Gradient:   one adjoint solve with the kept factor, dJ = sum_q w (B mu)^T dQbar (B u), mu = reaction weights - adjoint.
 Error:      biquadratic elements, displacements third order where the solution is smooth; corners of grips are singular.
 """
@@ -98,7 +98,7 @@ def _strain(e, p, gradient, dofs, u):
 
 @njit(cache=True, error_model="numpy")
 def _forward(x, gradient, weight, dofs, phi, known, load, prescribed, indptr, indices, values, virtual, touched, order, band):
-    """``dofs`` (elements, 2 n): free ones first, in band order; ``touched``: elements where some reaction is felt."""
+    """``dofs`` (elements, 2 n): free ones first, in band order; ``touched``: elements that contribute to a reaction."""
     n_free, n_e, n_p, n = load.size, weight.shape[0], weight.shape[1], gradient.shape[2]
     _, q, full = plane_stress(x[:36].copy().reshape(6, 6))
     t = known + phi @ x[36:]
@@ -238,7 +238,7 @@ def plane_stress_kernel(
 
     Parameters
     ----------
-    fixed, displacement, force : (nodes, 2): which components are prescribed, to what (mm), and nodal forces elsewhere (kN).
+    fixed, displacement, force : (nodes, 2): True for prescribed components, their values (mm), and nodal forces elsewhere (kN).
     observe : (rows, 2 nodes) linear functionals of the nodal displacements, component fastest.
     reactions : virtual displacements v (nodes, 2); each adds the row v^T K u (kN mm).
     order : output row i is row order[i] of (observe, reactions).

@@ -1,4 +1,4 @@
-"""A plate pulled along x, as an experiment: its data file, mesh, loading and what is measured on it, for any material's plate model."""
+"""A plate pulled along x, as an experiment: its data file, mesh, loading and measured quantities, for the plate model of any material."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ PLATE = Schema(
 
 
 def plate_geometry(s: Any) -> Plate:
-    """The meshed plate of the settings of :data:`PLATE`; the mesh does not depend on any parameter."""
+    """The meshed plate for settings of :data:`PLATE`; the mesh does not depend on any parameter."""
     if s["mesh"]:
         return from_file(s["mesh"])
     if s["hole_radius"] > 0:

@@ -1,6 +1,6 @@
 """Plates as scikit-fem meshes with quadratic elements: rectangles, plates with a hole, and meshes read from files.
 
-Lengths in mm. See :class:`.domain.Domain` for what a mesh gives.
+Lengths in mm. See :class:`.domain.Domain` for the arrays of a mesh.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _graded(length: float, n: int, ratio: float) -> np.ndarray:
 def rectangle(length: float, width: float, nx: int, ny: int, grading: float = 1.0, grading_y: float = 1.0) -> Plate:
     """Plate [0, length] x [0, width] with nx by ny elements; ``grading``: size in the middle over size at the ends.
 
-    Corners of grips are singular: elements that grow geometrically away from them win a digit in the displacements.
+    Corners of grips are singular: with elements that grow geometrically away from them, the displacements gain a digit of accuracy.
     """
     return Plate(skfem.MeshQuad.init_tensor(_graded(length, nx, grading), _graded(width, ny, grading_y)))
 

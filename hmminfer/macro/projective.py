@@ -1,14 +1,14 @@
-"""Steps far longer than the micro simulation's own: projective integration, and the time stepping of the multiscale method.
+"""Time steps far longer than those of the micro simulation: projective integration, and the time stepping of the multiscale method.
 
-A micro simulator is known by one step of its own, ``inner(y, p, h) -> y`` later by h. After k steps the fast transients are gone;
-one step more gives the slope, and the state jumps along it::
+A micro simulator is given by one of its steps, ``inner(y, p, h)`` -> the state y after a time h. After k steps the fast transients have decayed;
+one more step gives the slope, and the state jumps along it::
 
     projective(inner, form)                 y itself is projected
-    multiscale(lift, inner, restrict, form) a macro state U moves; y = lift(U, p) is made anew for each slope,
+    multiscale(lift, inner, restrict, form) a macro state U moves; y = lift(U, p) is set up anew for each slope,
                                             F = weighted mean over the last q steps of d restrict(y) / dt
 
-``form`` names the Runge-Kutta method whose slopes are found so: "euler", "heun", "midpoint", "rk4". Steps, k and q are given and depend on no
-parameter. On y' = lambda y, with rho the factor of one inner step, projective Euler multiplies by
+``form`` names the Runge-Kutta method whose slopes are computed in this way: "euler", "heun", "midpoint", "rk4". Steps, k and q are given and
+depend on no parameter. On y' = lambda y, with rho the factor of one inner step, projective Euler multiplies by
 
     sigma = ((M + 1) rho - M) rho^k,    M = Delta / delta - (k + 1)
 
@@ -17,7 +17,7 @@ stable in two discs: the slow modes of Euler's method with Delta, and fast ones 
 C. W. Gear and I. G. Kevrekidis 2003, SIAM J. Sci. Comput. 24:1091 (projective forward Euler); P. Lafitte, A. Lejon and G. Samaey 2016,
 SIAM J. Numer. Anal. 54:1 (Runge-Kutta); W. E and B. Engquist 2003, Commun. Math. Sci. 1:87, B. Engquist and Y.-H. Tsai 2005, Math. Comp.
 74:1707 (bursts whose averages drive a macro solver).
-A reference: used by tests, benchmarks and notebook 09 only.
+Reference code: used by tests, benchmarks and notebook 09 only.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ burst: Any = None
 
 
 def tableau(form: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(a, b, c) of a form by its name."""
+    """Runge-Kutta coefficients (a, b, c) of a form by its name."""
     if form not in FORMS:
         raise unknown("form of projective integration", form, FORMS)
     a, b, c = (np.array(x) for x in FORMS[form])
@@ -83,7 +83,7 @@ def _project(y, p, k, delta, long_step, n, a, b, c):
 
 
 def _multiscale_burst(u, p, k, q, delta):
-    """Slope of the macro state: a burst of k + q steps from what is lifted, smooth weights over the last q."""
+    """Slope of the macro state: a burst of k + q steps from the lifted state, with smooth weights over the last q."""
     y = lift_state(u, p)
     for _ in range(k):
         y = inner_step(y, p, delta)
@@ -148,7 +148,7 @@ def projective(inner: Any, form: str = "euler") -> Callable[..., np.ndarray]:
 def multiscale(lift: Any, inner: Any, restrict: Any, form: str = "euler") -> Callable[..., np.ndarray]:
     """Time stepping of the multiscale method: a function (U, p, k, q, delta, Delta, n) -> macro states (n + 1, size).
 
-    ``lift(U, p) -> y``, ``inner(y, p, h) -> y`` and ``restrict(y, p) -> U`` are compiled; k steps heal, q are averaged.
+    ``lift(U, p) -> y``, ``inner(y, p, h) -> y`` and ``restrict(y, p) -> U`` are compiled; k steps let transients decay, q steps are averaged.
     """
     a, b, _ = tableau(form)
     name = _name(lift, inner, restrict)
@@ -166,7 +166,7 @@ def multiscale(lift: Any, inner: Any, restrict: Any, form: str = "euler") -> Cal
 
 
 def amplification(form: str, rho: Any, k: int, ratio: float) -> np.ndarray:
-    """Factor sigma of one projective step on y' = lambda y; ``rho``: of one inner step (complex), ``ratio`` = Delta / delta."""
+    """Factor sigma of one projective step on y' = lambda y; ``rho``: factor of one inner step (complex), ``ratio`` = Delta / delta."""
     a, b, c = tableau(form)
     rho = np.asarray(rho, dtype=complex)
     base, slope = rho ** (k + 1), (rho - 1.0) * rho**k  # of one; slopes times delta

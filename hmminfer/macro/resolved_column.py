@@ -1,11 +1,11 @@
-"""A column with every species and every scale: what :mod:`.column` and a burst replace, for synthetic data and comparisons.
+"""A column with every species and every time scale resolved, for synthetic data and comparisons; :mod:`.column` with a burst replaces it.
 
     dA/dt  = (a_L v A_x - v A)_x - r - R_k ds/dt - decay A
     dB/dt  = r = k_f A (1 - B / S) - k_b B              (S infinite: A <-> B)
     ds/dt  = alpha (A - s)
 
 Finite volumes with central fluxes, Danckwerts' inlet, c_x = 0 at the outlet; SciPy's implicit solvers with the exact banded Jacobian.
-A reference: used by tests, benchmarks and the script that writes the synthetic data.
+Reference code: used by tests, benchmarks and the script that writes the synthetic data.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def resolved_column(
     rtol: float = 1e-6,
     method: str = "Radau",
 ) -> tuple[np.ndarray, dict[str, float]]:
-    """Outlet concentration over inflow at ``times`` (increasing), and what it took.
+    """Outlet concentration over inflow at ``times`` (increasing), and the numbers of right sides and factorisations of the solver.
 
     ``parameters``: k_f, k_b (1 / time), S (concentration of sites; infinite for a linear isotherm), R_k, alpha, a_L, decay.
     """

@@ -1,16 +1,16 @@
-r"""Equilibrium of a charged network with its bath: how far it swells, how stiff it is then, and at what pressure.
+r"""Equilibrium of a charged network with its bath: swelling, and stiffness and osmotic pressure in the swollen state.
 
     s(J) + T = 0,    s(J) = sigma(J) - Pi(c_F(J)) - A c_F(J)^2,    c_F(J) = c_0 w / (J - 1 + w)
 
-J: volume over that of the reference state, which holds the share w of water and the fixed charge c_0 in it; there a tissue's network is free of
-stress, and a gel's chains are as they were crosslinked. T: compression from outside. sigma is the network's own stress,
+J: volume relative to the reference state, of which the share w is water, with the fixed charge c_0 in it. In the reference state a tissue's
+network is free of stress, and a gel's chains are as crosslinked. T: external compression. sigma is the stress of the network itself,
 
     tissue, strained along one axis    sigma = (mu (J^2 - 1) + lambda ln J) / J,    H = lambda + 2 mu,  nu = lambda / (2 (lambda + mu))
     gel, swelling freely (isotropic)   sigma = R T / v_1 [ln(1 - p) + p + chi p^2 + (p l^2 F(l^2 / N) - p / 2) / N],   p = (1 - w) / J, l = J^(1/3)
 
 the second being Flory & Rehner's for water (v_1 its molar volume) and chains of N segments, F(X) = (3 - X) / (3 (1 - X)) their finite
-extensibility (Cohen's inverse Langevin function; F = 1 for Gaussian chains). Pi is the law's answer at Chebyshev nodes of ln c_F and, between
-them, the polynomial through Pi / c_F; A c_F^2 is what the uncharged chains add. Outside the nodes' range there is no answer (NaN).
+extensibility (Cohen's inverse Langevin function; F = 1 for Gaussian chains). The law gives Pi at Chebyshev nodes of ln c_F; between them Pi / c_F
+is interpolated by a polynomial. A c_F^2 is the contribution of the uncharged chains. Outside the nodes' range the result is NaN.
 
 Vector in:  Pi at the nodes, bath after bath; then c_0, w, (H, nu) or (chi, N), A.
 Vector out: rows, each in a bath: Pi + A c_F^2 at a given c_F (PRESSURE_AT), at c_0 (PRESSURE_OF), or at equilibrium; J; modulus J ds/dJ;
@@ -38,7 +38,7 @@ STEP = 1e-40  # of the complex step
 
 
 def nodes(lower: float, upper: float, n: int = 32) -> np.ndarray:
-    """Fixed charges (mol/L) at which the law is asked: Chebyshev nodes of ln c_F between two values."""
+    """Fixed charges (mol/L) at which the law is evaluated: Chebyshev nodes of ln c_F between two values."""
     a, b = np.log(lower), np.log(upper)
     return np.exp(0.5 * (a + b) + 0.5 * (b - a) * np.cos(np.pi * (np.arange(n) + 0.5) / n))
 
@@ -115,7 +115,7 @@ def add_to_coefficients(weight, charge, xi, bar):
 
 @njit(cache=True, error_model="numpy")
 def equilibrium(load, p, c, facts):
-    """J at which s(J) + ``load`` = 0; NaN where there is none within the nodes' range, or p is no material."""
+    """J at which s(J) + ``load`` = 0; NaN if there is none within the nodes' range, or if no material has the parameters p."""
     if not (p[0] > 0.0 and 0.0 < p[1] < 1.0 and p[2] > 0.0):
         return np.nan
     out = np.empty(9)
@@ -239,7 +239,7 @@ CODE = Code((__name__, "CODE"), _forward, _pullback, data="f2 f1 i1 i1 f1 f1", s
 
 
 def network_facts(lower: float, upper: float, rt: float, network: int) -> np.ndarray:
-    """Facts of a point for :func:`stress`; ``rt`` in MPa per mol/L."""
+    """The known data ``facts`` that :func:`stress` takes; ``rt`` in MPa per mol/L."""
     return np.array([np.log(lower), np.log(upper), rt * WATER, float(network)])
 
 
@@ -251,10 +251,10 @@ def equilibrium_kernel(
     Parameters
     ----------
     charges : least and greatest fixed charge (mol/L) and number of :func:`nodes`.
-    baths : how many there are; ``bath`` (rows,) says which.
-    what, load, charge : (rows,) quantity, compression (MPa; infinite where J is held at 1), fixed charge of a PRESSURE_AT.
+    baths : number of baths; ``bath`` (rows,): index of each row's bath.
+    what, load, charge : (rows,) quantity, compression (MPa; infinite to hold J at 1), fixed charge of a PRESSURE_AT.
     rt : R T in MPa per mol/L. network : TISSUE or GEL.
-    example : Pi at the nodes in each bath and the five parameters, of a material that exists.
+    example : Pi at the nodes in each bath and the five parameters, at which the equilibria can be solved.
     """
     charge, what = np.asarray(charge, float), np.asarray(what, np.int64)
     given = charge[what == PRESSURE_AT]

@@ -9,8 +9,8 @@ step of the L-stable method of order two (SDIRK2, gamma = 1 - 1 / sqrt 2; stiffl
     | K         -B             | |u    |   | F                                 |
     | T0 B^T     M + gamma dt L | |theta| = | h_n (+ kappa (h_1 - h_n)) + gamma dt q |
 
-with one LU factor for all steps. Nothing is split, so no step is too long for stability; the sum of h changes by the heat that enters and
-by nothing else, at every step, to rounding. A load that jumps at time 0 finds h unchanged: the adiabatic answer.
+with one LU factor for all steps. The two problems are not split, so no step is too long for stability; the sum of h changes only by the heat
+that enters, at every step, to rounding. A load that jumps at time 0 leaves h unchanged: the response at that moment is adiabatic.
 
 Vector in:  for each zone Q11, Q22, Q12, Q66, Q16, Q26 (GPa), beta1, beta2, beta6 (kPa/K), c (MJ/m^3/K), K11, K22, K12 (W/m/K): plane data.
 Vector out: linear functionals of the nodal values u_x, u_y (mm), theta (K) at times (s), linear between two steps. Loads in kN/mm, W/mm.
@@ -68,7 +68,7 @@ def _times(matrix, dofs, z, first, every):
 
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def _content_back(heat, dofs, z):
-    """The transposed heat content of z, which is read in the rows of temperatures."""
+    """The transposed heat content applied to z, of which only the entries of temperatures are read."""
     out, local = np.zeros(z.size), np.empty(dofs.shape[1])
     for e in range(dofs.shape[0]):
         local[:] = 0.0
@@ -243,14 +243,14 @@ def thermoelastic_kernel(
 
     Parameters
     ----------
-    fixed : (nodes, 3) which of u_x, u_y, theta are prescribed; displacements enough to hold the body.
-    held : function of times (k,) -> their values (k, nodes, 3).
+    fixed : (nodes, 3) True where u_x, u_y or theta is prescribed; enough displacements to prevent a rigid motion.
+    held : function of times (k,) -> prescribed values (k, nodes, 3).
     load : (loads, nodes, 3) nodal forces and heat flows; ``amplitude``: function of times (k,) -> (k, loads).
-    duration, steps : the time that is computed, in equal steps.
+    duration, steps : the computed time, and the number of its equal steps.
     observe, times : (rows, 3 nodes) sparse functionals, (u_x, u_y, theta) node by node, and the time of each.
-    zone : (elements,) whose data an element takes.
+    zone : (elements,) index of the zone of each element.
     reference : T0 in K.
-    rise : in which time the loads rise, if they do; steps must resolve it.
+    rise : time in which the loads rise, 0 for loads at once; the steps must resolve it.
     """
     grid = time_grid(times, duration, steps, rise)
     u = domain.numbering(np.asarray(fixed, bool))

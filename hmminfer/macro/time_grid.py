@@ -1,4 +1,4 @@
-"""Time steps for data at given times: what every transient asks of them, said in one place.
+"""Time steps for data at given times, shared by all transient problems.
 
 A step is taken by a two-stage implicit method (see :mod:`.parabolic`); values between two steps are interpolated linearly. The grid is fixed by
 the data and the number of steps, never by a parameter.
@@ -30,7 +30,7 @@ class TimeGrid:
 
 
 def time_grid(times: np.ndarray, duration: float, steps: int, rise: float = 0.0, unit: str = "") -> TimeGrid:
-    """Grid of ``steps`` equal steps over [0, ``duration``], for rows at ``times``; ``rise``: in which time the load rises, 0 at once.
+    """Grid of ``steps`` equal steps over [0, ``duration``], for rows at ``times``; ``rise``: time in which the load rises, 0 for a load at once.
 
     ``unit`` of the times, for messages.
     """

@@ -1,8 +1,8 @@
-"""Physical systems are declared with these: priors, parameters, laws, data, likelihood, model, experiment.
+"""Building blocks of physical systems: priors, parameters, laws, data, likelihood, model, experiment.
 
     from hmminfer.system import Column, Experiment, Experiments, LogNormal, Model, Observable, Parameter, ParameterSet, Schema, Setting, prediction
 
-The tutorial notebook ``12_your_own_system`` declares one, from outside the package.
+The tutorial notebook ``12_your_own_system`` declares a system outside the package.
 """
 
 from __future__ import annotations

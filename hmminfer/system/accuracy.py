@@ -1,4 +1,4 @@
-"""Discretisation error of a model, estimated from the same problem solved twice finer.
+"""Discretisation error of a model, estimated from the same problem with half the steps and elements.
 
     error = 4/3 (finer - coarse)        both of second order (Richardson)
 
@@ -24,9 +24,9 @@ class Accuracy:
 
     Parameters
     ----------
-    coarse, finer : the problem as the model solves it, and with half its steps and elements; theta -> y. Random parts at rest in both.
-    stated : largest error, as a share of ``scale``; of the largest value of each observable where that is 0.
-    remedy : what to change: "give more steps than 32".
+    coarse, finer : the problem as the model solves it, and with half its steps and elements; theta -> y. Both without random noise.
+    stated : largest error allowed, as a share of ``scale``, or of the largest value of each observable if ``scale`` is 0.
+    remedy : advice at the end of the error message: "give more steps than 32".
     """
 
     coarse: Kernel | Joint
@@ -47,9 +47,9 @@ class Accuracy:
 
 
 def check(model: Any, theta: np.ndarray, where: str) -> None:
-    """Refuse a model whose steps or elements are too large for its stated accuracy at ``theta``, which is named ``where``.
+    """Raise an error if a model's steps or elements are too large for its stated accuracy at ``theta``; ``where`` names this point in the message.
 
-    Where the model has no solution at all nothing is said here.
+    A model without a stated accuracy, or without a solution at ``theta``, passes.
     """
     accuracy: Accuracy | None = model.accuracy
     if accuracy is None:
@@ -69,7 +69,7 @@ def check(model: Any, theta: np.ndarray, where: str) -> None:
 
 
 def over_noise(model: Any, theta: np.ndarray, sigma: np.ndarray) -> dict[str, float]:
-    """The largest error of a row over its noise at ``theta``, as an attribute of a result; none where the model does not tell it."""
+    """Largest ratio of a row's discretisation error to its noise at ``theta``, as an attribute of a result; empty if the model states no accuracy."""
     accuracy: Accuracy | None = model.accuracy
     if accuracy is None:
         return {}

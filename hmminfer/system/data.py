@@ -1,4 +1,4 @@
-"""Data tables: what was measured, read from CSV and checked against what an experiment expects.
+"""Data tables: measurements, read from CSV and checked against the schema of an experiment.
 
 The format is long: one row is one measured number. ::
 
@@ -10,8 +10,8 @@ The format is long: one row is one measured number. ::
 
 Lines ``# key = value`` are TOML and hold the settings of the experiment. ``sd`` is the standard deviation of the noise
 (unit of the row); an empty ``sd`` is an unknown noise (NaN), an empty ``value`` a missing point (dropped, counted).
-:func:`read_table` reads the text as it stands, :class:`Schema` says what an experiment expects, and
-:meth:`Schema.check` turns the text into numbers in canonical units or says everything that is wrong at once.
+:func:`read_table` reads the text as it stands, :class:`Schema` describes the data that an experiment expects, and
+:meth:`Schema.check` turns the text into numbers in canonical units, or raises one error that lists all problems.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _SHOWN = 20  # problems listed in full; a file with more of them usually has one
 
 @dataclass(frozen=True)
 class Column:
-    """One column beside quantity, value, unit and sd; a number is in ``unit`` unless the header says other: ``x [mm]``.
+    """One column beside quantity, value, unit and sd; its numbers are in ``unit`` unless the header gives another: ``x [mm]``.
 
-    A ``required`` column is filled in every row or, where ``quantities`` names some, in the rows of those. Elsewhere a
-    cell may be blank: NaN, or "" for text.
+    A ``required`` column must be filled in every row or, if ``quantities`` names some, in the rows of these quantities.
+    A blank cell elsewhere reads as NaN, or as "" for text.
     """
 
     name: str
@@ -64,9 +64,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Setting:
-    """One known fact of an experiment or a prediction, such as a length. Without a default it must be given.
+    """One known fact of an experiment or a prediction, such as a length. A setting without a default must be given.
 
-    The ``kind`` numbers is a list of at least one, all within the bounds: an array once it is read.
+    The ``kind`` "numbers" is a list of at least one number, all within the bounds; it is read as an array.
     """
 
     name: str
@@ -102,14 +102,14 @@ class Setting:
         return number
 
     def written(self, value: Any) -> Any:
-        """A value that was read, so that it can be read anywhere: numbers as text with their unit."""
+        """A value returned by :meth:`read`, in a form that :meth:`read` accepts again: numbers as text with their unit."""
         if self.kind in ("text", "integer"):
             return value
         return f"{', '.join(repr(float(x)) for x in np.atleast_1d(value))} {self.unit}".rstrip()
 
     @property
     def shown(self) -> str:
-        """Its default as text: "50 um", "1 to 1000 um (61)"."""
+        """Default as text: "50 um", "1 to 1000 um (61)"."""
         if self.default is None:
             return "must be given"
         if self.kind == "text":
@@ -126,7 +126,7 @@ class Setting:
 
 
 def read_settings(known: Iterable[Setting], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Every known setting as given (None: not given) or by its default, read and checked."""
+    """All known settings, read and checked: the given value, or the default of a setting that is not given or None."""
     settings = {s.name: s for s in known}
     for name in given:
         if name not in settings:
@@ -144,9 +144,8 @@ def read_settings(known: Iterable[Setting], given: Mapping[str, Any]) -> dict[st
 class Schema:
     """Form of an experiment's data: ``quantities`` (name -> canonical unit), columns, settings, example rows.
 
-    ``positive`` quantities, such as moduli and conductivities, are refused at zero and below; ``counted`` ones must be whole numbers of at
-    least 0 and have no sd of their own. ``simulated``: the answer is drawn at random, and the sd is the tolerance of approximate Bayesian
-    computation.
+    ``positive`` quantities, such as moduli and conductivities, must be above zero; ``counted`` ones must be whole numbers of at least 0 and have
+    no sd of their own. ``simulated``: the model's answer is drawn at random, and the sd is the tolerance of approximate Bayesian computation.
     """
 
     experiment: str
@@ -167,7 +166,7 @@ class Schema:
         problems: list[str] = []
 
         def attempt(function: Callable[..., Any], *args: Any, where: str = "") -> Any:
-            """Result of the call, or None with its sentence noted, so that one pass finds every problem."""
+            """Result of the call; None after an error, whose message is kept, so that one pass finds every problem."""
             try:
                 return function(*args)
             except HmmInferError as error:
@@ -240,8 +239,8 @@ class Schema:
         return _value_and_sd(row, self.quantities[quantity], quantity in self.positive)
 
     def blank(self, settings: Mapping[str, Any], rows: Callable[[dict[str, Any]], tuple[Any, dict[str, Any]]]) -> Table:
-        """A table without values, for predictions: ``settings`` or their defaults, read and checked, and what ``rows`` makes of them:
-        the quantity of each row, and columns by name (shorter ones go on as NaN).
+        """A table without values, for predictions. ``settings`` are read and checked, defaults filled in; ``rows`` maps them to the quantity of each
+        row and to columns by name (shorter ones are continued with NaN).
         """
         s = read_settings(self.settings, settings)
         quantity, given = rows(s)
@@ -254,7 +253,7 @@ class Schema:
         return Table("grid", self.experiment, np.array(quantity), columns, nothing, nothing, unit, np.arange(n), s, 0, {})
 
     def pick(self, *names: str) -> tuple[Setting, ...]:
-        """Some of the settings, for a prediction that takes no others."""
+        """Settings of the given names, for a prediction that takes no others."""
         known = {s.name: s for s in self.settings}
         return tuple(known[name] for name in names)
 

@@ -19,7 +19,7 @@ def names() -> list[str]:
 
 
 def path(name: str) -> Path:
-    """Folder of a dataset; raises :class:`~hmminfer.errors.HmmInferError` with the nearest name when there is none."""
+    """Folder of a dataset; an unknown name raises :class:`~hmminfer.errors.HmmInferError` with the nearest known one."""
     if name not in names():
         raise errors.unknown("dataset", name, names())
     return _HERE / name

@@ -14,7 +14,7 @@ from hmminfer.system.parameters import ParameterSet
 
 
 def draws_of(posterior: xr.DataTree | xr.Dataset) -> xr.Dataset:
-    """The draws of a fit: of the whole result, its posterior group, or that as a dataset."""
+    """Draws of a fit as a dataset, from the whole result, its posterior group, or that group as a dataset."""
     if isinstance(posterior, xr.Dataset):
         return posterior
     group = posterior["posterior"] if "posterior" in posterior.children else posterior
@@ -24,7 +24,7 @@ def draws_of(posterior: xr.DataTree | xr.Dataset) -> xr.Dataset:
 
 
 def run_of(posterior: xr.DataTree | xr.Dataset) -> tuple[str, str, dict[str, Any]]:
-    """System, experiment and settings of the run behind a posterior; empty where it does not say."""
+    """System, experiment and settings of the run that produced a posterior; empty where it does not record them."""
     attrs = draws_of(posterior).attrs
     experiment = str(attrs.get("experiment", "")).removeprefix("joint ")
     return str(attrs.get("model", "")), experiment, json.loads(attrs.get("settings", "{}"))
@@ -33,10 +33,10 @@ def run_of(posterior: xr.DataTree | xr.Dataset) -> tuple[str, str, dict[str, Any
 def named_draws(
     parameters: ParameterSet, whose: tuple[str, str], values: Any, named: Mapping[str, Any], draws: int | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Sample dimensions (name -> coordinate), and named values, of what was given to a prediction.
+    """Sample dimensions (name -> coordinate) and named values of the input of a prediction: named values, or a posterior.
 
-    ``whose``: names of the system and of the prediction, for messages. Values of a posterior's run that were fixed stay so; those in
-    ``named`` come before all. ``draws``: at most so many draws, evenly spaced.
+    ``whose``: names of the system and of the prediction, for messages. Values that were fixed in the posterior's run stay fixed; those in
+    ``named`` override all others. ``draws``: use at most this many draws, evenly spaced.
     """
     if values is None or (isinstance(values, Mapping) and not isinstance(values, xr.Dataset | xr.DataTree)):
         given = {**(values or {}), **named}
@@ -71,7 +71,7 @@ def named_draws(
 
 
 def _same_sizes(parameters: ParameterSet, what: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse a posterior of another number of zones, levels or blocks than the prediction has."""
+    """Raise an error if a posterior has another number of zones, levels or blocks than the prediction."""
     for name, shape in shapes.items():
         size = parameters[name].size
         if shape != (() if size is None else (size,)):

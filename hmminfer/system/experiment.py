@@ -1,6 +1,6 @@
-"""Experiment and prediction: what builds a model, from data and their settings, or from settings alone.
+"""Experiments and predictions: both build a model, an experiment from data and their settings, a prediction from settings alone.
 
-A physical system is a file that declares both: experiments with the schema of their data, predictions with their settings.
+A physical system declares both: experiments with the schema of their data, predictions with their settings.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class Names[T](dict[str, T]):
 
 @dataclass(eq=False, repr=False)
 class Prediction:
-    """A model without data: what a system predicts for settings that are read and checked like those of an experiment.
+    """Builder of a model without data, for settings that are read and checked like those of an experiment.
 
-    ``build(**settings)`` gets all of them as numbers in their units; what else its signature names (a function of x and y) can be
-    given from Python only. Written with the decorator :func:`prediction`; called like the function, in order or by name. ``small``:
-    settings of the quickest complete model, for tests. ``siblings``: the experiments of its system, filled in by :class:`Experiments`.
+    ``build(**settings)`` receives all settings as numbers in their units; further arguments in its signature (a function of x and y) can be given
+    from Python only. Declared with the decorator :func:`prediction`; called with settings in order or by name, like the function itself.
+    ``small``: settings of the quickest complete model, for tests. ``siblings``: the experiments of its system, set by :class:`Experiments`.
     """
 
     build: Callable[..., Model]
@@ -77,9 +77,9 @@ class Prediction:
         return text.removeprefix("Prediction model: ").rstrip(".")
 
     def __call__(self, *values: Any, **given: Any) -> Model:
-        """The model for settings: numbers, or text with units ("50 um"); None and what is left out take their default.
+        """Model for the given settings: numbers, or text with units ("50 um"). A setting that is None or left out takes its default.
 
-        Predicted from a posterior, the model takes the settings of its run instead of defaults, see :meth:`of`.
+        If the model then predicts from a posterior, the settings of the posterior's run replace the defaults, see :meth:`of`.
         """
         given = self._named(values, given)
         names = {s.name for s in self.settings}
@@ -93,7 +93,7 @@ class Prediction:
         return replace(model, name=system, experiment=self.build.__name__, about=about, again=partial(self.of, **given, **python))
 
     def of(self, posterior: xr.DataTree | xr.Dataset, *values: Any, **given: Any) -> Model:
-        """The model with the settings of the run behind a posterior, unless others are given."""
+        """Model with the settings of the run that produced a posterior; settings given here override them."""
         given = self._named(values, given)
         taken = {k: v for k, v in self.taken_from(posterior).items() if k not in given}
         for s in self.settings:
@@ -105,14 +105,14 @@ class Prediction:
         return replace(self(**given, **taken), again=None)
 
     def _named(self, values: Sequence[Any], given: Mapping[str, Any]) -> dict[str, Any]:
-        """Arguments by name, without those that are left to their default."""
+        """Arguments by name, without those that are None."""
         names = [s.name for s in self.settings]
         if len(values) > len(names) or set(names[: len(values)]) & given.keys():
             raise HmmInferError(f"The settings are {', '.join(names)}; give each of them once, in this order or by name.")
         return {k: v for k, v in {**dict(zip(names, values, strict=False)), **given}.items() if v is not None}
 
     def taken_from(self, posterior: xr.DataTree | xr.Dataset) -> dict[str, Any]:
-        """Settings inherited from the run: all shared names if the prediction belongs to the run's experiment, otherwise only those declared alike."""
+        """Settings inherited from the run: all shared names if the prediction belongs to the run's experiment, else only those declared alike."""
         _, name, known = run_of(posterior)
         experiment = None if self.siblings is None else self.siblings.get(name)
         theirs = {}
@@ -122,7 +122,7 @@ class Prediction:
 
 
 def prediction(*settings: Setting, small: Mapping[str, Any] | None = None, **defaults: Any) -> Callable[[Callable[..., Model]], Prediction]:
-    """Declare the settings of a prediction; the first of a name counts, ``defaults`` replace theirs.
+    """Decorator that declares the settings of a prediction. Of settings with the same name the first counts; ``defaults`` are new defaults by name.
 
     >>> @prediction(Setting("points", default=41, kind="integer", lower=2), *SCHEMA.settings, length=50.0)  # doctest: +SKIP
     ... def profile(points, **settings): ...
@@ -138,18 +138,18 @@ def prediction(*settings: Setting, small: Mapping[str, Any] | None = None, **def
 
 @dataclass(eq=False, repr=False)
 class Experiment:
-    """One way to test a physical system: what its data look like, and the factory that builds the model for them.
+    """One way to test a physical system: the schema of its data, and the function that builds the model for them.
 
     Parameters
     ----------
-    schema : of the data; its name is the experiment's.
-    build : ``build(table)`` returns a :class:`Model` whose row i of y is row i of the table. What else its signature names can be given
-        from Python only (a mesh).
-    dataset : fitted when no data are named: a dataset of the package, or the path of a CSV file.
-    description : for lists.
-    predictions : what can be predicted from its parameters, by name.
-    small : settings of the quickest complete model, for the tests that every kernel must pass; ``variants``: sets of settings that reach
-        other code, each tested on top of them.
+    schema : form of the data; its name is the experiment's.
+    build : ``build(table)`` returns a :class:`Model` whose row i of y is row i of the table. Further arguments in its signature (a mesh) can be
+        given from Python only.
+    dataset : default data: the name of a dataset of the package, or the path of a CSV file.
+    description : one line, for lists.
+    predictions : predictions from its parameters, by name.
+    small : settings of the quickest complete model, for the tests that every kernel must pass; ``variants``: further sets of settings that reach
+        other code, each tested on top of ``small``.
     """
 
     schema: Schema
@@ -169,8 +169,8 @@ class Experiment:
     def model(self, data: Any = None, **settings: Any) -> Model:
         """Model for data: a path to a CSV file, a dataset's name, a :class:`RawTable` or a checked :class:`Table`.
 
-        ``settings`` replace those of the file. One that names a parameter (here or in the file) fixes it to a value ("230 GPa") or
-        gives it a prior ("LogNormal(230 GPa, 0.05)").
+        ``settings`` replace those of the file. A setting that names a parameter (here or in the file) fixes it to a value ("230 GPa")
+        or gives it a prior ("LogNormal(230 GPa, 0.05)").
         """
         python = {k: settings.pop(k) for k in list(inspect.signature(self.build).parameters)[1:] if k in settings}
         known = {"experiment", *(s.name for s in self.schema.settings)}
@@ -188,7 +188,7 @@ class Experiment:
         return _with_facts(model, facts, known)
 
     def raw(self, data: Any = None) -> RawTable:
-        """Data as text: of a path, a dataset's name, or the experiment's own dataset."""
+        """Data as text, from a path or a dataset's name; by default the experiment's own dataset."""
         text = str(self.dataset if data is None else data)
         return datasets.load(text) if text in datasets.names() or not _looks_like_path(text) else read_table(text)
 
@@ -205,7 +205,7 @@ class Experiment:
 
 
 class Experiments(Names[Experiment]):
-    """The experiments of one physical system by name, and their predictions; it gives both the system's name."""
+    """The experiments of one physical system by name, and their predictions. Both learn the system's name here."""
 
     system: str
     predictions: Names[Prediction]
@@ -221,7 +221,7 @@ class Experiments(Names[Experiment]):
 
 
 def _with_facts(model: Model, facts: Mapping[str, Any], known: set[str]) -> Model:
-    """Settings that name a parameter say what is known of it: a value fixes it, a prior replaces its prior."""
+    """Model with the settings that name a parameter applied: a value fixes the parameter, a prior replaces its prior."""
     for name in facts:
         if name not in model.parameters.names:
             raise unknown("setting or parameter", name, [*sorted(known), *model.parameters.names])

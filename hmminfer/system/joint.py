@@ -1,4 +1,4 @@
-"""Several experiments on one material as one model: which parameters they share, and what of each goes into the whole."""
+"""Several experiments on one material as one model: shared parameters, and the parts of each experiment's model in the joint one."""
 
 from __future__ import annotations
 
@@ -84,7 +84,9 @@ def joined(models: Sequence[Any], shared: Sequence[str], labels: Sequence[str] |
 
 
 def _joint_accuracy(parts: Sequence[Accuracy | None], indices: Sequence[Sequence[int]], example: np.ndarray) -> Accuracy | None:
-    """Accuracy of several experiments as one, where all know theirs on one scale; the most generous statement and the first remedy count."""
+    """Accuracy of several experiments as one, with the largest of their stated errors and the first remedy; None unless all state an accuracy, on
+    the same scale.
+    """
     known = [a for a in parts if a is not None]
     if len(known) < len(parts) or len({a.scale for a in known}) > 1:
         return None

@@ -1,22 +1,22 @@
-"""Law: what a macro solver may ask of a point.
+"""Constitutive laws, which a macro solver evaluates at a point.
 
-In the heterogeneous multiscale method a macro solver lacks its constitutive law and asks for it point by point::
+In the heterogeneous multiscale method the constitutive law of a macro problem is given by micro problems, point by point::
 
     law(theta, U, z, dt) -> (flux, z_new)
 
 *Lift* the macro state U to the micro problem's boundary data, *solve* the micro problem, *restrict* its solution to the flux.
-Three kinds occur, and each is a :class:`~hmminfer.engine.kernel.Kernel`, so its derivative is as exact as any:
+There are three kinds, and each is a :class:`~hmminfer.engine.kernel.Kernel` with an exact derivative:
 
 linear
     The flux is A(theta) U with no memory: the micro problem is solved for unit macro states once per theta, whatever the number of
-    points. The kernel is ``theta -> A`` (effective data, flattened), and the macro problem applies it where it needs it.
+    points. The kernel is ``theta -> A`` (effective data, flattened), and the macro problem applies A at its points.
 nonlinear
-    The kernel is ``(U, theta) -> flux`` and whatever else the macro problem wants to know there, asked anew at each point and iterate
-    (:mod:`hmminfer.macro.membrane` asks one at each quadrature point of each Newton step).
+    The kernel is ``(U, theta) -> flux`` and other local results that the macro problem needs. It is evaluated at each point and each iterate
+    (in :mod:`hmminfer.macro.membrane` at each quadrature point of each Newton step).
 with memory
     ``(theta, U, z, dt) -> (flux, z_new)``, concatenated.
 
-A linear law is enough to say which parameters it takes and what its output means.
+:class:`LinearLaw` adds to such a kernel its parameters and the meaning of its output.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class LinearLaw:
 
     Parameters
     ----------
-    parameters : what the vector of the kernel holds, in order.
+    parameters : in the order of the kernel's vector.
     kernel : ``theta -> effective data``; NaN where no such material exists.
-    quantity : what the effective data are ("stiffness", "conductivity"), with ``unit`` and ``shape``; C order in the vector.
+    quantity : name of the effective data ("stiffness", "conductivity"), with ``unit`` and ``shape``; C order in the vector.
     """
 
     parameters: tuple[Parameter, ...]

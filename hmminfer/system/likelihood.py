@@ -1,7 +1,7 @@
-"""The law of a datum given its prediction f, said in one place; :mod:`.posterior` says the same to PyMC.
+"""Probability law of a datum given its prediction f; :mod:`hmminfer.inference.posterior` builds the same laws in PyMC.
 
 normal    y ~ Normal(f, sigma)     measured values and means of many
-poisson   y ~ Poisson(f)           counts; f is what is expected, sigma is not asked
+poisson   y ~ Poisson(f)           counts; f is their expectation, sigma is not used
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def log_density(kind: str, y: Any, f: np.ndarray, sigma: Any) -> np.ndarray:
 
 
 def draw(kind: str, rng: np.random.Generator, f: np.ndarray, sigma: Any) -> np.ndarray:
-    """Data as they might have been; NaN where the prediction is none."""
+    """Random data for the predictions f; NaN where a prediction is NaN, or negative for counts."""
     if kind == NORMAL:
         return f + sigma * rng.standard_normal(np.shape(f))
     return np.where(f >= 0.0, rng.poisson(np.where(f >= 0.0, f, 0.0)), np.nan)

@@ -1,7 +1,7 @@
 """Model: parameters, an experiment and the kernel that predicts it; named values in, labelled results out.
 
-Everything up to the observables is physics and knows nothing of probability; :mod:`hmminfer.inference.sampling` adds priors and data, and
-:mod:`hmminfer.engine.operator` (loaded only when a model is applied to symbolic variables) makes it part of anyone's PyMC model.
+The prediction itself contains no probability. :mod:`hmminfer.inference.sampling` combines it with priors, data and noise;
+:mod:`hmminfer.engine.operator` (loaded only when a model is applied to symbolic variables) makes it a part of any PyMC model.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ from hmminfer.system.tables import Table
 class Model:
     """Prediction y(theta) of one experiment.
 
-    Called with PyTensor variables or numbers by name, it is a symbolic output with exact gradient for anyone's own PyMC model.
+    A call with PyTensor variables or numbers by name returns the symbolic y, with exact gradient, for use in any PyMC model.
 
     Parameters
     ----------
     parameters : in the order of the kernel's vector.
     kernel : theta -> y.
     observables : the named parts of y.
-    fixed : parameters held at a value unless a prior is asked for by name, in users' units.
+    fixed : values of parameters that are held fixed, in users' units; a prior given by name frees a parameter.
     table : the data the experiment was set up for, row i of y being row i of the table; None for pure predictions.
     about : facts worth keeping with results (packing, mesh, settings).
-    scene : what figures need (plates, bases); not part of the result.
-    resolved : named values -> y of the problem with every scale resolved, where it is known: what homogenisation errors are learnt from.
-    panels : of the figure of a result: names of general panels or of functions in the system's own file ``panels``; see
+    scene : objects that figures need (plates, bases); not part of the result.
+    resolved : named values -> y of the problem with every scale resolved, if there is one; homogenisation errors are learnt from it.
+    panels : panels of the main figure of a result: names of general panels or of functions in the system's own file ``panels``; see
         :mod:`hmminfer.figures.overview`.
-    again : of a prediction: the same with the settings of the run behind a posterior in place of defaults.
-    accuracy : what tells the error of its steps and elements, where that is stated.
-    advice : which settings to change where there is no solution: "a smaller strain than 60 %".
+    again : for a prediction: posterior -> the same model with the settings of the posterior's run in place of defaults.
+    accuracy : estimator of the error of its steps and elements, if an accuracy is stated.
+    advice : settings to change if there is no solution: "a smaller strain than 60 %".
     likelihood : law of a datum given its prediction, see :mod:`.likelihood`.
-    name, experiment, home : of the physical system, of the experiment, and the module that declares it; the experiment fills them in.
+    name, experiment, home : name of the physical system, name of the experiment, and the module that declares it; set by the experiment.
     """
 
     parameters: ParameterSet
@@ -90,16 +90,16 @@ class Model:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Settings stored with a fit, used as defaults by later predictions: those given with the data, and names and whole numbers of ``about``."""
+        """Settings stored with a fit, used as defaults by later predictions: those given with the data, and texts and whole numbers of ``about``."""
         plain = {k: v for k, v in self.about.items() if isinstance(v, str | int)}  # a number in a unit would lose it
         return {**plain, **(self.table.given if self.table is not None else {})}
 
     def vector(self, values: Mapping[str, Any] | None = None) -> np.ndarray:
-        """Vector of named values; what is not named takes its fixed value, or its prior's median."""
+        """Vector of named values; a parameter that is not named takes its fixed value, or its prior's median."""
         return self.parameters.vector({**self.fixed, **(values or {})})
 
     def evaluate(self, values: Mapping[str, Any] | None = None) -> np.ndarray:
-        """y at named values, (n_out,); an error names the parameter where no solution exists."""
+        """y at named values, (n_out,); if there is no solution, an error names the parameters that prevent it."""
         theta = self.vector(values)
         y = self.kernel(theta)
         if not np.all(np.isfinite(y)):
@@ -121,7 +121,7 @@ class Model:
         return f"Model '{self.name}' ({self.experiment}) has no solution because of {at}; give a value nearer to its prior{settings}."
 
     def check_accuracy(self, theta: np.ndarray, where: str) -> None:
-        """Refuse steps or elements too large for the stated accuracy at ``theta``, which is named ``where``."""
+        """Raise an error if steps or elements are too large for the stated accuracy at ``theta``; ``where`` names this point in the message."""
         check(self, theta, where)
 
     def predict(self, values: Any = None, progress: bool = True, draws: int | None = None, **named: Any) -> xr.Dataset:
@@ -130,10 +130,10 @@ class Model:
         Parameters
         ----------
         values : mapping of names to numbers, text with units ("3.5 GPa") or arrays of draws; or a posterior (DataTree or Dataset)
-            with those names, whose run then gives the settings that a prediction was not given. Names that are not given take their
-            fixed value or prior median, as the attributes record.
+            with those names. Settings that a prediction was not given are then those of the posterior's run. Parameters that are not
+            given take their fixed value or prior median; the attribute ``given`` of the result lists the others.
         draws : use at most this many draws of a posterior, evenly spaced.
-        named : values by keyword, over those in ``values``.
+        named : values by keyword; they override those in ``values``.
 
         Returns
         -------
@@ -155,7 +155,7 @@ class Model:
 
     @one_thread
     def batch(self, thetas: np.ndarray, progress: bool = False, what: str = "computing", strict: bool = True) -> np.ndarray:
-        """y for each row of ``thetas``, (n, n_out); a row without a solution is an error, or NaN when not ``strict``."""
+        """y for each row of ``thetas``, (n, n_out); a row without a solution is an error, or NaN if not ``strict``."""
         from hmminfer.terminal import track
 
         y = np.empty((len(thetas), self.n_out))
@@ -179,7 +179,7 @@ class Model:
         return apply(self.parameters, self.fixed, self.kernel, variables)
 
     def as_prediction(self, *observables: Observable) -> Model:
-        """The same predictions without data: other observables of y, no table, no panels."""
+        """The same model without data: other ``observables`` of y, no table, no panels, no resolved problem."""
         return replace(self, observables=observables, table=None, panels=(), resolved=None)
 
     def with_priors(self, priors: Mapping[str, Prior | str]) -> Model:
@@ -189,7 +189,7 @@ class Model:
 
     @staticmethod
     def joint(models: Sequence[Model], shared: Sequence[str], labels: Sequence[str] | None = None) -> Model:
-        """Several experiments as one model: ``shared`` parameters are one number for all, others get a suffix per experiment.
+        """Several experiments as one model: each ``shared`` parameter is one unknown for all, the others get a suffix for each experiment.
 
         >>> Model.joint([cold, hot], shared=["fibre_angle"], labels=["295K", "463K"])  # doctest: +SKIP
         """

@@ -14,7 +14,7 @@ from hmminfer.system.tables import Table
 
 @dataclass(frozen=True, eq=False)
 class Observable:
-    """A named part of y: which rows, their unit, and coordinates along one dimension.
+    """A named part of y: its rows, their unit, and coordinates along one dimension.
 
     ``coords`` maps a coordinate's name to (values, unit); all run along ``dim``.
     """

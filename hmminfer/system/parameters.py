@@ -1,6 +1,6 @@
 """Parameters: names, units, supports and priors, and the map between named values and the flat vector of a kernel.
 
-Priors are declared here as plain data; :mod:`hmminfer.inference.sampling` alone turns them into random variables.
+Priors are declared here as plain data; :mod:`hmminfer.inference.posterior` alone turns them into random variables.
 
 An *axial* parameter is an angle known modulo pi. Users see it in degrees, in (-90, 90]; the vector holds the double angle
 t = 2 theta in radians, which makes theta and theta + 180 degrees the same point.
@@ -23,7 +23,7 @@ from hmminfer.errors import HmmInferError, unknown
 from hmminfer.system.priors import Axial, HalfNormal, LogNormal, Prior, parse_prior
 
 FIELD_PARTS, LENGTH_UNIT = ("amplitude", "length_scale"), "mm"
-AMPLITUDE, LENGTH_SCALE = HalfNormal(10.0), LogNormal(30.0, 0.5)  # of a field, where its system says nothing else
+AMPLITUDE, LENGTH_SCALE = HalfNormal(10.0), LogNormal(30.0, 0.5)  # default priors of a field
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Parameter:
     ----------
     name, unit, description : as users see them; an axial angle is in "deg".
     prior : in ``unit``.
-    lower, upper : physical support; values outside are refused.
+    lower, upper : physical support; a value outside is an error.
     axial : the vector holds 2 theta in radians.
     symbol : short mathematical name for figures.
-    size : how many independent copies (zones); None for one number.
-    nuisance : weights of an error's modes: what the data see of the others is told with these integrated out.
+    size : number of independent entries (zones); None for a single number.
+    nuisance : True for the weights of an error's modes: identifiability of the other parameters is computed with these integrated out.
     """
 
     name: str
@@ -109,7 +109,7 @@ class Field(Parameter):
 
     @property
     def per_unit(self) -> float:
-        """Coefficients are handed over as they are."""
+        """Always 1: coefficients enter the vector unchanged."""
         return 1.0
 
     def to_vector(self, value: Any) -> np.ndarray:
@@ -227,7 +227,7 @@ class ParameterSet:
         return np.concatenate(parts, axis=1)
 
     def replaced(self, priors: Mapping[str, Prior | str]) -> ParameterSet:
-        """The same set with other priors, by name; those of a field's amplitude and length have the names of these unknowns."""
+        """The same set with other priors, by name; a field's amplitude and length are named ``FIELD_amplitude`` and ``FIELD_length``."""
         new = {p.name: p for p in self.parameters}
         hyper = {
             h.name: (p.name, part) for p in self.parameters if isinstance(p, Field) for h, part in zip(p.hyperparameters, FIELD_PARTS, strict=True)

@@ -1,8 +1,8 @@
-"""Priors as plain data: each class describes itself, and nothing else in the package needs to know which there are.
+"""Priors as plain data: each class describes itself, so the rest of the package needs no list of them.
 
-A prior tells its bounds, its quantiles, its log density and the transform under which a sampler sees it; the tables, the samplers without
-gradient, the identifiability report and the data files ask these. Only :mod:`hmminfer.inference.posterior` maps a prior to PyMC. A new prior is one class here
-and one line there.
+A prior provides its bounds, its quantiles, its log density and the transform to the unbounded number that samplers use. Tables, samplers
+without gradient, the identifiability report and data files use these methods. Only :mod:`hmminfer.inference.posterior` maps a prior to PyMC:
+a new prior is one class here and one line there.
 
 The transform is PyMC's default for the bounds: ln(x - lower) above a lower bound, -ln(upper - x) below an upper one, the logit between both.
 """
@@ -30,7 +30,7 @@ class Prior:
     BOUNDS: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
 
     def _frozen(self) -> Any:
-        """The distribution as scipy knows it."""
+        """The law as a frozen SciPy distribution."""
         raise NotImplementedError
 
     @property
@@ -39,7 +39,7 @@ class Prior:
         return self.BOUNDS
 
     def box(self, width: float = 4.0) -> tuple[float, float]:
-        """Interval of +- ``width`` standard deviations of a normal law of the same quantiles, inside the support."""
+        """Interval between the quantiles that a normal law has at +- ``width`` standard deviations, inside the support."""
         return float(self.quantile(-width)), float(self.quantile(width))
 
     def sample(self, rng: np.random.Generator, size: int) -> np.ndarray:
@@ -51,7 +51,7 @@ class Prior:
         return np.asarray(self._frozen().logpdf(x))
 
     def quantile(self, u: Any) -> Any:
-        """The value whose quantile is that of ``u`` under a standard normal law."""
+        """Value x with P(X <= x) = Phi(u), Phi being the standard normal distribution function."""
         return self._frozen().ppf(special.ndtr(u))
 
     @property
@@ -66,11 +66,11 @@ class Prior:
 
     @property
     def normal(self) -> tuple[float, float, bool]:
-        """Centre and width of the nearest normal law, and whether it is one of the logarithm."""
+        """Centre and width of the nearest normal law; True if that is a law of the logarithm."""
         return self.centre, self.sd, False
 
     def to_unconstrained(self, x: Any) -> Any:
-        """The unbounded number behind a value."""
+        """Unbounded number of a value."""
         lower, upper = self.bounds
         if math.isfinite(lower) and math.isfinite(upper):
             return np.log(x - lower) - np.log(upper - x)
@@ -88,7 +88,7 @@ class Prior:
         return upper - exp(-z) if math.isfinite(upper) else z
 
     def log_density(self, z: float) -> float:
-        """Log density of the unbounded number z, up to a constant: the Jacobian dx/dz is the complex step's derivative."""
+        """Log density of the unbounded number z, up to a constant; the Jacobian dx/dz is computed by a complex step."""
         x = self.from_unconstrained(complex(z, 1e-30), cmath.exp)
         return math.log(x.imag / 1e-30) + self._log_kernel(x.real)
 
@@ -97,7 +97,7 @@ class Prior:
         return float(self.logpdf(x))
 
     def text(self, unit: str = "") -> str:
-        """The prior as one writes it, to the last digit: "LogNormal(3.5 GPa, 0.2)"; :func:`parse_prior` reads it."""
+        """The prior as text, to the last digit: "LogNormal(3.5 GPa, 0.2)"; :func:`parse_prior` reads it."""
         return self._written(unit, repr)
 
     def __str__(self) -> str:
@@ -107,7 +107,7 @@ class Prior:
         parts = []
         for f in fields(self):
             value = float(getattr(self, f.name))
-            if value != f.default:  # what may be left out is named
+            if value != f.default:  # optional arguments are written by name
                 text = number(value) + ("" if f.name in self.PLAIN or not unit else f" {unit}")
                 parts.append(text if f.default is MISSING else f"{f.name}={text}")
         return f"{type(self).__name__}({', '.join(parts)})"
@@ -115,7 +115,7 @@ class Prior:
 
 @dataclass(frozen=True)
 class Normal(Prior):
-    """Normal(mean, sd), cut to [lower, upper]."""
+    """Normal(mean, sd), truncated to [lower, upper]."""
 
     mean: float
     standard_deviation: float
@@ -148,9 +148,9 @@ class Normal(Prior):
 
 @dataclass(frozen=True)
 class LogNormal(Prior):
-    """ln x ~ Normal(ln median, sigma), cut to [lower, upper]: ``sigma`` is about the relative standard deviation.
+    """ln x ~ Normal(ln median, sigma), truncated to [lower, upper]: ``sigma`` is about the relative standard deviation.
 
-    ``median`` is the median before x is cut.
+    ``median`` is the median before truncation.
     """
 
     median: float
@@ -171,7 +171,7 @@ class LogNormal(Prior):
 
     @property
     def cut(self) -> bool:
-        """True if a bound takes some of the law away."""
+        """True if a bound truncates the law."""
         return self.lower > 0.0 or math.isfinite(self.upper)
 
     @property
@@ -332,7 +332,7 @@ WRAP = 10.0  # sd of t = 2 theta before wrapping: flat on the circle to exp(-50)
 class Axial(Prior):
     """Angle modulo 180 degrees, uniform by default; else density proportional to exp(concentration cos 2(theta - mean)).
 
-    ``mean`` in degrees. The angle's standard deviation is about 28.6 / sqrt(concentration) degrees once that is small.
+    ``mean`` in degrees. For a large concentration the angle's standard deviation is about 28.6 / sqrt(concentration) degrees.
     """
 
     mean: float = 0.0

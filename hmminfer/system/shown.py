@@ -26,7 +26,7 @@ def story(docstring: str | None) -> str:
 
 
 def prior_text(p: Any) -> str:
-    """The prior of a parameter as one writes it: LogNormal(4, 0.5)."""
+    """The prior of a parameter as text: LogNormal(4, 0.5)."""
     if hasattr(p, "frequencies"):
         return f"Gaussian process of {p.length} terms"
     return str(p.prior) + (f" x {p.size}" if p.size else "")
@@ -58,7 +58,7 @@ def table_html(table: Any) -> str:
 
 
 def model_text(model: Any) -> str:
-    """A model in a few lines: what is unknown, what is known, and its data."""
+    """A model in a few lines: unknown parameters, fixed parameters, and data."""
     unknown = [f"{p.name} [{p.unit}]" if p.unit else p.name for p in model.parameters if p.name not in model.fixed]
     held = [f"{k} = {number(v)} {model.parameters[k].unit}".rstrip() for k, v in model.fixed.items()]
     lines = [f"Model {model.name}, {model.experiment}: {len(model.parameters)} parameters -> {model.n_out} values", _line("unknown", unknown)]

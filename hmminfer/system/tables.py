@@ -1,6 +1,6 @@
 """The two forms of a data table, text and numbers, and the CSV files that hold the text.
 
-Here only the form of a file is checked; :mod:`hmminfer.system.data` gives the content its meaning and its units.
+Only the form of a file is checked here; :mod:`hmminfer.system.data` checks the content and converts units.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SETTING = re.compile(r"#\s*([A-Za-z_]\w*)\s*=(?!=)\s*(.*)")
 
 @dataclass(frozen=True)
 class RawTable:
-    """A data file as text: ``settings`` of its comments, ``rows`` by bare column names, ``lines`` where they stood."""
+    """A data file as text: ``settings`` of its comments, ``rows`` by column names without units, ``lines``: their line numbers in the file."""
 
     name: str
     source: str
@@ -126,7 +126,7 @@ def read_table(path: str | Path) -> RawTable:
 
 
 def write_table(path: str | Path, raw: RawTable, remarks: tuple[str, ...] = ()) -> None:
-    """Write a raw table so that :func:`read_table` gives it back. An existing file is never overwritten."""
+    """Write a raw table so that :func:`read_table` returns the same table. An existing file is never overwritten."""
     lines = [*(f"## {remark}" for remark in remarks), *(f"# {k} = {toml(v)}" for k, v in raw.settings.items())]
     names = [split_heading(heading)[0] for heading in raw.header]
     body = csv_text([list(raw.header), *([row.get(name, "") for name in names] for row in raw.rows)])
