@@ -18,7 +18,7 @@ def tell():
     if os.path.exists("/proc/self/status"):
         print(*(line for line in open("/proc/self/status") if line.startswith("VmHWM")))
 atexit.register(tell)
-from hmminfer.cli import main
+from hmminfer.app.cli import main
 main()
 """
 

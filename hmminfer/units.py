@@ -59,8 +59,8 @@ def parse_list(value: Any, unit: str) -> npt.NDArray[np.float64]:
 
     A unit after the last number counts for all; otherwise every number has its own, or none has.
 
-    >>> parse_list("1, 2 mm", "um"), parse_list([1, "2 mm"], "um")
-    (array([1000., 2000.]), array([   1., 2000.]))
+    >>> parse_list("1, 2 mm", "um"), parse_list([500, "2 mm"], "um")
+    (array([1000., 2000.]), array([ 500., 2000.]))
     """
     if isinstance(value, str):
         parts = [part.strip() for part in value.split(",")]

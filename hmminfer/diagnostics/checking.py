@@ -12,10 +12,12 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from hmminfer.diagnostics.summary import summary
+from hmminfer.diagnostics.summary import shown_r_hat, summary
 from hmminfer.inference.axial import axial_modes
 from hmminfer.inference.reading import LONG, Reading
 from hmminfer.terminal import Printed, grid
+
+FEW = 400  # draws below which a histogram of 30 bins tells nothing of its ends
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def _sampling(reading: Reading) -> list[Check]:
     table, tree = summary(reading), reading.tree
     r_hat, bulk, tail = table["r_hat"].max(), table["ess_bulk"].min(), table["ess_tail"].min()
     more = "Chains differ: sample longer; if it stays, look at the trace for a chain in a mode of its own."
-    out = [Check("R-hat < 1.01", f"{r_hat:.3f} ({table['r_hat'].idxmax()})", bool(r_hat < 1.01), "Chains agree." if r_hat < 1.01 else more)]
+    out = [Check("R-hat < 1.01", f"{shown_r_hat(r_hat)} ({table['r_hat'].idxmax()})", bool(r_hat < 1.01), "Chains agree." if r_hat < 1.01 else more)]
     for name, value, row in (("bulk", bulk, table["ess_bulk"].idxmin()), ("tail", tail, table["ess_tail"].idxmin())):
         advice = "Enough independent draws." if value > 400 else "Draw more: the Monte Carlo error of means (bulk) or interval ends (tail) is large."
         out.append(Check(f"ESS {name} > 400", f"{value:.0f} ({row})", bool(value > 400), advice))
@@ -149,6 +151,8 @@ def _piled(x: np.ndarray, before: np.ndarray) -> str:
     """End of the range ("lower", "upper") at which the density is within a factor of two of its peak and the prior's is not; "" for
     neither. Two standard errors are added to the prior's count, because a parameter that the data do not inform has the prior's shape.
     """
+    if x.size < FEW:
+        return ""
     now, then = (np.histogram(v, bins=30)[0] for v in (x, before))
     for name, i in (("lower", 0), ("upper", -1)):
         if now[i] > 0.5 * now.max() and not then[i] + 2.0 * np.sqrt(then[i]) > 0.5 * then.max():

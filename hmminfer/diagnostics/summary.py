@@ -85,12 +85,17 @@ def _convergence(groups: list[np.ndarray]) -> dict[str, float]:
     return {"ess_bulk": bulk.sum(), "ess_tail": tail.sum(), "r_hat": r_hat.max()}
 
 
+def shown_r_hat(value: float) -> str:
+    """R-hat as tables and checks show it."""
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
 def summary_table(table: pd.DataFrame, title: str = "Posterior") -> Printed:
     """A summary as printed after a fit, in a report and in summary.txt."""
     rows = []
     for name, r in table.iterrows():
         ess = ["-" if math.isnan(r[c]) else f"{r[c]:.0f}" for c in ("ess_bulk", "ess_tail")]
-        r_hat = "-" if math.isnan(r["r_hat"]) else f"{r['r_hat']:.3f}"
+        r_hat = shown_r_hat(r["r_hat"])
         rows.append([str(name), f"{r['mean']:.4g}", f"{r['sd']:.2g}", f"{r['low']:.4g} to {r['high']:.4g}", r["unit"], *ess, r_hat])
     columns = ["unknown", "mean", "sd", INTERVAL, "unit", "ESS bulk", "ESS tail", "R-hat"]
     return grid(title, columns, rows, right=("mean", "sd", INTERVAL, "ESS bulk", "ESS tail", "R-hat"), note=SAID)

@@ -20,7 +20,7 @@ from numba import njit
 from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.errors import unknown
 
-SCHEMES = ("dilute", "dense")
+SCHEMES = ("dilute", "dense")  # numbered in this order for the compiled code, see _effective
 
 
 @njit(cache=True, error_model="numpy")
@@ -57,7 +57,17 @@ def _dense(k, m, f):
 
 
 @njit(cache=True, error_model="numpy")
-def _forward(x, radius, fraction, dense):
+def _effective(scheme, k, m, f):
+    """k_e and its derivatives by k' and k_m, by the law of this number in :data:`SCHEMES`; NaN for any other."""
+    if scheme == 0:
+        return _dilute(k, m, f)
+    if scheme == 1:
+        return _dense(k, m, f)
+    return np.nan, np.nan, np.nan
+
+
+@njit(cache=True, error_model="numpy")
+def _forward(x, radius, fraction, scheme):
     """State: derivatives of each row by x, (rows, 3)."""
     n = radius.size
     y, slope = np.empty(n), np.empty((n, 3))
@@ -65,7 +75,7 @@ def _forward(x, radius, fraction, dense):
     good = m > 0.0 and p > 0.0 and h > 0.0
     for i in range(n):
         k = 1.0 / (1.0 / p + 1.0 / (radius[i] * h))
-        e, by_k, by_m = _dense(k, m, fraction[i]) if dense[0] else _dilute(k, m, fraction[i])
+        e, by_k, by_m = _effective(scheme[0], k, m, fraction[i])
         y[i] = e if good else np.nan
         slope[i, 0], slope[i, 1], slope[i, 2] = by_m, by_k * (k / p) ** 2, by_k * k * k / (radius[i] * h * h)
     if np.isnan(y).any():
@@ -75,7 +85,7 @@ def _forward(x, radius, fraction, dense):
 
 
 @njit(cache=True, error_model="numpy")
-def _pullback(x, radius, fraction, dense, slope, y_bar):
+def _pullback(x, radius, fraction, scheme, slope, y_bar):
     return y_bar @ slope
 
 
@@ -86,5 +96,5 @@ def particle_conductivity(radius: np.ndarray, fraction: np.ndarray, scheme: str 
     """Kernel of composites with particles of ``radius`` at volume ``fraction`` (rows,); ``scheme`` of :data:`SCHEMES`."""
     if scheme not in SCHEMES:
         raise unknown("scheme", scheme, SCHEMES)
-    data = (np.array(radius, float), np.array(fraction, float), np.array([int(scheme == "dense")], dtype=np.int64))
+    data = (np.array(radius, float), np.array(fraction, float), np.array([SCHEMES.index(scheme)], dtype=np.int64))
     return Kernel(CODE, data, np.array([2.0, 7.0, 9.0 / float(np.mean(radius))]))
