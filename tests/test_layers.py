@@ -1,4 +1,4 @@
-"""Imports go one way: read from the source, wing by wing in the order of DESIGN, so that nothing needs to run.
+"""Imports go one way: read from the source, wing by wing in the order of docs/decisions/0006-wings.md, so that nothing needs to run.
 
     errors, units, terminal < engine < system < micro, macro < inference < figures < diagnostics < app;  models beside them
 
