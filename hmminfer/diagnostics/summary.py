@@ -91,7 +91,7 @@ def shown_r_hat(value: float) -> str:
 
 
 def summary_table(table: pd.DataFrame, title: str = "Posterior") -> Printed:
-    """A summary as printed after a fit, in a report and in summary.txt."""
+    """A summary as printed after a fit or a preview, in a report and in summary.txt."""
     rows = []
     for name, r in table.iterrows():
         ess = ["-" if math.isnan(r[c]) else f"{r[c]:.0f}" for c in ("ess_bulk", "ess_tail")]
