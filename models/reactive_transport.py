@@ -29,11 +29,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.closure import closure
 from hmminfer.engine.coupling import beside, couple
 from hmminfer.engine.kernel import Kernel
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 from hmminfer.figures.panels import CYCLE, band, panel
 from hmminfer.macro.column import column_kernel, concentration_points, scales_of
@@ -101,19 +101,19 @@ def _slow_parameters(length: float) -> tuple[Parameter, ...]:
     )
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def exchange(x, facts, out):
     """x: K, log10 k_f -> lifted B, equilibrium, forward rate of A <-> B."""
     out[0], out[1], out[2] = 0.0 * x[0], x[0], np.exp(LN10 * x[1])
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def binding(x, facts, out):
     """x: K, c_h, log10 k_f -> lifted S (sites), lifted AS, equilibrium, forward rate of A + S <-> AS (k_f per site)."""
     out[0], out[1], out[2], out[3] = x[0] * x[1], 0.0 * x[0], 1.0 / x[1], np.exp(LN10 * x[2]) / (x[0] * x[1])
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def factor(x, facts, out):
     """x: z of a column, spread -> its factor."""
     out[0] = np.exp(x[0] * x[1])

@@ -17,10 +17,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
-from hmminfer.engine.native import specialise
+from hmminfer.engine.native import compiled, specialise
 
 # The templates below are compiled with these names bound to the parts being composed (see native.specialise).
 law_forward: Any = None
@@ -64,11 +63,9 @@ def couple_code(law: Code, macro: Code) -> Code:
     """Code of macro(law(theta[law_index]), theta[macro_index]) followed by theta[direct_index]."""
     end = 3 + law.n_data
     total = end + macro.n_data
-    name = f"{law.fingerprint}_{macro.fingerprint}"
-    forward = specialise(_couple_forward, name, law_forward=law.calls[0], macro_forward=macro.calls[0], law_end=end)
+    forward = specialise(_couple_forward, law_forward=law.calls[0], macro_forward=macro.calls[0], law_end=end)
     pullback = specialise(
         _couple_pullback,
-        name,
         law_pullback=law.calls[1],
         macro_pullback=macro.calls[1],
         law_end=end,
@@ -123,11 +120,9 @@ def beside_code(first: Code, other: Code) -> Code:
     """Code of two laws that share one vector of parameters."""
     end = 2 + first.n_data
     total = end + other.n_data
-    name = f"{first.fingerprint}_{other.fingerprint}"
-    forward = specialise(_beside_forward, name, law_forward=first.calls[0], other_forward=other.calls[0], law_end=end)
+    forward = specialise(_beside_forward, law_forward=first.calls[0], other_forward=other.calls[0], law_end=end)
     pullback = specialise(
         _beside_pullback,
-        name,
         law_pullback=first.calls[1],
         other_pullback=other.calls[1],
         law_end=end,
@@ -180,8 +175,8 @@ def _each_pullback(x, *rest):
 @cache
 def each_code(law: Code) -> Code:
     """Code of one law evaluated at many points."""
-    forward = specialise(_each_forward, law.fingerprint, law_forward=law.calls[0], law_pullback=law.calls[1])
-    pullback = specialise(_each_pullback, law.fingerprint)
+    forward = specialise(_each_forward, law_forward=law.calls[0], law_pullback=law.calls[1])
+    pullback = specialise(_each_pullback)
     return Code((__name__, "each_code", law.recipe), forward, pullback, f"i1 {law.data}", "f3")
 
 
@@ -195,13 +190,13 @@ def each(law: Kernel, n: int) -> Kernel:
     return Kernel(law.code.each or each_code(law.code), (count, *law.data), np.tile(law.example, n))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _affine_forward(theta, matrix, offset, link):
     x = matrix @ theta + offset
     return (np.exp(x) if link[0] else x,)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _affine_pullback(theta, matrix, offset, link, x_bar):
     x = matrix @ theta + offset
     if np.isnan(x).any():
@@ -221,12 +216,12 @@ def affine(matrix: np.ndarray, offset: np.ndarray | float = 0.0, log: bool = Fal
     return Kernel(AFFINE, (matrix, shift, np.array([int(log)], dtype=np.int64)), np.full(matrix.shape[1], 0.5))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _known_forward(theta, values):
     return (values.copy(),)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _known_pullback(theta, values, y_bar):
     return np.zeros(theta.size)
 

@@ -20,11 +20,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.cache import cached_arrays
 from hmminfer.engine.kernel import Code, Kernel
-from hmminfer.engine.native import specialise
+from hmminfer.engine.native import compiled, specialise
 from hmminfer.errors import HmmInferError
 from hmminfer.system.model import Model
 from hmminfer.system.parameters import Field, Parameter, ParameterSet
@@ -64,7 +63,7 @@ def _pullback(theta, *rest):
     return np.concatenate((law_bar, d_bar @ rest[2]))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def shift(theta, sizes, mean, modes, slopes, index, units, logarithmic):
     """d = m + B z(theta) + V xi."""
     z = np.empty(index.size)
@@ -80,8 +79,8 @@ n_data = after = 0
 @cache
 def shifted_code(law: Code) -> Code:
     """Code of a model with an additive or relative Gaussian error; the weights of its modes follow the model's parameters in the vector."""
-    forward = specialise(_forward, law.fingerprint, law_forward=law.calls[0])
-    pullback = specialise(_pullback, law.fingerprint, law_pullback=law.calls[1], n_data=7 + law.n_data, after=8 + law.n_data)
+    forward = specialise(_forward, law_forward=law.calls[0])
+    pullback = specialise(_pullback, law_pullback=law.calls[1], n_data=7 + law.n_data, after=8 + law.n_data)
     return Code((__name__, "shifted_code", law.recipe), forward, pullback, f"i1 f1 f2 f2 i1 f2 i1 {law.data}", f"f1 {law.state}".strip())
 
 

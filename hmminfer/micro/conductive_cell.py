@@ -21,14 +21,14 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.linalg import band_cholesky, band_solve
+from hmminfer.engine.native import compiled
 from hmminfer.micro.cell_mesh import MeshArrays, cell_mesh, element_coordinates, geometry, velocity_gradient, with_interface
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _solve(k_m, k_i, surface, r, mesh, edges, form, band):
     """Fluctuations of the two unit gradients (2, slots); True when solved."""
     n = mesh.slot.max() + 1
@@ -65,7 +65,7 @@ def _solve(k_m, k_i, surface, r, mesh, edges, form, band):
     return ok, w
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _gradients(e, grad, w, mesh, total):
     """``total[k] = e_k + grad w_k`` at one point."""
     total[0, 0] = total[1, 1] = 1.0
@@ -78,7 +78,7 @@ def _gradients(e, grad, w, mesh, total):
                 total[k, 1] += grad[i, 1] * w[k, s]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _restrict(w, r, mesh, edges, form):
     """Energy forms (3, 2, 2): of the matrix and of the inclusion at unit conductivity, of the surface at unit h R."""
     out = np.zeros((3, 2, 2))
@@ -99,7 +99,7 @@ def _restrict(w, r, mesh, edges, form):
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _radius_bar(k_m, k_i, bar, w, r, mesh):
     """Derivative of sum_ij bar_ij A_ij by the radius at fixed w: through d|J| and d(grad N); the surface's form does not see r."""
     r_bar = 0.0
@@ -124,7 +124,7 @@ def _radius_bar(k_m, k_i, bar, w, r, mesh):
     return r_bar
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _forward(p, a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes):
     """``sizes`` = [disc area, largest volume fraction, band, R]. State: w, then the three energy forms."""
     mesh = MeshArrays(a, b, connectivity, slot, is_fibre, gradient, weight)
@@ -140,7 +140,7 @@ def _forward(p, a, b, connectivity, slot, is_fibre, gradient, weight, edges, for
     return np.full(4, np.nan), np.full((2, slot.max() + 1), np.nan), np.full((3, 2, 2), np.nan)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(p, a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes, w, parts, y_bar):
     mesh = MeshArrays(a, b, connectivity, slot, is_fibre, gradient, weight)
     bar = np.array([[y_bar[0], 0.5 * y_bar[2]], [0.5 * y_bar[2], y_bar[1]]])

@@ -7,9 +7,9 @@ and given by (E1, E2, G12, nu12, nu23), with G23 = E2 / (2 (1 + nu23)); an isotr
 from dataclasses import replace
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.linalg import spd_inverse
+from hmminfer.engine.native import compiled
 from hmminfer.errors import unknown
 from hmminfer.system.parameters import Parameter
 from hmminfer.system.priors import LogNormal, Normal
@@ -37,7 +37,7 @@ def phases_of(packing: str) -> tuple[Parameter, ...]:
     return (*others, replace(content, prior=Normal(0.62, 0.06, 0.30, 0.75)))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def transversely_isotropic(e1, e2, g12, nu12, nu23):
     """6x6 stiffness (the unit of the moduli); NaN where the constants are not those of a stable solid."""
     s = np.zeros((6, 6))
@@ -56,7 +56,7 @@ def transversely_isotropic(e1, e2, g12, nu12, nu23):
     return spd_inverse(s)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def transversely_isotropic_pullback(e1, e2, g12, nu12, nu23, c, c_bar):
     """Cotangents of (E1, E2, G12, nu12, nu23) from that of the stiffness: dC = -C dS C."""
     s = -(c @ (0.5 * (c_bar + c_bar.T)) @ c)
@@ -71,13 +71,13 @@ def transversely_isotropic_pullback(e1, e2, g12, nu12, nu23, c, c_bar):
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def isotropic(e, nu):
     """6x6 stiffness of an isotropic phase."""
     return transversely_isotropic(e, e, 0.5 * e / (1.0 + nu), nu, nu)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def isotropic_pullback(e, nu, c, c_bar):
     """Cotangents of (E, nu) from that of the stiffness."""
     t = transversely_isotropic_pullback(e, e, 0.5 * e / (1.0 + nu), nu, nu, c, c_bar)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import skfem
-from numba import njit
 
 from hmminfer.engine.closure import closure
 from hmminfer.engine.coupling import chain, couple, each
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.elliptic import elliptic_kernel
@@ -153,7 +153,7 @@ def plate(table: Table) -> Model:
     return Model(parameters=parameters, kernel=kernel, observables=observables, fixed=known, table=table, about=about, scene=scene, panels=panels)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def graded(x, facts, out):
     """x: k_m, k_i, h, c_m, c_i, v, coefficients b of the field. facts: largest v, phi of a point -> the vector of its cell.
 

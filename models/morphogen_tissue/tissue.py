@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.closure import closure
 from hmminfer.engine.coupling import chain, couple
 from hmminfer.engine.kernel import Kernel
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 from hmminfer.inference.montecarlo import pilot, with_monte_carlo_error
 from hmminfer.macro.patches import profile_history, steady_profile
@@ -75,7 +75,7 @@ def decay_length(values: Mapping[str, Any]) -> Any:
     return np.sqrt((np.asarray(values["diffusivity"]) + kappa * of_cells) / k)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def tissue(x, facts, out):
     """x: D, k (1/h), kappa, k_off, D_c, A, b; facts: u_0 -> D, k (1/s), kappa, k_off, D_c, J = u_0 D_eff / lambda, gain A / u_0, b."""
     diffusivity, k, kappa, k_off, of_cells, amplitude, background = x
@@ -85,7 +85,7 @@ def tissue(x, facts, out):
     out[6], out[7] = amplitude / facts[0], background
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def expected(x, facts, out):
     """Expectation of a count, positive and smooth: where almost no molecules remain a burst's estimate can be
     slightly negative. Adds at most FLOOR / 2.

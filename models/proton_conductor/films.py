@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.closure import closure
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 from hmminfer.micro.laminate import means
 from hmminfer.models.proton_conductor.water import GAS, NO_CONTACT, REFERENCE, SPRINGER_ENERGY, _refuse_shares, springer, water_content
@@ -90,7 +90,7 @@ def _layer_parameters(levels: int | None) -> tuple[Parameter, ...]:
     )
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def film(x, facts, out):
     """x: d, E, s_b (levels), s_i (levels). facts: thickness, level, factor of the water content, T, reference T, levels."""
     thickness, level, water, temperature, reference, levels = facts

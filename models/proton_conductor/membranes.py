@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.closure import closure
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 from hmminfer.macro.membrane import ALONG, FLUX, RESISTANCE, UPTAKE, membrane_kernel
 from hmminfer.micro.laminate import means
@@ -68,7 +68,7 @@ MEMBRANE_KNOWN = {"activation_energy": SPRINGER_ENERGY, "swollen_share": 0.5, "d
 WHAT = {"area_resistance": RESISTANCE, "conductivity_along": ALONG, "water_flux": FLUX, "water_content": UPTAKE}
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def water_diffusivity(content, temperature, law):
     """D (cm^2/s) of Motupally (law 0), of Springer (1; NaN below 4 molecules, where it says nothing), or constant (2)."""
     if law.real == 2.0:
@@ -84,7 +84,7 @@ def water_diffusivity(content, temperature, law):
     return (dry + share * (wet - dry)) * np.exp(-2436.0 / temperature)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def membrane_law(x, facts, out):
     """x: lambda, lambda' (1/cm), m, E, f, rho, D factor, T (K), I (A/cm^2), law of D -> flux (mol/m^2/s), s along, s across (S/cm)."""
     content, slope, mobility, energy, share, ratio, factor, temperature, current, law = x

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 from hmminfer.system.tables import Table
 
@@ -24,7 +24,7 @@ def water_content(activity: Any) -> Any:
     return 0.043 + 17.81 * a - 39.85 * a**2 + 36.0 * a**3
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def springer(content, energy, temperature):
     """Conductivity (S/cm) at a water content, activation energy (kJ/mol) and temperature (K)."""
     x = (content - 0.00326 / 0.005139) / 0.1

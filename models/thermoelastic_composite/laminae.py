@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.closure import closure
 from hmminfer.engine.coupling import couple
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError, unknown
 from hmminfer.micro.phases import PHASES, phases_of
 from hmminfer.models.thermoelastic_composite.material import AXIAL, CELL, INDEX, KNOWN, PARAMETERS, T300_934, THERMAL, _answer
@@ -52,7 +52,7 @@ LAMINAE = Schema(
 )
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def properties(x, facts, out):
     """x: the law's answer, then v, k_1f, k_m. facts: number of the property in the order of PROPERTIES."""
     kind = int(facts[0])

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import skfem
-from numba import njit
 from scipy.sparse import csr_array
 
 from hmminfer.engine.closure import closure
 from hmminfer.engine.coupling import chain, couple
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.thermoelastic import NUMBERS, thermoelastic_kernel
@@ -61,7 +61,7 @@ STRIP = Schema(
 COMPONENT = {"extension": 0, "deflection": 1, "temperature_change": 2}
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def section(x, facts, out):
     """Plane stress in the section (strip, thickness) of a layer: Q, beta, c, K from the law's answer, v, k_1f, k_m. facts: 0 or 90, T0."""
     along = facts[0] == 0.0
