@@ -7,6 +7,7 @@ import logging
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -30,9 +31,12 @@ class Check:
     advice: str
 
 
-def checks(tree: xr.DataTree | Reading) -> list[Check]:
-    """All checks of a result of :func:`hmminfer.fit` or :func:`hmminfer.preview`: sampler, data, priors, modes."""
-    reading = Reading.of(tree)
+def checks(tree: xr.DataTree | Reading, problem: Any = None) -> list[Check]:
+    """All checks of a result of :func:`hmminfer.fit` or :func:`hmminfer.preview`: sampler, data, priors, modes.
+
+    A trace that PyMC sampled of :func:`hmminfer.build` needs its ``problem`` (or model) beside it.
+    """
+    reading = Reading.of(tree, problem)
     of_each = (_sampling, _predictive, _steps, _pushed, _sensitivity_check, _modes_check)
     return [found for check in of_each for found in check(reading)]
 

@@ -44,7 +44,7 @@ def report(tree: xr.DataTree | Reading, problem: Any = None, folder: str | Path 
     ``folder`` receives report.txt and the figures as PNG; files that exist there are an error. ``show``: print the report,
     and display the figures in a notebook.
     """
-    reading = Reading.of(tree)
+    reading = Reading.of(tree, problem)
     plots: dict[str, Callable[[], Any]] = {
         "predictive": partial(predictive_figure, reading),
         "prior_posterior": partial(prior_posterior_figure, reading),

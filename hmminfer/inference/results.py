@@ -10,39 +10,46 @@ import numpy as np
 import xarray as xr
 
 from hmminfer import __version__
+from hmminfer.errors import HmmInferError
 from hmminfer.inference.modes import Mode
 from hmminfer.system.accuracy import over_noise
-from hmminfer.system.likelihood import draw, log_density
 from hmminfer.system.parameters import Field
+
+PRIOR_DRAWS = 500
 
 
 def assemble(problem: Any, x: np.ndarray, stats: Mapping[str, np.ndarray], found: list[Mode], seed: int, progress: bool) -> xr.DataTree:
-    """The labelled result of unconstrained draws (chain, draw, dim)."""
+    """The labelled result of unconstrained draws (chain, draw, dim).
+
+    What belongs to data is one variable ``observed`` along ``row``, as ArviZ expects it, in the order of the file; the coordinates ``quantity`` and
+    ``unit`` say which is what. ``fitted`` are the predictions of these data without noise.
+    """
     model, table = problem.model, problem.table
     chains, n, _ = x.shape
     rng = np.random.default_rng(seed + 1)
     dims = {"chain": np.arange(chains), "draw": np.arange(n)}
+    prior_dims = {"chain": [0], "draw": np.arange(PRIOR_DRAWS)}
     draws = problem.constrain(x)
     y = predictions(problem, draws, progress, "posterior predictive")
-    sigma = problem.sigma_of(draws)
-    prior = problem.prior_draws(rng, 500)
+    prior = problem.prior_draws(rng, PRIOR_DRAWS)
     y_prior = predictions(problem, prior, False, "prior predictive")
-    observed = model.to_dataset(table.value)
-    law = model.likelihood
-    loglik = log_density(law, table.value, y, sigma)
+    along = row_coordinates(model, table)
+
+    def rows(values: np.ndarray, over: Mapping[str, Any] | None = None, name: str = "observed") -> xr.Dataset:
+        lead = dict(over or {})
+        return xr.Dataset({name: ((*lead, "row"), values)}, coords={**lead, **along})
+
     groups = {
         "posterior": _dataset(problem, draws, dims),
         "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in stats.items()}, coords=dims),
-        "posterior_predictive": model.to_dataset(draw(law, rng, y, sigma), list(dims), dims),
-        "predictions": model.to_dataset(y, list(dims), dims),
-        "log_likelihood": xr.Dataset({"observed": (("chain", "draw", "row"), loglik)}, coords=dims),
+        "posterior_predictive": rows(problem.replicated(rng, y, draws), dims),
+        "fitted": rows(y, dims),
+        "log_likelihood": rows(problem.log_likelihood(y, draws), dims),
         "log_prior": _log_prior(problem, draws, dims),
-        "prior": _dataset(problem, {k: v[None] for k, v in prior.items()}, {"chain": [0], "draw": np.arange(500)}),
-        "prior_predictive": model.to_dataset(
-            draw(law, rng, y_prior, problem.sigma_of(prior))[None], ["chain", "draw"], {"chain": [0], "draw": np.arange(500)}
-        ),
-        "observed_data": observed,
-        "constant_data": model.to_dataset(problem.sd),
+        "prior": _dataset(problem, {k: v[None] for k, v in prior.items()}, prior_dims),
+        "prior_predictive": rows(problem.replicated(rng, y_prior, prior)[None], prior_dims),
+        "observed_data": rows(table.value),
+        "constant_data": rows(problem.sd, name="sd"),
         "sampler_state": xr.Dataset({"last": (("chain", "dim"), x[:, -1])}),
     }
     tree = xr.DataTree.from_dict(groups)
@@ -60,8 +67,44 @@ def assemble(problem: Any, x: np.ndarray, stats: Mapping[str, np.ndarray], found
     if model.accuracy is not None:
         middle = problem.constrain(x.mean(axis=(0, 1)))
         theta = model.vector({p.name: middle[p.name] for p in model.parameters if p.name in middle})
-        tree.attrs |= over_noise(model, theta, np.median(sigma.reshape(-1, sigma.shape[-1]), axis=0))
+        tree.attrs |= over_noise(model, theta, np.median(np.reshape(problem.sigma_of(draws), (-1, len(table))), axis=0))
     return tree
+
+
+def of_trace(problem: Any, trace: xr.DataTree, seed: int = 0, progress: bool = False) -> xr.DataTree:
+    """The labelled result of a trace that PyMC sampled of the problem's model."""
+    if not isinstance(trace, xr.DataTree) or "posterior" not in trace.children:
+        raise HmmInferError("This is no trace: it has no group 'posterior'; give what pm.sample() returned.")
+    posterior = trace["posterior"].to_dataset()
+    missing = [p.name for p in problem.free if p.name not in posterior]
+    more = [n for n in problem.model.fixed if n in posterior]
+    if missing or more:
+        said = [f"has no {', '.join(missing)}"] * bool(missing) + [f"samples {', '.join(more)}, which is fixed in the model"] * bool(more)
+        raise HmmInferError(f"The trace {' and '.join(said)}; give the noise, priors and fixed values that its model was built with.")
+    known = trace["constant_data"].to_dataset() if "constant_data" in trace.children else xr.Dataset()
+    for name, value in {"sd": problem.sd, **problem.model.fixed}.items():
+        if name in known and not np.allclose(known[name].values, value, rtol=1e-9, atol=0.0):
+            what = "noise" if name == "sd" else name
+            raise HmmInferError(f"The trace was sampled with another {what} than the model has; give the choices that build() had.")
+    draws = {p.name: posterior[p.name].transpose("chain", "draw", ...).values for p in problem.free}
+    stats = trace["sample_stats"].to_dataset() if "sample_stats" in trace.children else xr.Dataset()
+    kept = {str(k): v.values for k, v in stats.data_vars.items() if v.dims == ("chain", "draw")}
+    tree = assemble(problem, problem.unconstrain(draws), kept, [], seed, progress)
+    tree.attrs.update(method="nuts", interrupted=0)
+    return tree
+
+
+def row_coordinates(model: Any, table: Any) -> dict[str, Any]:
+    """Coordinates along the rows of the data: number, quantity, unit, line of the file, and every column that holds something."""
+    quantity = np.empty(len(table), dtype=object)
+    for o in model.observables:
+        quantity[o.rows] = o.name
+    known = {"quantity": quantity.astype(str), "unit": table.unit.astype(str), "line": table.line}
+    for name, values in table.columns.items():
+        text = values.dtype.kind in "UO"
+        if np.any(values.astype(str) != "") if text else np.any(np.isfinite(values)):
+            known.setdefault(name, values.astype(str) if text else values)
+    return {"row": np.arange(len(table)), **{k: ("row", v) for k, v in known.items()}}
 
 
 def _jsonable(value: Any) -> Any:
@@ -73,7 +116,7 @@ def _jsonable(value: Any) -> Any:
 def predictions(problem: Any, draws: Mapping[str, np.ndarray], progress: bool, what: str) -> np.ndarray:
     """y (..., rows) without noise for named draws."""
     names = [p.name for p in problem.model.parameters if p.name in draws]
-    theta = problem.model.vector({k: draws[k] for k in names})
+    theta = problem.model.vector({k: draws[k] for k in names}, strict=False)
     y = problem.model.batch(theta.reshape(-1, theta.shape[-1]), progress, what, strict=False)
     return y.reshape(*theta.shape[:-1], -1)
 
@@ -83,7 +126,7 @@ def prior_predictive(problem: Any, size: int = 500, seed: int = 0, progress: boo
     rng = np.random.default_rng(seed)
     draws = problem.prior_draws(rng, size)
     y = predictions(problem, draws, progress, "prior predictive")
-    return draw(problem.model.likelihood, rng, y, problem.sigma_of(draws))
+    return problem.replicated(rng, y, draws)
 
 
 def _dataset(problem: Any, draws: Mapping[str, np.ndarray], dims: Mapping[str, Any]) -> xr.Dataset:

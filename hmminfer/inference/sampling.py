@@ -26,13 +26,13 @@ from threadpoolctl import threadpool_limits
 from hmminfer.engine.simulation import Simulation
 from hmminfer.errors import HmmInferError, unknown
 from hmminfer.inference.modes import Mode, chain_starts
-from hmminfer.inference.posterior import Compiled, pymc_model
+from hmminfer.inference.posterior import Compiled, pymc_model, start_angles
 from hmminfer.inference.problem import Problem
-from hmminfer.inference.results import assemble, extend
+from hmminfer.inference.results import assemble, extend, of_trace
 from hmminfer.inference.starts import start_of_chain
 from hmminfer.inference.stochastic import abc
 from hmminfer.system.model import Model
-from hmminfer.system.parameters import Field, ParameterSet
+from hmminfer.system.parameters import ParameterSet
 from hmminfer.system.priors import Prior
 
 SAMPLERS = ("nuts", "smc", "demetropolis", "abc")
@@ -47,9 +47,15 @@ def build(
     discrepancy_kind: str = "none",
     **other: Any,
 ) -> pm.Model:
-    """The posterior of a model and its data as a PyMC model, for further work in PyMC; the arguments are those of :func:`fit`."""
+    """The posterior of a model and its data as a PyMC model, for further work in PyMC; the arguments are those of :func:`fit`.
+
+    Its variables have the names and units of the result of :func:`fit`, so that traces of either serve the other: PyMC's functions take a result,
+    and :meth:`hmminfer.Model.predict`, :func:`hmminfer.checks` and :func:`hmminfer.report` a trace (the latter two with the model beside it).
+    Angles start where the data are likely: angle 0 is a saddle, from which no gradient leads away.
+    """
     _refuse("build", other)
-    return pymc_model(Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind))
+    problem = Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind)
+    return pymc_model(problem, start_angles(problem), share=True)
 
 
 def preview(
@@ -69,8 +75,8 @@ def preview(
     The arguments are those of :func:`fit`.
     """
     _refuse("preview", other)
-    previewable(model)
     problem = Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind)
+    previewable(model)
     compiled = Compiled(problem)
     found = compiled.modes(seed, progress)
     rng = np.random.default_rng(seed)
@@ -80,6 +86,28 @@ def preview(
     tree = assemble(problem, x, {}, found, seed, progress)
     tree.attrs["method"] = "laplace"
     return tree
+
+
+def completed(
+    trace: xr.DataTree,
+    model: Model | Problem,
+    *,
+    noise: Any = None,
+    priors: Mapping[str, Prior | str] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    discrepancy_kind: str = "none",
+    seed: int = 0,
+    progress: bool = False,
+    **other: Any,
+) -> xr.DataTree:
+    """A result like that of :func:`fit` from a trace that PyMC sampled of :func:`build`, with predictions, densities, units and provenance.
+
+    ``model`` and its choices are those given to :func:`build`; values in the trace that say otherwise are an error.
+    """
+    _refuse("completed", other)
+    choices: dict[str, Any] = {"noise": noise, "priors": priors, "fixed": fixed, "discrepancy_kind": discrepancy_kind}
+    problem = model if isinstance(model, Problem) else Problem.of(model, **choices)
+    return of_trace(problem, trace, seed, progress)
 
 
 # arguments that users of PyMC and nutpie try first, and what they are called here
@@ -103,7 +131,7 @@ OURS = {
 def _refuse(function: str, other: Mapping[str, Any]) -> None:
     """Raise an error for an argument that a function does not take, naming the right or nearest one."""
     for name in other:
-        known = list(inspect.signature({"build": build, "preview": preview, "fit": fit}[function]).parameters)[1:-1]
+        known = list(inspect.signature(globals()[function]).parameters)[1:-1]
         ours = OURS.get(name)
         if ours in known:
             raise HmmInferError(f"{function}() takes no argument {name!r}; it is called {ours!r} here.")
@@ -160,16 +188,16 @@ def fit(
     values, modes and versions are in the attributes. An interrupt keeps the draws made so far.
     """
     _refuse("fit", other)
+    problem = Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind)
     sampler = sampler_of(model, sampler)
     for name, value, least in (("draws", draws, 1), ("tune", tune, 1), ("chains", chains, 1)):
-        if value < least:
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise HmmInferError(f"{name} is {value}; give a whole number of at least {least}.")
     if not 0.0 < target_accept < 1.0:
         raise HmmInferError(f"target_accept is {target_accept}; give a rate between 0 and 1, such as 0.8 or 0.95.")
     if resume is not None and sampler != "nuts":
         raise HmmInferError(f"A run of the sampler '{sampler}' cannot be resumed; run it again with more draws.")
     seed = int(np.random.SeedSequence().generate_state(1)[0] % 2**31) if seed is None else int(seed)
-    problem = Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind)
     if sampler == "abc":
         return _fit_by_simulation(problem, draws, chains, seed, progress)
     if sampler != "nuts":
@@ -261,7 +289,8 @@ def _unpack(trace: Any, every_chain: bool = False) -> tuple[np.ndarray, dict[str
     if n == 0:
         raise HmmInferError("The run was interrupted before any draw was kept; run it again, with a smaller tune to see draws sooner.")
     chains = np.sort(chains)
-    names = {"diverging": "diverging", "energy": "energy", "n_steps": "n_steps", "depth": "tree_depth", "step_size": "step_size", "logp": "lp"}
+    names = {"mean_tree_accept": "acceptance_rate", "depth": "tree_depth", "logp": "lp"}
+    names |= {name: name for name in ("diverging", "energy", "n_steps", "step_size")}
     kept = {new: stats[old].values[chains, :n] for old, new in names.items() if old in stats}
     return x[chains, :n], kept
 
@@ -323,11 +352,7 @@ def _fit_without_gradient(problem: Problem, sampler: str, draws: int, tune: int,
         else:
             trace = pm.sample(tune=tune, step=pm.DEMetropolisZ(), compute_convergence_checks=False, **common)
     posterior = trace["posterior"].to_dataset()
-    parts = []
-    for p in problem.free:
-        v = posterior[problem.value_name(p)].values
-        v = v[..., None] if v.ndim == 2 else v
-        parts.append(v if isinstance(p, Field) or p.axial else p.prior.to_unconstrained(v))
-    tree = assemble(problem, np.concatenate(parts, axis=2), {}, [], seed, progress)
+    x = problem.unconstrain({p.name: posterior[p.name].values for p in problem.free})
+    tree = assemble(problem, x, {}, [], seed, progress)
     tree.attrs.update(method=sampler, interrupted=0, tune=tune)
     return tree

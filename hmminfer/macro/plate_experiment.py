@@ -12,6 +12,7 @@ from hmminfer.errors import HmmInferError
 from hmminfer.macro.plane_stress import plane_stress_kernel
 from hmminfer.macro.plate_mesh import Plate, from_file, plate_with_hole, rectangle
 from hmminfer.system.data import Column, Schema, Setting
+from hmminfer.system.nuisance import Nuisance, weight
 from hmminfer.system.tables import Table
 
 SCALE = {  # kernel units (mm, kN, 1) to canonical units of the table
@@ -23,6 +24,7 @@ SCALE = {  # kernel units (mm, kN, 1) to canonical units of the table
     "force": ("N", 1e3),
     "apparent_modulus": ("GPa", 1.0),
 }
+TRANSLATION, ROTATION = 1000.0, 0.5  # um, deg: prior sds of a camera's rigid motion, wide against what is left after aligning it
 LOCAL = ("displacement_x", "displacement_y", "strain_xx", "strain_yy", "strain_xy")
 
 PLATE = Schema(
@@ -47,6 +49,13 @@ PLATE = Schema(
         Setting("field_y", default=9, kind="integer", lower=1, upper=60, description="basis functions along y"),
         Setting("elements_x", default=0, kind="integer", lower=0, upper=400, description="elements along x; 0 chooses"),
         Setting("elements_y", default=0, kind="integer", lower=0, upper=400, description="elements along y, or per eighth of a hole"),
+        Setting(
+            "rigid_motion",
+            default="free",
+            kind="text",
+            choices=("free", "none"),
+            description="of the camera: displacements are known up to a translation and a small rotation, or they are absolute",
+        ),
         Setting("mesh", default="", kind="text", description="mesh file (meshio) in mm instead of the rectangle"),
     ),
     example_rows=(
@@ -55,6 +64,22 @@ PLATE = Schema(
         {"quantity": "force", "value": 2350, "unit": "N", "sd": 25},
     ),
 )
+
+
+def rigid_motion(table: Table, plate: Plate) -> tuple[Nuisance, ...]:
+    """What a camera adds to displacements: a translation, and a small rotation about the middle of the plate (u = -omega (y - y_m), v = omega (x - x_m))."""
+    x, y = np.isin(table.quantity, "displacement_x"), np.isin(table.quantity, "displacement_y")
+    if table.settings["rigid_motion"] == "none" or not np.any(x | y):
+        return ()
+    middle = plate.box.mean(axis=0)
+    per_degree = np.radians(1.0) * SCALE["displacement_x"][1]  # um for a degree and a millimetre
+    turned = np.where(x, -(table.columns["y"] - middle[1]), np.where(y, table.columns["x"] - middle[0], 0.0)) * per_degree
+    parts = [
+        Nuisance(weight("rigid_x", "um", TRANSLATION, "translation of the camera along x", "u_0"), x.astype(float)),
+        Nuisance(weight("rigid_y", "um", TRANSLATION, "translation of the camera along y", "v_0"), y.astype(float)),
+        Nuisance(weight("rigid_rotation", "deg", ROTATION, "rotation of the camera", "\\omega"), turned),
+    ]
+    return tuple(n for n in parts if np.any(n.column))
 
 
 def plate_geometry(s: Any) -> Plate:

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from hmminfer.errors import HmmInferError, unknown
-from hmminfer.system import datasets, shown
+from hmminfer.system import datasets, nuisance, shown
 from hmminfer.system.data import Schema, Setting, read_settings
 from hmminfer.system.draws import run_of
 from hmminfer.system.model import Model
@@ -24,6 +24,9 @@ from hmminfer.system.tables import RawTable, Table, read_table
 
 class Names[T](dict[str, T]):
     """A dict whose entries are also attributes, so that a notebook completes them: ``EXPERIMENTS.coupons`` is ``EXPERIMENTS["coupons"]``."""
+
+    def __missing__(self, name: str) -> T:
+        raise unknown("name", name, self)
 
     def __getattr__(self, name: str) -> T:
         if name in self:
@@ -185,7 +188,9 @@ class Experiment:
             facts = {**{k: v for k, v in raw.settings.items() if k not in known}, **facts}
             table = self.schema.check(replace(raw, settings={k: v for k, v in raw.settings.items() if k in known}), **asked)
         model = replace(self.build(table, **python), name=self.system, experiment=self.name, home=self.build.__module__)
-        return _with_facts(model, facts, known)
+        errors = {k: v for k, v in facts.items() if nuisance.is_nuisance(k)}
+        model = nuisance.observed(model, (*model.nuisances, *nuisance.asked(model.observables, model.n_out, errors)))
+        return _with_facts(model, {k: v for k, v in facts.items() if k not in errors}, known)
 
     def raw(self, data: Any = None) -> RawTable:
         """Data as text, from a path or a dataset's name; by default the experiment's own dataset."""

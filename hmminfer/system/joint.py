@@ -12,6 +12,7 @@ from hmminfer.engine.coupling import Joint
 from hmminfer.engine.kernel import Kernel
 from hmminfer.errors import HmmInferError
 from hmminfer.system.accuracy import Accuracy
+from hmminfer.system.nuisance import Nuisance
 from hmminfer.system.observable import Observable
 from hmminfer.system.parameters import Parameter, ParameterSet
 from hmminfer.system.tables import Table
@@ -80,6 +81,12 @@ def joined(models: Sequence[Any], shared: Sequence[str], labels: Sequence[str] |
         "accuracy": joint_accuracy,
         "advice": " or ".join(dict.fromkeys(m.advice for m in models if m.advice)),
         "likelihood": first.likelihood,
+        "nuisances": tuple(
+            _of_part(n, label, int(o), m.n_out, kernel.n_out)
+            for m, label, o in zip(models, labels, offsets, strict=False)
+            for n in m.nuisances
+            if n.parameter.name not in shared
+        ),
     }
 
 
@@ -101,6 +108,13 @@ def _labelled(o: Observable, label: str, offset: int) -> Observable:
     """An observable of one experiment among several: all its names carry the experiment's label."""
     coords = {f"{name}_{label}": value for name, value in o.coords.items()}
     return Observable(f"{o.name}_{label}", o.unit, o.rows + offset, f"{o.dim}_{label}", coords)
+
+
+def _of_part(n: Nuisance, label: str, offset: int, rows: int, total: int) -> Nuisance:
+    """A nuisance of one experiment among several."""
+    column = np.zeros(total)
+    column[offset : offset + rows] = n.column
+    return replace(n, parameter=replace(n.parameter, name=f"{n.parameter.name}_{label}"), column=column)
 
 
 def _joined(tables: Sequence[Any]) -> Table:

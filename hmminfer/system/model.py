@@ -21,9 +21,10 @@ from hmminfer.engine.simulation import Simulation
 from hmminfer.errors import HmmInferError
 from hmminfer.system import shown
 from hmminfer.system.accuracy import Accuracy, check
-from hmminfer.system.draws import named_draws, run_of
+from hmminfer.system.draws import draws_of, named_draws, run_of
 from hmminfer.system.joint import joined
 from hmminfer.system.likelihood import NORMAL
+from hmminfer.system.nuisance import Nuisance
 from hmminfer.system.observable import Observable, labelled
 from hmminfer.system.parameters import ParameterSet
 from hmminfer.system.priors import Prior
@@ -52,6 +53,7 @@ class Model:
     accuracy : estimator of the error of its steps and elements, if an accuracy is stated.
     advice : settings to change if there is no solution: "a smaller strain than 60 %".
     likelihood : law of a datum given its prediction, see :mod:`.likelihood`.
+    nuisances : errors of the instruments (see :mod:`.nuisance`); an experiment adds them to the kernel, a prediction leaves them out.
     name, experiment, home : name of the physical system, name of the experiment, and the module that declares it; set by the experiment.
     """
 
@@ -68,6 +70,7 @@ class Model:
     accuracy: Accuracy | None = None
     advice: str = ""
     likelihood: str = NORMAL
+    nuisances: tuple[Nuisance, ...] = ()
     name: str = ""
     experiment: str = ""
     home: str = ""
@@ -94,9 +97,12 @@ class Model:
         plain = {k: v for k, v in self.about.items() if isinstance(v, str | int)}  # a number in a unit would lose it
         return {**plain, **(self.table.given if self.table is not None else {})}
 
-    def vector(self, values: Mapping[str, Any] | None = None) -> np.ndarray:
-        """Vector of named values; a parameter that is not named takes its fixed value, or its prior's median."""
-        return self.parameters.vector({**self.fixed, **(values or {})})
+    def vector(self, values: Mapping[str, Any] | None = None, strict: bool = True) -> np.ndarray:
+        """Vector of named values; a parameter that is not named takes its fixed value, or its prior's median.
+
+        A value outside its support is an error, or NaN if not ``strict``.
+        """
+        return self.parameters.vector({**self.fixed, **(values or {})}, strict)
 
     def evaluate(self, values: Mapping[str, Any] | None = None) -> np.ndarray:
         """y at named values, (n_out,); if there is no solution, an error names the parameters that prevent it."""
@@ -131,7 +137,8 @@ class Model:
         ----------
         values : mapping of names to numbers, text with units ("3.5 GPa") or arrays of draws; or a posterior (DataTree or Dataset)
             with those names. Settings that a prediction was not given are then those of the posterior's run. Parameters that are not
-            given take their fixed value or prior median; the attribute ``given`` of the result lists the others.
+            among named values take their fixed value or prior median, the attribute ``given`` of the result lists the others; of a
+            posterior, a parameter that is neither in it nor fixed is an error.
         draws : use at most this many draws of a posterior, evenly spaced.
         named : values by keyword; they override those in ``values``.
 
@@ -142,6 +149,8 @@ class Model:
         if self.again is not None and isinstance(values, xr.DataTree | xr.Dataset) and run_of(values)[0] == self.name:
             return self.again(values).predict(values, progress, draws, **named)
         sizes, given = named_draws(self.parameters, (self.name, self.experiment), values, named, draws)
+        if sizes:
+            self._all_known(values, given)
         theta = self.vector(given)
         lead = theta.shape[:-1]
         flat = theta.reshape(-1, theta.shape[-1])
@@ -153,6 +162,18 @@ class Model:
         out.attrs["given"] = ", ".join(sorted(given)) or "nothing: fixed values and prior medians"
         return out
 
+    def _all_known(self, posterior: Any, given: Mapping[str, Any]) -> None:
+        """Raise an error for a parameter that is neither in a posterior nor fixed: its prior median would pass for something known."""
+        missing = [p.name for p in self.parameters if p.name not in given and p.name not in self.fixed and not p.nuisance]
+        if missing:
+            name, own = missing[0], [str(k) for k in draws_of(posterior).data_vars]
+            near = [k for k in own if k.startswith(f"{name}_")]
+            hint = f" (the posterior has {', '.join(near)})" if near else ""
+            raise HmmInferError(
+                f"{', '.join(missing)} of '{self.experiment}' is neither in the posterior nor fixed{hint}; give a value by name: predict(posterior, "
+                f"{name}=...), or --set {name}=... in the shell."
+            )
+
     @one_thread
     def batch(self, thetas: np.ndarray, progress: bool = False, what: str = "computing", strict: bool = True) -> np.ndarray:
         """y for each row of ``thetas``, (n, n_out); a row without a solution is an error, or NaN if not ``strict``."""
@@ -160,7 +181,7 @@ class Model:
 
         y = np.empty((len(thetas), self.n_out))
         for i in track(range(len(thetas)), what, show=progress and len(thetas) > 1):
-            y[i] = self.kernel(thetas[i])
+            y[i] = self.kernel(thetas[i]) if np.all(np.isfinite(thetas[i])) else np.nan
             if strict and not np.all(np.isfinite(y[i])):
                 raise HmmInferError(self.explain(thetas[i]))
         return y
@@ -180,7 +201,7 @@ class Model:
 
     def as_prediction(self, *observables: Observable) -> Model:
         """The same model without data: other ``observables`` of y, no table, no panels, no resolved problem."""
-        return replace(self, observables=observables, table=None, panels=(), resolved=None)
+        return replace(self, observables=observables, table=None, panels=(), resolved=None, nuisances=())
 
     def with_priors(self, priors: Mapping[str, Prior | str]) -> Model:
         """The same model with other priors; a parameter that gets one is no longer fixed."""

@@ -82,9 +82,8 @@ def coupons(table: Table) -> Model:
         macro_index=range(8, 8 + len(angles)),
         direct_index=[5] * int(direct.sum()),
         example=parameters.vector({**FIXED, **{a.name: 10.0 for a in angles}}),
+        direct=direct,
     )
-    order = np.concatenate([np.flatnonzero(~direct), np.flatnonzero(direct)])
-    table = table.take(order)
     about = {k: s[k] for k in ("packing", "cell", "refine")} | {"hidden_angles": ", ".join(names) or "none"}
     return Model(
         parameters=parameters,

@@ -11,7 +11,7 @@ import numpy as np
 from hmminfer.engine.coupling import couple
 from hmminfer.macro import plate_experiment
 from hmminfer.macro.orientation import MARGIN, field_basis, zone_basis
-from hmminfer.macro.plate_experiment import LOCAL, SCALE, plate_geometry, plate_kernel
+from hmminfer.macro.plate_experiment import LOCAL, SCALE, plate_geometry, plate_kernel, rigid_motion
 from hmminfer.macro.plate_mesh import Plate
 from hmminfer.models.fibre_composite.material import ANGLE, CELL, FIXED, law_of
 from hmminfer.system.data import Setting
@@ -78,6 +78,7 @@ def plate(table: Table, geometry: Plate | None = None, angle: Callable[[np.ndarr
         about=about,
         scene={"plate": geometry, "settings": s},
         panels=_panels(table, angles),
+        nuisances=rigid_motion(table, geometry),
     )
 
 
@@ -91,7 +92,7 @@ def _panels(table: Table, angles: tuple[Parameter, ...]) -> tuple[str, ...]:
 @prediction(
     Setting("nx", default=41, kind="integer", lower=2, upper=2001, description="points along x"),
     Setting("ny", default=21, kind="integer", lower=2, upper=2001, description="points along y"),
-    *PLATE.settings,
+    *PLATE.pick(*(s.name for s in PLATE.settings if s.name != "rigid_motion")),
     small={"refine": 1, "cell": "full", "elements_x": 4, "elements_y": 2, "nx": 3, "ny": 3},
 )
 def plate_fields(nx: int, ny: int, angle: Callable[..., Any] | None = None, **settings: Any) -> Model:

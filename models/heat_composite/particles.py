@@ -47,16 +47,15 @@ PARTICLES = Schema(
 
 
 def particles(table: Table) -> Model:
-    """Bulk composites: row i of y is row i of the (sorted) table; see :data:`PARTICLES`."""
+    """Bulk composites: row i of y is row i of the table; see :data:`PARTICLES`."""
     direct = table.quantity == "matrix_conductivity"
-    table = table.take(np.concatenate([np.flatnonzero(~direct), np.flatnonzero(direct)]))
     rows = np.flatnonzero(table.quantity == "conductivity")
     if rows.size == 0:
         raise HmmInferError("No row of conductivity is given; the neat matrix alone tells nothing of the particles.")
     radius = 0.5e-6 * table.columns["particle_diameter"][rows]
     micro = particle_conductivity(radius, table.columns["volume_fraction"][rows], str(table.settings["scheme"]))
     parameters = ParameterSet((MATRIX, PARTICLE, CONTACT))
-    kernel = couple(micro, bulk(len(rows)), range(3), [], [0] * int(direct.sum()), parameters.vector({}))
+    kernel = couple(micro, bulk(len(rows)), range(3), [], [0] * int(direct.sum()), parameters.vector({}), direct)
     about = {"scheme": table.settings["scheme"]}
     observables = by_quantity(table, {"particle_diameter": "um", "volume_fraction": ""})
     return Model(parameters=parameters, kernel=kernel, observables=observables, table=table, about=about, panels=("ratios", "ridge"))

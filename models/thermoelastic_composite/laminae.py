@@ -79,7 +79,7 @@ def properties(x, facts, out):
 
 
 def laminae(table: Table) -> Model:
-    """One lamina: row i of y is row i of the (selected and sorted) table; see :data:`LAMINAE`."""
+    """One lamina: row i of y is row i of the (selected) table; see :data:`LAMINAE`."""
     s = table.settings
     names = [str(n) for n in dict.fromkeys(table.columns["specimen"].astype(str))]
     if s["specimen"] and s["specimen"] not in names:
@@ -88,7 +88,6 @@ def laminae(table: Table) -> Model:
         raise HmmInferError(f"The data hold {len(names)} laminae; choose one with the setting specimen: {', '.join(names)}.")
     table = table.take(np.flatnonzero(table.columns["specimen"].astype(str) == (s["specimen"] or names[0])))
     direct = np.isin(table.quantity, DIRECT)
-    table = table.take(np.concatenate([np.flatnonzero(~direct), np.flatnonzero(direct)]))
     kind = [list(PROPERTIES).index(q) for q in table.quantity if q in PROPERTIES]
     micro, example = _answer(s)
     parameters = ParameterSet((*phases_of(str(s["packing"])), *THERMAL))
@@ -108,7 +107,7 @@ def laminae(table: Table) -> Model:
             del known[f"{name}_conductivity"]
     observe = closure(properties, np.array(kind, float)[:, None], 1, example)
     index = [INDEX[q] for q in table.quantity if q in DIRECT]
-    kernel = couple(micro, observe, range(len(PARAMETERS)), AXIAL, index, micro.example)
+    kernel = couple(micro, observe, range(len(PARAMETERS)), AXIAL, index, micro.example, direct)
     about = {k: s[k] for k in ("packing", "cell", "refine", "reference")} | {"specimen": s["specimen"] or names[0]}
     observables = by_quantity(table, {})
     return Model(parameters=parameters, kernel=kernel, observables=observables, fixed=known, table=table, about=about, panels=("ratios", "scores"))
