@@ -132,7 +132,7 @@ def sbc(
     results: dict[int, Any] = {}
     kept = None if folder is None else Path(folder)
     if kept is not None:
-        facts = {"seed": seed, "draws": draws, "noise_factor": noise_factor, "sampler": fingerprint_of(_rank, posterior)}
+        facts = {"seed": int(seed), "draws": int(draws), "noise_factor": float(noise_factor), "sampler": fingerprint_of(_rank, posterior)}
         results = {k: r for k, r in jobs.finished(kept, {**facts, "problem": _numbers(std, bank, y_bank)}).items() if k < n}
     resumed = len(results)
     if resumed and progress:
@@ -190,7 +190,7 @@ def _rank(
         x, y_x, pareto_k = importance(fitted, data, bank, y_bank, draws, rng)
         named = fitted.named(x)
     else:
-        named = {name: np.asarray(v) for name, v in posterior(assumed, int(sequence.generate_state(1)[0])).items()}
+        named = {name: np.asarray(v) for name, v in posterior(assumed, int(sequence.generate_state(1)[0]) % 2**31).items()}
         theta = std.model.vector({name: v for name, v in named.items() if name in std.model.parameters.names})
         y_x = std.model.batch(theta, strict=False)
     for where, values in ((truth, y[None]), (named, y_x)):

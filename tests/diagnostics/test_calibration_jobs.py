@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
@@ -14,10 +16,11 @@ from kernel_catalogue import model_of
 
 from hmminfer.diagnostics import jobs
 from hmminfer.diagnostics.calibration import SBC, sbc
+from hmminfer.engine.fingerprint import fingerprint_of
 from hmminfer.errors import HmmInferError
 
 N = 6
-THIRD = int(np.random.SeedSequence(3, spawn_key=(2,)).generate_state(1)[0])
+THIRD = int(np.random.SeedSequence(3, spawn_key=(2,)).generate_state(1)[0]) % 2**31
 
 
 def from_the_prior(problem, seed, mark=None):
@@ -50,7 +53,7 @@ def test_a_cluster_gives_the_same_ranks_outlives_a_killed_worker_and_goes_on(blo
     from distributed import Client, LocalCluster
 
     deadly = partial(from_the_prior, mark=str(tmp_path / "mark"))
-    with LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    with LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
         executor = client.get_executor(retries=2)
         first = calibrated(blocks, N - 2, deadly, executor=executor, folder=tmp_path / "kept")
         assert (tmp_path / "mark").exists(), "a worker was killed"
@@ -70,30 +73,29 @@ def test_processes_give_the_same_ranks_and_what_finished_before_one_died_is_kept
     assert_equal(again, calibrated(blocks))
 
 
-def test_a_calibration_that_is_stopped_goes_on_and_grows(blocks, tmp_path, capsys):
-    """Stopped in its fifth job; a damaged file is one job more to do, a whole one is not done again."""
-    calls = []
+KILLED = """
+import sys
+from functools import partial
+from test_calibration_jobs import calibrated, from_the_prior, model_of
+calibrated(model_of("heat_composite", "blocks"), posterior=partial(from_the_prior, mark=sys.argv[1]), folder=sys.argv[2])
+"""
 
-    def stopping(problem, seed, after=4):
-        calls.append(seed)
-        if len(calls) > after:
-            raise KeyboardInterrupt
-        return from_the_prior(problem, seed)
 
-    def free(problem, seed):
-        return from_the_prior(problem, seed)
-
-    with pytest.raises(KeyboardInterrupt):
-        sbc(blocks, n=N, draws=19, seed=3, posterior=stopping, progress=False, folder=tmp_path / "stopped")
-    assert len(list((tmp_path / "stopped").glob("[0-9]*.json"))) == 4
-    first = calibrated(blocks, 4, free, folder=tmp_path / "kept")
-    (tmp_path / "kept" / "2.json").write_text('{"ranks": {"cond', encoding="utf-8")
-    capsys.readouterr()
-    second = sbc(blocks, n=N, draws=19, seed=3, posterior=free, folder=tmp_path / "kept")
-    assert f"calibration: 3 of 6 data sets are finished in '{tmp_path / 'kept'}'" in capsys.readouterr().err
-    assert (first.resumed, second.resumed) == (0, 3)
-    assert_equal(second, calibrated(blocks))
-    assert not list((tmp_path / "kept").glob("*.part"))
+def test_a_killed_calibration_goes_on_in_another_process(blocks, tmp_path, capsys):
+    """Killed in its third job; a damaged file is one job more to do, the whole ones are not done again."""
+    mark, folder = str(tmp_path / "mark"), tmp_path / "kept"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "77"}
+    killed = subprocess.run([sys.executable, "-c", KILLED, mark, str(folder)], env=environment, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["0.json", "1.json", "jobs.json"]
+    (folder / "1.json").write_text('{"ranks": {"cond', encoding="utf-8")
+    seen = partial(from_the_prior, mark=mark)
+    again = sbc(blocks, n=N, draws=19, seed=3, posterior=seen, folder=folder)
+    assert f"calibration: 1 of 6 data sets are finished in '{folder}'" in capsys.readouterr().err
+    assert again.resumed == 1
+    assert_equal(again, calibrated(blocks))
+    assert calibrated(blocks, N - 1, posterior=seen, folder=folder).resumed == N - 1
+    assert not list(folder.glob("*.part"))
 
 
 def test_a_folder_of_another_problem_is_refused(blocks, tmp_path):
@@ -110,6 +112,10 @@ def test_a_folder_of_another_problem_is_refused(blocks, tmp_path):
         with pytest.raises(HmmInferError, match=message):
             call()
     assert calibrated(replace(blocks, table=replace(blocks.table, value=2.0 * blocks.table.value)), 1, folder=folder).resumed == 1  # data are made
+    assert fingerprint_of(partial(from_the_prior, mark="x")) not in (
+        fingerprint_of(partial(from_the_prior, mark="y")),
+        fingerprint_of(from_the_prior),
+    )
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(HmmInferError, match="holds something else than finished jobs; give a new"):
         calibrated(blocks, 1, folder=tmp_path)
@@ -119,13 +125,14 @@ def test_a_folder_of_another_problem_is_refused(blocks, tmp_path):
 
 def test_what_jobs_share_is_sent_to_a_worker_once():
     """Jobs are a number and a hash; on any executor the results are those of one process, and no more are submitted than were asked for."""
-    sent, running = [], []
+    sent, futures, running = [], [], []
 
     class Counting(ThreadPoolExecutor):
         def submit(self, fn, *args):
             sent.append(len(args) > 3)
-            running.append(self._work_queue.qsize())
-            return super().submit(fn, *args)
+            futures.append(super().submit(fn, *args))
+            running.append(sum(not f.done() for f in futures))
+            return futures[-1]
 
     numbers = range(50)
     with Counting(1) as executor:
