@@ -47,7 +47,7 @@ class SBC:
     def trusted(self) -> np.ndarray:
         """Mask (n,) of the data sets whose draws can be trusted; ``p`` and ``ok`` count no others.
 
-        Given the data, the rank of the truth is uniform whatever the data are, so leaving some out by their weights alone does no harm.
+        They are chosen by their data and weights, without the truth: given the data its rank among good draws is uniform all the same.
         """
         return ~(self.pareto_k >= TRUSTED)
 

@@ -35,6 +35,7 @@ class Model:
     """Prediction y(theta) of one experiment.
 
     A call with PyTensor variables or numbers by name returns the symbolic y, with exact gradient, for use in any PyMC model.
+    A model can be pickled and copied, whatever was replaced in it, see :mod:`.pickling`.
 
     Parameters
     ----------

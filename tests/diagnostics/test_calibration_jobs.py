@@ -140,6 +140,9 @@ def test_what_jobs_share_is_sent_to_a_worker_once():
     assert done == {k: 999.0 * k for k in numbers} == dict(jobs.stream(scaled, {"scale": np.arange(1000.0)}, numbers, None, 4))
     assert 1 <= sum(sent) <= 4, "with what is shared: at most what was under way when the worker did not have it"
     assert max(running) <= 4
+    with ThreadPoolExecutor(1) as executor:
+        assert dict(jobs.stream(scaled, {"scale": np.arange(3.0)}, [5], executor, ahead=4)) == {5: 10.0}
+    assert len(jobs._held) == 1, "a worker holds what its last job needed, no more"
 
 
 def scaled(k, scale):
