@@ -5,6 +5,7 @@ Whatever is kept on disk (machine code, tables, reduced bases, PyTensor's functi
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import types
 from typing import Any
@@ -29,6 +30,8 @@ def _hash_object(thing: Any, digest: Any, seen: set[int]) -> None:
     function = getattr(thing, "py_func", thing)
     if id(function) in seen:
         return
+    if isinstance(function, functools.partial):
+        function = (function.func, *function.args, *sorted(function.keywords.items()))
     if isinstance(function, types.FunctionType):
         seen.add(id(function))
         if kept := getattr(function, KEPT, ""):

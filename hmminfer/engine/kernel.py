@@ -54,7 +54,7 @@ class Code:
     each: Code | None = None
 
     def __reduce__(self) -> tuple[Callable, tuple]:
-        return rebuild, (self.recipe,)
+        return _same, (self.recipe, self.fingerprint)
 
     @property
     def n_data(self) -> int:
@@ -87,6 +87,16 @@ def rebuild(recipe: Recipe) -> Code:
     if isinstance(target, Code):
         return target
     return target(*(rebuild(a) if isinstance(a, tuple) else a for a in arguments))
+
+
+def _same(recipe: Recipe, fingerprint: str) -> Code:
+    """The code that a recipe names, if it is the code that was pickled: another machine may hold another version of a file."""
+    code = rebuild(recipe)
+    if code.fingerprint != fingerprint:
+        raise HmmInferError(
+            f"The code {recipe} is not the same here as where it was pickled; use the same files, and the same versions of hmminfer and Python, in both."
+        )
+    return code
 
 
 @dataclass(frozen=True, eq=False)

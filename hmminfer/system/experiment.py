@@ -93,7 +93,8 @@ class Prediction:
         known = {k: v for k, v in read.items() if np.ndim(v) == 0}
         system = "" if self.siblings is None else self.siblings.system
         about = {**known, **model.about}
-        return replace(model, name=system, experiment=self.build.__name__, about=about, again=partial(self.of, **given, **python))
+        home, again = self.build.__module__, partial(self.of, **given, **python)
+        return replace(model, name=system, experiment=self.build.__name__, home=home, about=about, again=again)
 
     def of(self, posterior: xr.DataTree | xr.Dataset, *values: Any, **given: Any) -> Model:
         """Model with the settings of the run that produced a posterior; settings given here override them."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from hmminfer.engine.kernel import Kernel
 from hmminfer.engine.linalg import one_thread
 from hmminfer.engine.simulation import Simulation
 from hmminfer.errors import HmmInferError
-from hmminfer.system import shown
+from hmminfer.system import pickling, shown
 from hmminfer.system.accuracy import Accuracy, check
 from hmminfer.system.draws import draws_of, named_draws, run_of
 from hmminfer.system.joint import joined
@@ -36,6 +36,7 @@ class Model:
     """Prediction y(theta) of one experiment.
 
     A call with PyTensor variables or numbers by name returns the symbolic y, with exact gradient, for use in any PyMC model.
+    A model can be pickled and copied, whatever was replaced in it, see :mod:`.pickling`.
 
     Parameters
     ----------
@@ -215,6 +216,11 @@ class Model:
         >>> Model.joint([cold, hot], shared=["fibre_angle"], labels=["295K", "463K"])  # doctest: +SKIP
         """
         return Model(**joined(models, shared, labels))
+
+    def __reduce__(self) -> tuple:
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        data = pickling.packed(parts, f"Model '{self.name}' ({self.experiment})")
+        return pickling.unpacked, (type(self), pickling.place(self.home), data)
 
     @property
     def __signature__(self) -> inspect.Signature:
