@@ -64,7 +64,7 @@ class Parameter:
 
     def to_vector(self, value: Any) -> np.ndarray:
         """Vector entries (..., length) of a user's value: number (for every entry), "3.5 GPa", or array with draws in front."""
-        x = np.asarray(units.parse(value, self.unit) if isinstance(value, str) else value, dtype=float)
+        x = self._numbers(value)
         if np.any(np.isnan(x)):
             raise HmmInferError(f"Parameter '{self.name}' has a value that is not a number; give it in {self.unit or 'plain numbers'}.")
         outside = (x < self.lower) | (x > self.upper)
@@ -82,6 +82,35 @@ class Parameter:
                 f"Parameter '{self.name}' needs {self.size} values, got shape {x.shape}; give one for each of the {self.size}, or one for all."
             )
         return np.radians(2.0 * x) if self.axial else x
+
+    def held(self, value: Any) -> Any:
+        """User's value at which the parameter is held: a number, or an array of its entries where these differ. Draws are refused."""
+        entries = np.asarray(self.from_vector(self.to_vector(value)))
+        if entries.ndim > (self.size is not None):
+            given = ", ".join(f"{x:g}" for x in entries.ravel()[:4])
+            asked = f", {'.'.join(given.split(', '))} if a decimal comma was meant" if self.size is None and entries.size == 2 else ""
+            what = "one number" if self.size is None else f"one number, or {self.size}"
+            raise HmmInferError(
+                f"Parameter '{self.name}' is held at {what}, and {entries.size} are given ({given}); write one, with a decimal point{asked}."
+            )
+        one = self.size is None or (not isinstance(self, Field) and np.all(entries == entries[0]))
+        return float(entries.ravel()[0]) if one else entries
+
+    def _numbers(self, value: Any) -> np.ndarray:
+        """A user's value in ``unit``, as an array."""
+        if isinstance(value, str):
+            numbers = np.array(units.parse(value, self.unit)) if self.size is None else units.parse_list(value, self.unit)
+            return numbers[0] if numbers.shape == (1,) else numbers
+        try:
+            x = np.asarray(value)
+            if x.dtype.kind not in "iuf":  # true is no number, and a text among numbers has a unit that would be lost
+                raise TypeError
+            return x.astype(float)
+        except (TypeError, ValueError):
+            shown = units.shown(str(value))
+            raise HmmInferError(
+                f"Parameter '{self.name}' is given as {shown}, which is not a number; give it in {self.unit or 'plain numbers'}."
+            ) from None
 
     def from_vector(self, x: np.ndarray) -> np.ndarray:
         """User's value of vector entries (..., length)."""
@@ -113,7 +142,7 @@ class Field(Parameter):
         return 1.0
 
     def to_vector(self, value: Any) -> np.ndarray:
-        x = np.asarray(value, dtype=float)
+        x = self._numbers(value)
         if x.ndim == 0 or x.shape[-1] != self.size:
             raise HmmInferError(f"Field '{self.name}' takes its {self.size} coefficients, got shape {x.shape}.")
         if np.any(np.isnan(x)):
