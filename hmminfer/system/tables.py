@@ -159,7 +159,11 @@ def cells_of(path: Path) -> tuple[list[tuple[int, list[str]]], list[tuple[int, s
         rows = [(number, [cell.strip() for cell in row]) for number, row in sheet_rows(path)]
         comments = [(number, " ".join(filter(None, row))) for number, row in rows if row and row[0].startswith("#")]
         return [(n, row) for n, row in rows if any(row) and not row[0].startswith("#")], comments, ""
-    body = text_of(path).splitlines()
+    return rows_of(text_of(path).splitlines(), path)
+
+
+def rows_of(body: list[str], path: Path) -> tuple[list[tuple[int, list[str]]], list[tuple[int, str]], str]:
+    """Rows, comments and separator of the lines of a text file, as :func:`cells_of`; lines of comments are blanked."""
     comments, reader, rows = [], None, []
     try:
         for i, line in enumerate(body):
