@@ -276,7 +276,7 @@ def template(
 
 @command
 def convert(
-    file: Annotated[Path, typer.Argument(help="CSV or spreadsheet with a column for each quantity, or an export of DICe, VIC or Ncorr (.mat)")],
+    file: Annotated[Path, typer.Argument(help="Table with a column for each quantity, or export of DICe, VIC, MatchID, GOM, pyvale or Ncorr (.mat)")],
     model: Annotated[str, typer.Argument(help="Physical system; default: the one whose experiment the columns fit", show_default=False)] = "",
     experiment: Annotated[str, typer.Option(help="How it was tested; default: the one that the columns fit")] = "",
     column: Annotated[Pairs, typer.Option(help='What a column is, "C/C0=relative_concentration" or "U=displacement_x [px]"; repeatable')] = None,

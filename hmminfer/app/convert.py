@@ -88,7 +88,7 @@ def read_wide(path: Path, frame: int | None = None) -> Wide:
         cells = [row for _, row in cells_of(path)[0]]
         wide = Wide(cells[0] if cells else [], cells[1:], comma=True)
     else:
-        body = ["" if line.startswith("***") else line for line in text_of(path).splitlines()]  # DICe begins with remarks
+        body = _with_header(text_of(path, "cp1252").splitlines())  # of its names and numbers, all letters are plain
         first = next((line for line in body if line.strip()), "")
         if not re.search(r"[,;\t]", first):
             body = [re.sub(r"\s+", "\t", line.strip()) for line in body]
@@ -97,11 +97,25 @@ def read_wide(path: Path, frame: int | None = None) -> Wide:
         wide = Wide(cells[0] if cells else [], cells[1:], comma=separator != ",")
     if not wide.rows:
         raise HmmInferError(f"'{path}' has no rows under a header; give a table with a name over each column.")
+    if beyond := max((len(row) for row in wide.rows), default=0) - len(wide.names):
+        wide.notes += [f"Cells beyond the {len(wide.names)} names of the header are left out."] if beyond > 0 else []
     if twice := sorted({name for name in wide.names if name and wide.names.count(name) > 1}):
         raise HmmInferError(f"'{path}' has column {', '.join(map(repr, twice))} more than once; keep one of each.")
     wide.export = wide.export or correlation.export_of([_bare(name) for name in wide.names])
     _drop_failed(wide, path)
     return wide
+
+
+def _with_header(lines: list[str]) -> list[str]:
+    """Lines without DICe's remarks; the last comment is the header where numbers follow it and it has a name for each: ``#  ID; x [mm]``."""
+    lines = ["" if line.startswith("***") else line for line in lines]
+    first = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), 0)
+    separator = next((mark for mark in ";\t," if mark in "".join(lines[first : first + 1])), "")
+    if first and lines[first - 1].startswith("#") and separator:
+        cells, names = lines[first].split(separator), lines[first - 1].lstrip("# ").split(separator)
+        if len(cells) == len(names) and all(units.is_plain(cell) or is_missing(cell.strip()) for cell in cells):
+            lines[first - 1] = separator.join(name.strip() for name in names)
+    return lines
 
 
 def _bare(name: str) -> str:
@@ -262,10 +276,10 @@ def _place(wide: Wide, numbers: dict[str, list[float | str]], used: Mapping[str,
         x0, y0 = _origin(origin, {t: u for t, u in used.values()}, pixel)
     elif down:
         x0, y0 = min(finite[0]), max(finite[1])
-        wide.notes.append(
-            "The origin is the lowest point measured on the left; give --origin 'x, y' of the plate's lower left corner if that is elsewhere."
-        )
+        wide.notes.append("The origin is the lowest point measured on the left; give --origin 'x, y' of the plate's lower left corner otherwise.")
     else:
+        if min(*finite[0], *finite[1], 0.0) < 0.0:
+            wide.notes.append("x or y is negative: give --origin 'x, y' of the plate's lower left corner.")
         return
     sign = -1.0 if down else 1.0
     numbers["x"], numbers["y"] = [v - x0 for v in x], [sign * (v - y0) for v in y]

@@ -1,11 +1,12 @@
-"""Exports of digital image correlation: the columns, axes and marks of failure of DICe, VIC-2D, VIC-3D and Ncorr.
+"""Exports of digital image correlation: the columns, axes and marks of failure of each program.
 
-Images count y downwards, a plate upwards: y is turned, and with it the signs of what points along y once. All three state tensor shear,
-half of the engineering shear of a plate's data.
+Images count y downwards, a plate upwards: y is turned, and with it the signs of what points along y once. All state tensor shear, half of the
+engineering shear of a plate's data.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,41 @@ EXPORTS = (
         {"X": "x [mm]", "Y": "y [mm]", "U": "displacement_x [mm]", "V": "displacement_y [mm]", **_STRAINS},
         _negative_sigma,
         y_axis="",  # of the coordinate system that was chosen there
+    ),
+    Export(
+        "GOM / ARAMIS",
+        ("x_undef", "y_undef", "u", "v"),
+        {
+            "x_undef": "x [mm]",
+            "y_undef": "y [mm]",
+            "u": "displacement_x [mm]",
+            "v": "displacement_y [mm]",
+            "epsx": "strain_xx [%]",
+            "epsy": "strain_yy [%]",
+            "epsxy": f"{TENSOR_SHEAR} [1]",
+        },
+        lambda row: math.isnan(row.get("u", 0.0)),
+        y_axis="",
+    ),
+    Export(
+        "MatchID",
+        ("Image X", "Image Y", "Horizontal Displacement U", "Vertical Displacement V"),
+        {
+            "Image X": "x [px]",
+            "Image Y": "y [px]",
+            "Horizontal Displacement U": "displacement_x [px]",
+            "Vertical Displacement V": "displacement_y [px]",
+            "Strain-global frame: Exx": "strain_xx [1]",
+            "Strain-global frame: Eyy": "strain_yy [1]",
+            "Strain-global frame: Exy": f"{TENSOR_SHEAR} [1]",
+        },
+        _negative_sigma,
+    ),
+    Export(
+        "pyvale",
+        ("subset_x", "subset_y", "displacement_u", "displacement_v"),
+        {"subset_x": "x [px]", "subset_y": "y [px]", "displacement_u": "displacement_x [px]", "displacement_v": "displacement_y [px]"},
+        lambda row: row.get("converged", 1.0) == 0.0,
     ),
     Export("VIC-2D", ("x", "y", "u", "v", "sigma"), {"x": "x [px]", "y": "y [px]", **_SHIFTS, **_STRAINS}, _negative_sigma),
 )

@@ -98,7 +98,6 @@ def plate_kernel(table: Table, plate: Plate, phi: np.ndarray, known: np.ndarray 
     s = table.settings
     local = np.isin(table.quantity, LOCAL)
     points = np.stack([table.columns["x"], table.columns["y"]], axis=1)
-    _same_size(table, plate)
     bad = np.flatnonzero(local)[plate.outside(points[local])]
     if bad.size:
         x, y = points[bad[0]]
@@ -123,7 +122,7 @@ def size_of(plate: Plate) -> dict[str, float]:
     return {"length": length, "width": width}
 
 
-def _same_size(table: Table, plate: Plate) -> None:
+def check_size(table: Table, plate: Plate) -> None:
     """Refuse a length or width that was given and is not that of the mesh."""
     for name, own in size_of(plate).items():
         if table.settings["mesh"] and name in table.given and abs(table.settings[name] - own) > 0.01 * own:

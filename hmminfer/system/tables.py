@@ -183,13 +183,15 @@ def rows_of(body: list[str], path: Path) -> tuple[list[tuple[int, list[str]]], l
     return rows, comments, separator
 
 
-def text_of(path: Path) -> str:
-    """Text of a file in UTF-8, or in the UTF-16 that spreadsheets call Unicode text."""
+def text_of(path: Path, otherwise: str = "") -> str:
+    """Text of a file in UTF-8, in the UTF-16 that spreadsheets call Unicode text, or ``otherwise`` in another encoding."""
     try:
         data = path.read_bytes()
         text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise HmmInferError(f"'{path}' is not UTF-8 text; save it as 'CSV UTF-8'.") from error
+        if not otherwise:
+            raise HmmInferError(f"'{path}' is not UTF-8 text; save it as 'CSV UTF-8'.") from error
+        text = data.decode(otherwise, errors="replace")
     except OSError as error:
         raise HmmInferError(f"'{path}' cannot be read ({error.strerror}); check its permissions.") from error
     if "\0" in text:

@@ -24,6 +24,19 @@ VIC = """"x","y","u","v","sigma","exx","eyy","exy"
 20,880,1.6,-0.6,-1,0,0,0
 20,860,1.7,-0.4,0.02,0.0011,-0.0002,0.0003
 """
+GOM = """# camera : 12MP
+# calibration_object : CP 20 / 175x140mm\u00b2
+####
+#        ID;    x_undef [mm];    y_undef [mm];    z_undef [mm];    u [mm];    v [mm];    w [mm];    epsx [%];    epsy [%];    epsxy [1];    epseqv [%]
+         1;    -80.05;    84.97;    0.15;    0.0036;    0.0592;    -0.158;    -0.18;    -0.11;    -0.0006;    0.31
+         2;    -79.05;    84.97;    0.15;    NaN;    NaN;    NaN;    NaN;    NaN;    NaN;    NaN
+         3;    -78.05;    85.97;    0.15;    0.0030;    0.0600;    -0.158;    -0.20;    -0.12;    0.0004;    0.31
+"""
+MATCHID = """Image X[Pixel],Image Y[Pixel],Horizontal Displacement U[Pixel],Vertical Displacement V[Pixel],Sigma,{0}: Exx,{0}: Exy,
+1680,730,-0.6,-3.3,0.0002,-0.0015,-0.00016,
+1190,1430,0.02,-1.0,0.0001,-0.0006,0.00024,
+""".format("Strain-global frame")
+PYVALE = "subset_x,subset_y,displacement_u,displacement_v,converged,cost\n225,225,1.0,-1.0,1,1.0,0,0\n240,225,1.0,-1.0,0,1.0,0,0\n240,240,1.0,-1.0,1,1.0,0,0\n"
 VIC_3D = '"X","Y","Z","U","V","W","exx","eyy","exy","sigma"\n1,2,0,0.01,0.02,0,0.001,0.0,0.0002,0.01\n3,4,0,0.03,0.04,0,0.001,0.0,0.0002,0.01\n'
 
 
@@ -90,6 +103,34 @@ def test_vic_3d_asks_for_its_axis(convert):
     _, table = convert(VIC_3D, "--y-axis", "up")
     np.testing.assert_allclose(table.select("displacement_y").value, [20.0, 40.0])
     np.testing.assert_allclose(table.columns["x"][:2], [1.0, 3.0])
+
+
+def test_aramis(convert, tmp_path):
+    """Its header is the last comment, its remarks are in another encoding, and points that were lost are NaN."""
+    (tmp_path / "file.csv").write_bytes(GOM.encode("cp1252"))
+    assert "--y-axis up or --y-axis down" in convert(None)[0]
+    said, table = convert(None, "--y-axis", "up", "--origin", "-100, 0")
+    np.testing.assert_allclose(table.select("displacement_x").value, [3.6, 3.0])
+    np.testing.assert_allclose(table.columns["x"][:2], [19.95, 21.95])
+    np.testing.assert_allclose(table.select("strain_xx").value, [-1800.0, -2000.0])
+    np.testing.assert_allclose(table.select("strain_xy").value, [-1200.0, 800.0])
+    assert "1 of 3 points failed" in said
+    (tmp_path / "file_long.csv").unlink()
+    assert "x or y is negative: give --origin" in convert(None, "--y-axis", "up")[0]
+
+
+def test_matchid(convert):
+    _, table = convert(MATCHID, "--pixel", "10 um")
+    np.testing.assert_allclose(table.select("displacement_y").value, [33.0, 10.0])
+    np.testing.assert_allclose(table.select("strain_xy").value, [320.0, -480.0])
+    np.testing.assert_allclose(table.columns["y"][:2], [7.0, 0.0])
+
+
+def test_rows_longer_than_their_header(convert):
+    said, table = convert(PYVALE, "--pixel", "10 um")
+    np.testing.assert_allclose(table.select("displacement_y").value, [10.0, 10.0])
+    assert "1 of 3 points failed" in said
+    assert "Cells beyond the 6 names of the header are left out" in said
 
 
 FIELDS = {"u": np.array([[0.0, 0.2], [0.4, 0.6]]), "v": np.array([[0.0, 0.1], [0.1, 0.1]])}

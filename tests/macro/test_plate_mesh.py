@@ -189,6 +189,8 @@ def test_a_plate_of_a_mesh_file_has_the_size_of_the_mesh(in_metres, tmp_path):
     model = experiment.model(tmp_path / "d.csv", mesh=in_metres, mesh_unit="cm", **small)  # 1 x 0.25 mm
     same = experiment.model(tmp_path / "d.csv", length=1, width=0.25, elements_x=8, elements_y=4, **small)
     np.testing.assert_allclose(model.evaluate({"fibre_angle": 0.0}), same.evaluate({"fibre_angle": 0.0}), rtol=0.02)
+    again = experiment.model(tmp_path / "d.csv", mesh=in_metres, **{k: model.table.settings[k] for k in ("length", "width", "mesh_unit")}, **small)
+    assert again.table.settings == model.table.settings  # a run file records all settings, and repeats the run
 
 
 def test_points_in_pixels_are_asked_about(tmp_path):
