@@ -57,7 +57,7 @@ COLUMNS = Schema(
     description="Breakthrough of a pulse through packed columns that hold nothing at first: concentration over that of the inflow.",
     quantities={"relative_concentration": ""},
     columns=(
-        Column("specimen", kind="text", required=False, description="name of the column; blank: all rows are of one"),
+        Column("specimen", kind="text", required=False, description="name of the column; several store unlike amounts; blank: all rows are of one"),
         Column("time", "h", lower=1e-9, description="since the inflow began"),
         Column("flow", "mL/h", lower=1e-9, description="the same in all rows of a specimen, as are pulse and inlet"),
         Column("pulse", "h", lower=1e-9, description="how long the inflow carries the solute"),

@@ -61,7 +61,7 @@ def fit(
     dataset: Annotated[str, typer.Option(help="Dataset of the package; see: hmminfer datasets")] = "",
     set_: Annotated[Pairs, typer.Option("--set", help="Setting of the experiment, name=value; repeatable")] = None,
     prior: Annotated[Pairs, typer.Option(help='"matrix_modulus=LogNormal(3.5 GPa, 0.2)"; repeatable')] = None,
-    fix: Annotated[Pairs, typer.Option(help="Known parameter, volume_fraction=0.6; repeatable")] = None,
+    fix: Annotated[Pairs, typer.Option(help="Known parameter, volume_fraction=0.6 (several values: 0.2,0.3); repeatable")] = None,
     noise: Annotated[Pairs, typer.Option(help="3%, infer, or quantity=1um (repeatable); default: column sd")] = None,
     discrepancy: Annotated[str, typer.Option(help="Model error: none, extra (inferred per quantity) or homogenisation (learnt)")] = "",
     draws: Annotated[int | None, typer.Option(help="Draws of each chain (1000); 0 stops before sampling")] = None,
@@ -92,7 +92,7 @@ def fit(
         "settings": pairs(set_, "--set"),
         "noise": _noise(noise),
         "priors": pairs(prior, "--prior"),
-        "fixed": {k: _values(v) for k, v in pairs(fix, "--fix").items()},
+        "fixed": pairs(fix, "--fix"),
         "discrepancy": discrepancy,
         "draws": draws,
         "tune": tune,
@@ -116,16 +116,6 @@ def fit(
             raise HmmInferError("No model is named; write for example: hmminfer fit fibre_composite.")
         recipe = Recipe(**given)
     _sample(recipe, output, preview, prior_predictive, quiet)
-
-
-def _values(text: str) -> Any:
-    """A value as text, or the numbers of a vector parameter."""
-    if "," not in text:
-        return text
-    try:
-        return [float(x) for x in text.split(",")]
-    except ValueError:
-        raise HmmInferError(f"{text!r} is not a list of numbers; write plain numbers, like 10,20.") from None
 
 
 def _noise(items: Pairs) -> Any:
@@ -282,6 +272,41 @@ def template(
     file = output or Path(f"{model}_{experiment}.csv")
     write_template(file, known[experiment].schema)
     say(f"Wrote {file}. Fill it in, then: hmminfer fit {model} --data {file}")
+
+
+@command
+def convert(
+    file: Annotated[Path, typer.Argument(help="Table with a column for each quantity, or export of DICe, VIC, MatchID, GOM, pyvale or Ncorr (.mat)")],
+    model: Annotated[str, typer.Argument(help="Physical system; default: the one whose experiment the columns fit", show_default=False)] = "",
+    experiment: Annotated[str, typer.Option(help="How it was tested; default: the one that the columns fit")] = "",
+    column: Annotated[Pairs, typer.Option(help='What a column is, "C/C0=relative_concentration" or "U=displacement_x [px]"; repeatable')] = None,
+    pixel: Annotated[str, typer.Option(help='Size of a pixel, "25 um"')] = "",
+    y_axis: Annotated[str, typer.Option(help="up, or down as in images; exports of image correlation are known")] = "",
+    origin: Annotated[str, typer.Option(help='Lower left corner of the plate in the coordinates of the file, "120, 880 px"')] = "",
+    set_: Annotated[Pairs, typer.Option("--set", help='Column that is the same in all rows, or setting, "flow=12 mL/h"; repeatable')] = None,
+    frame: Annotated[int | None, typer.Option(help="Frame of an Ncorr file, from 1; default: the last")] = None,
+    output: Annotated[Path | None, typer.Option(help="New CSV file; default: FILE_long.csv")] = None,
+) -> None:
+    """Turn a table with a column for each quantity, or an export of image correlation, into a data file; says what it drops.
+
+    Example:  hmminfer convert DICe_solution_10.txt --experiment plate --pixel "25 um"
+    """
+    from hmminfer.app.convert import converted
+    from hmminfer.system.tables import write_table
+
+    named = {}
+    for item in column or []:
+        name, eq, target = item.rpartition("=")
+        if not eq or not name.strip() or not target.strip():
+            raise HmmInferError(f"--column {item!r} is not a name and what it is; write --column 'NAME=quantity [unit]'.")
+        named[name.strip()] = target.strip()
+    raw, system, notes = converted(file, model, experiment, named, pixel, y_axis, origin, frame, pairs(set_, "--set"))
+    target_file = output or Path(f"{file.stem}_long.csv")
+    write_table(target_file, raw, (f"Converted from {file.name}.", *notes))
+    say(
+        *notes,
+        f"Wrote {target_file}. Add what else is known as settings (hmminfer template {system}), then: hmminfer fit {system} --data {target_file}",
+    )
 
 
 @command

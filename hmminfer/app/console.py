@@ -9,14 +9,13 @@ import numpy as np
 
 from hmminfer.errors import unknown
 from hmminfer.system.likelihood import POISSON
-from hmminfer.system.shown import counted, prior_text, story
+from hmminfer.system.shown import counted, prior_text, rows_told, story
 from hmminfer.terminal import Printed, grid, say
 
 
 def asked(problem: Any, recipe: Any) -> list[Any]:
     """Model, data, unknowns with their priors and fixed values of a fit, to print."""
     model, table = problem.model, problem.table
-    missing = f"; {table.n_missing} missing" if table.n_missing else ""
     settings = ", ".join(f"{k} = {v}" for k, v in {**table.settings, **model.about}.items())
     noise = f"noise: {recipe.noise or 'sd of each row'}"
     if model.likelihood == POISSON:
@@ -26,7 +25,8 @@ def asked(problem: Any, recipe: Any) -> list[Any]:
     rows = [[p.name, p.unit, prior_text(p), p.description] for p in problem.free]
     lines = [
         f"Model    {model.name}, experiment {model.experiment}" + (f" ({settings})" if settings else ""),
-        f"Data     {table.name}: {counted(table)}{missing}; {noise}; discrepancy: {recipe.discrepancy}",
+        f"Data     {table.name}: {counted(table)}{rows_told(table)}; {noise}; discrepancy: {recipe.discrepancy}",
+        *(f"Note     {warning}" for warning in table.warnings),
         f"Seed     {recipe.seed}",
         "",
         grid("Hidden", ["parameter", "unit", "prior", ""], rows),
@@ -84,6 +84,8 @@ def outcome(run: Any, quiet: bool = False) -> None:
     reading = Reading.of(run.tree)
     if not quiet:
         say(summary_table(summary(reading)), "", *modes_text(run.problem, run.tree))
+    if quiet:  # otherwise said before sampling
+        say(*(f"Note: {warning}" for warning in run.problem.table.warnings), err=True)
     found = [c for c in checks(reading) if c.ok is False or not quiet]
     if found:
         say(checks_table(found), "")

@@ -18,7 +18,7 @@ import numpy as np
 
 from hmminfer import __version__, models
 from hmminfer.errors import HmmInferError, unknown
-from hmminfer.system.tables import RawTable, read_table, toml
+from hmminfer.system.tables import RawTable, is_file, read_table, toml
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -154,14 +154,15 @@ class Recipe:
     def write(self, folder: Path) -> Recipe:
         """Write run.toml and copies of the files it reads; returns the recipe that reads the copies."""
         problem, experiment = self.problem, self._experiment(self._name)
-        files = {k for given in (self.raw.settings, self.settings) for k, v in given.items() if _is_file(v)}
+        given = {**experiment.schema.located(self.raw).settings, **self.settings}
+        files = {s.name for s in experiment.schema.settings if s.kind == "file" and given.get(s.name)}
         settings = {s.name: s.written(problem.table.settings[s.name]) for s in experiment.schema.settings if s.name not in files}
         written = {k: v for k, v in problem.written().items() if k != "noise" or isinstance(v, str)}
         dataset = "" if self.data else self.dataset or experiment.dataset
         mine = replace(self, sampler=self._sampler, experiment=self._name, dataset=dataset, resolved={"settings": settings, **written})
-        named = {**self.raw.settings, **self.settings, "data": self.data, "model": self.model}
+        named = {**{name: given[name] for name in files}, "data": self.data, "model": self.model}
         for key, value in named.items():
-            if _is_file(value):
+            if is_file(value):
                 target = folder / COPIES / Path(value).name
                 if not target.exists():
                     target.parent.mkdir(exist_ok=True)
@@ -215,11 +216,11 @@ class Recipe:
         folder = path.parent
 
         def found(value: Any) -> Any:
-            return str(folder / value) if isinstance(value, str) and value and (folder / value).is_file() else value
+            return str(folder / value) if isinstance(value, str) and value and is_file(folder / value) else value
 
-        for key in ("data", "model", "settings"):
-            value = given.get(key, "")
-            given[key] = {k: found(v) for k, v in (value or {}).items()} if key == "settings" else found(value)
+        given |= {key: found(given.get(key, "")) for key in ("data", "model")}
+        files = {s.name for e in models.get(given["model"]).EXPERIMENTS.values() for s in e.schema.settings if s.kind == "file"}
+        given["settings"] = {k: found(v) if k in files else v for k, v in (given.get("settings") or {}).items()}
         given.setdefault("resolved", {"as": FROZEN})
         return cls(**{**given, "extensions": tuple(given.get("extensions", ()))})
 
@@ -229,7 +230,3 @@ def replace_text(path: Path, text: str) -> None:
     temporary = path.with_name(path.name + ".part")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
-
-
-def _is_file(value: Any) -> bool:
-    return isinstance(value, str) and bool(value) and Path(value).is_file()

@@ -80,10 +80,7 @@ class Problem:
         for name, value in (fixed or {}).items():
             if name in added:
                 raise HmmInferError(f"{name} has a prior and cannot be fixed; give noise or discrepancy as numbers instead.")
-            p = model.parameters[name]
-            entries = np.asarray(p.from_vector(p.to_vector(value)))
-            one = p.size is None or (not isinstance(p, Field) and np.all(entries == entries.flat[0]))
-            held[name] = float(entries.flat[0]) if one else entries
+            held[name] = model.parameters[name].held(value)
         model = replace(model, fixed=held)
         scales, extra, tail = (tuple(_with_prior(p, (priors or {}).get(p.name)) for p in group) for group in (scales, extra, tail))
         model = replace(model, parameters=ParameterSet(tuple(p if p.name in held else supported(p) for p in model.parameters)))

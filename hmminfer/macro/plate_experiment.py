@@ -56,7 +56,8 @@ PLATE = Schema(
             choices=("free", "none"),
             description="of the camera: displacements are known up to a translation and a small rotation, or they are absolute",
         ),
-        Setting("mesh", default="", kind="text", description="mesh file (meshio) in mm instead of the rectangle"),
+        Setting("mesh", default="", kind="file", description="mesh file (meshio) instead of the rectangle; length and width are then its own"),
+        Setting("mesh_unit", default="mm", kind="text", choices=("mm", "m", "cm", "um", "inch"), description="of the coordinates in the mesh file"),
     ),
     example_rows=(
         {"quantity": "displacement_x", "x": 50, "y": 12.5, "value": 51.2, "unit": "um", "sd": 1},
@@ -85,7 +86,7 @@ def rigid_motion(table: Table, plate: Plate) -> tuple[Nuisance, ...]:
 def plate_geometry(s: Any) -> Plate:
     """The meshed plate for settings of :data:`PLATE`; the mesh does not depend on any parameter."""
     if s["mesh"]:
-        return from_file(s["mesh"])
+        return from_file(s["mesh"], s["mesh_unit"])
     if s["hole_radius"] > 0:
         return plate_with_hole(s["length"], s["width"], s["hole_radius"], s["elements_y"] or 5)
     ny = s["elements_y"] or 12
@@ -127,7 +128,7 @@ def plate_kernel(table: Table, plate: Plate, phi: np.ndarray, known: np.ndarray 
         x, y = points[bad[0]]
         raise HmmInferError(
             f"{bad.size} measured points lie outside the plate, the first in line {table.line[bad[0]]} at x = {x:g}, y = {y:g} mm; the "
-            f"plate is {s['length']:g} x {s['width']:g} mm with its corner at the origin. Correct the points or the settings."
+            f"{'mesh' if s['mesh'] else 'plate'} covers {plate.extent}. {_scale_asked(plate, points[local], bool(s['mesh']))}"
         )
     if s["load"] == "stress" and np.isin(table.quantity, ("force", "apparent_modulus")).any():
         raise HmmInferError("Under load = stress the force is known, not observed; remove the rows of force or set load = grips.")
@@ -135,6 +136,34 @@ def plate_kernel(table: Table, plate: Plate, phi: np.ndarray, known: np.ndarray 
     fixed, value, force, grip = _loading(plate, s)
     reaction_rows = [f * grip for f in reactions]
     return plane_stress_kernel(plate, s["thickness"], fixed, value, force, observe, reaction_rows, order, phi, known)
+
+
+_LENGTHS = {"m": 1e3, "cm": 10.0, "um": 1e-3, "inch": 25.4}
+
+
+def size_of(plate: Plate) -> dict[str, float]:
+    """Length and width (mm) of the meshed plate, whatever it was made from."""
+    length, width = np.ptp(plate.box, axis=0).tolist()
+    return {"length": length, "width": width}
+
+
+def check_size(table: Table, plate: Plate) -> None:
+    """Refuse a length or width that was given and is not that of the mesh."""
+    for name, own in size_of(plate).items():
+        if table.settings["mesh"] and name in table.given and abs(table.settings[name] - own) > 0.01 * own:
+            ratio = table.settings[name] / own
+            unit = next((f"; if its coordinates are in {u}, set mesh_unit = {u}" for u, f in _LENGTHS.items() if 0.98 < ratio / f < 1.02), "")
+            raise HmmInferError(f"{name} is given as {table.settings[name]:g} mm, and the mesh covers {plate.extent}: leave {name} out{unit}.")
+
+
+def _scale_asked(plate: Plate, points: np.ndarray, mesh: bool) -> str:
+    """Question about units where points and plate differ in size by orders of magnitude; else what to correct."""
+    reach, size = float(np.nanmax(np.abs(points))), float(np.max(np.abs(plate.box)))
+    if mesh and reach > 50.0 * size:
+        return "Are the coordinates of the mesh in metres? Then set mesh_unit = m."
+    if reach > 50.0 * size:
+        return "Are x and y in another unit, or in pixels? Write it in the header, like 'x [um]'; 'hmminfer convert' takes a pixel size."
+    return f"Correct the points or the {'mesh' if mesh else 'settings'}; the origin is a corner of the plate, and x runs along the load."
 
 
 def _observation(plate: Plate, table: Table, points: np.ndarray, local: np.ndarray) -> tuple[csr_array, list[float], np.ndarray]:
@@ -156,10 +185,10 @@ def _observation(plate: Plate, table: Table, points: np.ndarray, local: np.ndarr
         rows = np.flatnonzero(quantity == name)
         blocks.append(SCALE[name][1] * csr_array(form[name]())[rows])
         order.extend(np.flatnonzero(local)[rows])
-    factors = []
+    factors, size = [], size_of(plate)
     for i in np.flatnonzero(~local):
-        area = s["width"] * s["thickness"]
-        factors.append(SCALE["force"][1] if table.quantity[i] == "force" else s["length"] / (area * s["displacement"]))
+        apparent = size["length"] / (size["width"] * s["thickness"] * s["displacement"])
+        factors.append(SCALE["force"][1] if table.quantity[i] == "force" else apparent)
         order.append(int(i))
     observe = vstack(blocks).tocsr() if blocks else csr_array((0, 2 * len(plate.nodes)))
     return observe, factors, np.argsort(np.array(order, dtype=np.int64))

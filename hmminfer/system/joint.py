@@ -122,4 +122,5 @@ def _joined(tables: Sequence[Any]) -> Table:
     columns = {k: np.concatenate([t.columns[k] for t in tables]) for k in first.columns}
     given = {k: v for k, v in first.given.items() if all(t.given.get(k) == v for t in tables)}
     merged = {k: np.concatenate([getattr(t, k) for t in tables]) for k in ("quantity", "value", "sd", "unit", "line")}
-    return replace(first, columns=columns, n_missing=sum(t.n_missing for t in tables), given=given, **merged)
+    sums = {k: sum(getattr(t, k) for t in tables) for k in ("n_missing", "n_left_out")}
+    return replace(first, columns=columns, given=given, warnings=tuple(w for t in tables for w in t.warnings), **sums, **merged)

@@ -108,6 +108,8 @@ class Model:
     def evaluate(self, values: Mapping[str, Any] | None = None) -> np.ndarray:
         """y at named values, (n_out,); if there is no solution, an error names the parameters that prevent it."""
         theta = self.vector(values)
+        if theta.ndim > 1:
+            raise HmmInferError(f"These are {len(theta)} sets of values; predict takes draws, and evaluate one number for each parameter.")
         y = self.kernel(theta)
         if not np.all(np.isfinite(y)):
             raise HmmInferError(self.explain(theta))

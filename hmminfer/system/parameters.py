@@ -69,7 +69,7 @@ class Parameter:
 
         A value outside the support is an error, or NaN if not ``strict``.
         """
-        x = np.asarray(units.parse(value, self.unit) if isinstance(value, str) else value, dtype=float)
+        x = self._numbers(value)
         if np.any(np.isnan(x)):
             raise HmmInferError(f"Parameter '{self.name}' has a value that is not a number; give it in {self.unit or 'plain numbers'}.")
         outside = (x < self.lower) | (x > self.upper)
@@ -94,6 +94,35 @@ class Parameter:
     def middle(self) -> np.ndarray:
         """Vector entries (length,) of the prior's median; of a field zeros."""
         return np.full(self.length, self.prior.centre) * self.per_unit
+
+    def held(self, value: Any) -> Any:
+        """User's value at which the parameter is held: a number, or an array of its entries where these differ. Draws are refused."""
+        entries = np.asarray(self.from_vector(self.to_vector(value)))
+        if entries.ndim > (self.size is not None):
+            given = ", ".join(f"{x:g}" for x in entries.ravel()[:4])
+            asked = f", {'.'.join(given.split(', '))} if a decimal comma was meant" if self.size is None and entries.size == 2 else ""
+            what = "one number" if self.size is None else f"one number, or {self.size}"
+            raise HmmInferError(
+                f"Parameter '{self.name}' is held at {what}, and {entries.size} are given ({given}); write one, with a decimal point{asked}."
+            )
+        one = self.size is None or (not isinstance(self, Field) and np.all(entries == entries[0]))
+        return float(entries.ravel()[0]) if one else entries
+
+    def _numbers(self, value: Any) -> np.ndarray:
+        """A user's value in ``unit``, as an array."""
+        if isinstance(value, str):
+            numbers = np.array(units.parse(value, self.unit)) if self.size is None else units.parse_list(value, self.unit)
+            return numbers[0] if numbers.shape == (1,) else numbers
+        try:
+            x = np.asarray(value)
+            if x.dtype.kind not in "iuf":  # true is no number, and a text among numbers has a unit that would be lost
+                raise TypeError
+            return x.astype(float)
+        except (TypeError, ValueError):
+            shown = units.shown(str(value))
+            raise HmmInferError(
+                f"Parameter '{self.name}' is given as {shown}, which is not a number; give it in {self.unit or 'plain numbers'}."
+            ) from None
 
     def from_vector(self, x: np.ndarray) -> np.ndarray:
         """User's value of vector entries (..., length)."""
@@ -125,7 +154,7 @@ class Field(Parameter):
         return 1.0
 
     def to_vector(self, value: Any, strict: bool = True) -> np.ndarray:
-        x = np.asarray(value, dtype=float)
+        x = self._numbers(value)
         if x.ndim == 0 or x.shape[-1] != self.size:
             raise HmmInferError(f"Field '{self.name}' takes its {self.size} coefficients, got shape {x.shape}.")
         if np.any(np.isnan(x)):

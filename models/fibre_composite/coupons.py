@@ -22,7 +22,7 @@ COUPONS = Schema(
     quantities={"youngs_modulus": "GPa", "shear_modulus": "GPa", "poisson_ratio": "", "shear_coupling": "", "matrix_modulus": "GPa"},
     positive=("youngs_modulus", "shear_modulus", "matrix_modulus"),
     columns=(
-        Column("specimen", kind="text", description="name of the coupon; rows of one coupon share its angle"),
+        Column("specimen", kind="text", description="name of the coupon; rows of one coupon share its angle, all coupons one material"),
         Column(
             "angle",
             "deg",

@@ -11,7 +11,7 @@ import numpy as np
 from hmminfer.engine.coupling import couple
 from hmminfer.macro import plate_experiment
 from hmminfer.macro.orientation import MARGIN, field_basis, zone_basis
-from hmminfer.macro.plate_experiment import LOCAL, SCALE, plate_geometry, plate_kernel, rigid_motion
+from hmminfer.macro.plate_experiment import LOCAL, SCALE, check_size, plate_geometry, plate_kernel, rigid_motion, size_of
 from hmminfer.macro.plate_mesh import Plate
 from hmminfer.models.fibre_composite.material import ANGLE, CELL, FIXED, law_of
 from hmminfer.system.data import Setting
@@ -55,8 +55,12 @@ def plate(table: Table, geometry: Plate | None = None, angle: Callable[[np.ndarr
 
     ``geometry`` replaces the plate of the settings; ``angle(x, y)`` in degrees makes the orientation known (a tow-steered design).
     """
+    own = geometry is not None or table.settings["mesh"]
+    geometry = plate_geometry(table.settings) if geometry is None else geometry
+    check_size(table, geometry)
+    if own:  # what is said and recorded of the plate is then the mesh's
+        table = replace(table, settings={**table.settings, **size_of(geometry)})
     s = table.settings
-    geometry = plate_geometry(s) if geometry is None else geometry
     phi, angles = _orientation(geometry, s)
     known = np.zeros(len(phi))
     if angle is not None:

@@ -25,9 +25,9 @@ PARTICLES = Schema(
     quantities={"conductivity": "W/m/K", "matrix_conductivity": "W/m/K"},
     positive=("conductivity", "matrix_conductivity"),
     columns=(
-        Column("specimen", kind="text", required=False, description="name of the composite"),
+        Column("specimen", kind="text", required=False, description="name of the composite, a label: all share their phases"),
         Column("particle_diameter", "um", lower=1e-3, quantities=("conductivity",), description="mean diameter"),
-        Column("volume_fraction", lower=0.0, upper=0.9, quantities=("conductivity",), description="of the particles"),
+        Column("volume_fraction", lower=0.0, upper=0.9, quantities=("conductivity",), description="of the particles", shares="all", basis="volume"),
     ),
     settings=(
         Setting(

@@ -64,7 +64,7 @@ GRID = (
     Setting("seed", default=1, kind="integer", lower=0, description="of the normals that all bursts share"),
     Setting("accuracy", default=0.01, lower=1e-6, description="largest error of elements, patches and leaps, over the largest intensity"),
 )
-POSITION = Column("position", "%", lower=0.0, upper=100.0, description="along the tissue, of its length")
+POSITION = Column("position", "%", lower=0.0, upper=100.0, description="along the tissue, of its length", shares="all")
 FLOOR = 0.01  # molecules
 
 

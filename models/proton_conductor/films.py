@@ -10,7 +10,7 @@ from hmminfer.engine.closure import closure
 from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 from hmminfer.micro.laminate import means
-from hmminfer.models.proton_conductor.water import GAS, NO_CONTACT, REFERENCE, SPRINGER_ENERGY, _refuse_shares, springer, water_content
+from hmminfer.models.proton_conductor.water import GAS, NO_CONTACT, REFERENCE, SPRINGER_ENERGY, springer, water_content
 from hmminfer.system.data import Column, Schema, Setting
 from hmminfer.system.experiment import Experiment, prediction
 from hmminfer.system.model import Model
@@ -25,19 +25,25 @@ FILMS = Schema(
     quantities={"conductivity": "mS/cm"},
     positive=("conductivity",),
     columns=(
-        Column("specimen", kind="text", required=False, description="name of the film"),
+        Column("specimen", kind="text", required=False, description="name of the film, a label: all films share one material"),
         Column("thickness", "nm", lower=0.1, description="of the film"),
-        Column("humidity", "%", lower=0.0, upper=100.0, description="relative humidity"),
+        Column("humidity", "%", lower=0.0, upper=100.0, description="relative humidity", shares="any"),
         Column("temperature", "K", lower=200.0, upper=500.0),
     ),
     settings=(
         Setting(
             "water", default="springer", kind="text", choices=("springer", "levels"), description="humidity by Springer's law, or free at each level"
         ),
-        Setting("lowest_humidity", "%", default=0.0, lower=0.0, upper=100.0, description="rows below are left out"),
+        Setting("lowest_humidity", "%", default=0.0, lower=0.0, upper=100.0, description="rows below are left out", shares=True),
         Setting("temperature", "K", default=0.0, lower=0.0, description="fit the rows of one temperature; 0 takes all"),
         Setting(
-            "reference_humidity", "%", default=95.0, lower=1.0, upper=100.0, description="at which conductivities are stated, for water = springer"
+            "reference_humidity",
+            "%",
+            default=95.0,
+            lower=1.0,
+            upper=100.0,
+            description="at which conductivities are stated, for water = springer",
+            shares=True,
         ),
         Setting("reference_temperature", "K", default=303.15, lower=200.0, upper=500.0, description="at which conductivities are stated"),
     ),
@@ -122,7 +128,6 @@ def _film_kernel(thickness: Any, humidity: Any, temperature: Any, s: Any, levels
 
 def films(table: Table) -> Model:
     """Films: row i of y is row i of the (selected) table; see :data:`FILMS`."""
-    _refuse_shares(table, "humidity")
     s = table.settings
     keep = table.columns["humidity"] >= s["lowest_humidity"] - 1e-9
     if s["temperature"]:
@@ -152,7 +157,7 @@ def films(table: Table) -> Model:
 
 @prediction(
     Setting("thickness", "nm", tuple(np.geomspace(3.0, 1000.0, 61)), "numbers", lower=0.1, description="of the films"),
-    Setting("humidity", "%", default=95.0, lower=0.0, upper=100.0, description="relative humidity"),
+    Setting("humidity", "%", default=95.0, lower=0.0, upper=100.0, description="relative humidity", shares=True),
     Setting("temperature", "K", default=303.15, lower=200.0, upper=500.0, description="of the films"),
     *FILMS.pick("water", "reference_humidity", "reference_temperature"),
     small={"thickness": [5.0, 80.0]},

@@ -11,7 +11,7 @@ from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 from hmminfer.macro.membrane import ALONG, FLUX, RESISTANCE, UPTAKE, membrane_kernel
 from hmminfer.micro.laminate import means
-from hmminfer.models.proton_conductor.water import ACID, DRAG, NO_CONTACT, REFERENCE, SPRINGER_ENERGY, _refuse_shares, springer, water_content
+from hmminfer.models.proton_conductor.water import ACID, DRAG, NO_CONTACT, REFERENCE, SPRINGER_ENERGY, springer, water_content
 from hmminfer.system.data import Column, Schema, Setting
 from hmminfer.system.experiment import Experiment, prediction
 from hmminfer.system.model import Model
@@ -22,17 +22,24 @@ from hmminfer.system.tables import Table
 
 DIFFUSIVITIES = ("motupally", "springer", "constant")
 DRIEST = 4.0  # water content below which Springer's diffusivity is not stated
+
+
+def _humidity(name: str, where: str) -> Column:
+    about = f"relative humidity at {where}; blank: liquid water"
+    return Column(name, "%", required=False, lower=0.0, upper=100.0, description=about, shares="any")
+
+
 MEMBRANES = Schema(
     experiment="membranes",
     description="Membranes between two baths, humid gas or liquid water: area resistance, conductivity along, water flux.",
     quantities={"area_resistance": "ohm*cm^2", "conductivity_along": "S/cm", "water_flux": "mol/m^2/s"},
     positive=("area_resistance", "conductivity_along"),
     columns=(
-        Column("specimen", kind="text", required=False, description="name of the membrane"),
+        Column("specimen", kind="text", required=False, description="name of the membrane, a label: all membranes share one material"),
         Column("thickness", "um", lower=0.1, description="of the membrane as it is measured, wet"),
         Column("temperature", "K", lower=200.0, upper=500.0),
-        Column("humidity_a", "%", required=False, lower=0.0, upper=100.0, description="relative humidity at z = 0 (anode); blank: liquid water"),
-        Column("humidity_c", "%", required=False, lower=0.0, upper=100.0, description="relative humidity at z = L (cathode); blank: liquid water"),
+        _humidity("humidity_a", "z = 0 (anode)"),
+        _humidity("humidity_c", "z = L (cathode)"),
         Column("current_density", "A/cm^2", required=False, description="protons from a to c; blank: none"),
     ),
     settings=(
@@ -116,7 +123,6 @@ def _membranes(c: Any, s: Any, specimen: Any, what: Any, position: Any = None) -
 
 def membranes(table: Table) -> Model:
     """Membranes: row i of y is row i of the table; see :data:`MEMBRANES`. The flux is that of water from a to c."""
-    _refuse_shares(table, "humidity_a", "humidity_c")
     s, n = table.settings, len(table)
     kernel, parameters = _membranes(table.columns, s, np.arange(n), [WHAT[q] for q in table.quantity])
     about = {k: s[k] for k in ("diffusivity", "liquid_water_content", "elements")}
@@ -127,8 +133,8 @@ def membranes(table: Table) -> Model:
 
 @prediction(
     Setting("thickness", "um", default=50.0, lower=0.1, description="of the membrane as it is measured, wet"),
-    Setting("humidity_a", "%", default=80.0, lower=0.0, upper=100.0, description="relative humidity at z = 0 (anode)"),
-    Setting("humidity_c", "%", default=80.0, lower=0.0, upper=100.0, description="relative humidity at z = L (cathode)"),
+    Setting("humidity_a", "%", default=80.0, lower=0.0, upper=100.0, description="relative humidity at z = 0 (anode)", shares=True),
+    Setting("humidity_c", "%", default=80.0, lower=0.0, upper=100.0, description="relative humidity at z = L (cathode)", shares=True),
     Setting("current_density", "A/cm^2", default=0.0, description="protons from a to c"),
     Setting("temperature", "K", default=333.15, lower=200.0, upper=500.0),
     Setting("points", default=41, kind="integer", lower=2, upper=10001, description="through the thickness"),

@@ -34,6 +34,7 @@ RODS = (
     Parameter("rod_radius", "nm", LogNormal(0.55, 0.1), "of the polymer, hydrated", 0.05, 10.0, "r_s"),
 )
 MICRO = ("rods", "donnan")
+PURE_WATER = "Deionised water that stands in air holds about 0.003 mmol/L of ions; 0.9 % saline is 154 mmol/L."  # pH 5.6; 9 g/L of NaCl
 KNOWN = {"water_fraction": 0.8, "network_poisson": 0.1, "chain_pressure": 0.0, "permeability_exponent": 2.0}
 RANGE = {"tissue": (0.01, 3.0, 24), "gel": (1e-3, 10.0, 40)}  # fixed charges (mol/L) of the micro problem: least, greatest, their number
 COMMON = (

@@ -11,7 +11,7 @@ from hmminfer.errors import HmmInferError
 from hmminfer.macro.confined import BY_LOAD, BY_STRAIN, COMPRESSION, DISPLACEMENT, confined_kernel, graded
 from hmminfer.macro.swelling import TISSUE
 from hmminfer.micro.poisson_boltzmann import thermal
-from hmminfer.models.swelling_gel.charges import CHAINS, CHARGE, COMMON, NETWORKS, WATER, _baths, _coupled, _example, _known, _law, _range
+from hmminfer.models.swelling_gel.charges import CHAINS, CHARGE, COMMON, NETWORKS, PURE_WATER, WATER, _baths, _coupled, _example, _known, _law, _range
 from hmminfer.system.accuracy import Accuracy
 from hmminfer.system.data import Column, Schema, Setting
 from hmminfer.system.experiment import Experiment, prediction
@@ -31,11 +31,11 @@ CONFINED = Schema(
         *COMMON,
         Setting("test", default="creep", kind="text", choices=TESTS, description="what changes at time 0"),
         Setting("thickness", "mm", default=1.0, lower=1e-3, description="in equilibrium with the first bath under the tare"),
-        Setting("bath", "mmol/L", default=150.0, lower=1e-3, upper=5000.0, description="monovalent salt of the first bath"),
-        Setting("bath_after", "mmol/L", default=15.0, lower=1e-3, upper=5000.0, description="salt after time 0, for test = bath"),
+        Setting("bath", "mmol/L", default=150.0, lower=1e-3, upper=5000.0, description="monovalent salt of the first bath", remedy=PURE_WATER),
+        Setting("bath_after", "mmol/L", default=15.0, lower=1e-3, upper=5000.0, description="salt after time 0, for test = bath", remedy=PURE_WATER),
         Setting("tare", "kPa", default=5.0, lower=0.0, description="compression before"),
         Setting("load", "kPa", default=50.0, lower=0.0, description="compression beyond the tare, for test = creep"),
-        Setting("strain", "%", default=10.0, lower=0.0, upper=60.0, description="of the thickness, for test = relaxation"),
+        Setting("strain", "%", default=10.0, lower=0.0, upper=60.0, description="of the thickness, for test = relaxation", shares=True),
         Setting("ramp", "s", default=0.0, lower=0.0, description="time in which load or strain is applied"),
         Setting("steps", default=60, kind="integer", lower=6, upper=5000, description="time steps up to the last datum, short ones first"),
         Setting("elements", default=12, kind="integer", lower=2, upper=200, description="through the thickness"),

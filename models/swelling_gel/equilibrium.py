@@ -11,7 +11,7 @@ from hmminfer.errors import HmmInferError
 from hmminfer.macro import swelling
 from hmminfer.macro.swelling import GEL, TISSUE, equilibrium_kernel
 from hmminfer.micro.poisson_boltzmann import thermal
-from hmminfer.models.swelling_gel.charges import CHAINS, CHARGE, COMMON, NETWORKS, WATER, _baths, _coupled, _example, _known, _law, _range
+from hmminfer.models.swelling_gel.charges import CHAINS, CHARGE, COMMON, NETWORKS, PURE_WATER, WATER, _baths, _coupled, _example, _known, _law, _range
 from hmminfer.system.data import Column, Schema, Setting
 from hmminfer.system.experiment import Experiment, prediction
 from hmminfer.system.model import Model
@@ -32,9 +32,17 @@ EQUILIBRIUM = Schema(
     description="A charged network, or a solution of its polymer, in equilibrium with baths of different salt.",
     quantities=UNITS,
     positive=tuple(UNITS),
+    definitions={
+        "volume_ratio": "volume over that of the reference state",
+        "swelling_degree": "swollen volume over that of the dry polymer; from the swollen over the dry mass m: 1 + (m - 1) rho, rho the density of the dry "
+        "polymer over that of water",
+    },
+    basis={"volume_ratio": "volume", "swelling_degree": "volume"},
     columns=(
-        Column("specimen", kind="text", required=False, description="name; the setting 'specimen' fits one of several"),
-        Column("bath", "mmol/L", lower=1e-3, upper=5000.0, description="monovalent salt of the bath"),
+        Column(
+            "specimen", kind="text", required=False, description="name; the setting 'specimen' fits one of several, otherwise all are of one material"
+        ),
+        Column("bath", "mmol/L", lower=1e-3, upper=5000.0, description="monovalent salt of the bath", remedy=PURE_WATER),
         Column("fixed_charge", "mol/L", required=False, lower=0.0, upper=5.0, description="of an osmotic_pressure; blank: the unknown fixed_charge"),
         Column("load", "MPa", required=False, lower=0.0, description="compression under which it is in equilibrium; blank: none"),
     ),
@@ -111,8 +119,8 @@ def equilibrium(table: Table) -> Model:
 
 
 @prediction(
-    Setting("lowest", "mmol/L", default=1.0, lower=1e-3, upper=5000.0, description="salt of the first bath"),
-    Setting("highest", "mmol/L", default=2000.0, lower=1e-3, upper=5000.0, description="salt of the last bath"),
+    Setting("lowest", "mmol/L", default=1.0, lower=1e-3, upper=5000.0, description="salt of the first bath", remedy=PURE_WATER),
+    Setting("highest", "mmol/L", default=2000.0, lower=1e-3, upper=5000.0, description="salt of the last bath", remedy=PURE_WATER),
     Setting("points", default=25, kind="integer", lower=2, upper=1000, description="baths, equally far apart in ln c"),
     Setting("load", "MPa", default=0.0, lower=0.0, description="compression, for volume = free"),
     *(x for x in EQUILIBRIUM.settings if x.name != "specimen"),

@@ -37,9 +37,18 @@ LAMINAE = Schema(
     quantities={**PROPERTIES, "matrix_modulus": "GPa", "matrix_expansion": "um/m/K", "matrix_conductivity": "W/m/K"},
     positive=tuple(q for q in (*PROPERTIES, *DIRECT) if q.endswith(("modulus", "conductivity"))),
     columns=(
-        Column("specimen", kind="text", required=False, description="name of the lamina"),
+        Column("specimen", kind="text", required=False, description="name of the lamina; one is fitted, see the setting specimen"),
         *(
-            Column(p.name, p.unit, required=False, lower=p.lower, upper=p.upper, description=f"known {p.description}; blank: as the settings say")
+            Column(
+                p.name,
+                p.unit,
+                required=False,
+                lower=p.lower,
+                upper=p.upper,
+                description=f"known {p.description}; blank: as the settings say",
+                shares="all" if p.name == "volume_fraction" else "",
+                basis="volume" if p.name == "volume_fraction" else "",
+            )
             for p in PHASES
         ),
     ),

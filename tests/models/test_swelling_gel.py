@@ -217,7 +217,7 @@ def test_small_relaxation_is_the_series():
     ramp, strain = 0.2 * tau, 1e-4  # %
     times = np.array([ramp, 0.4 * tau, tau])
     model = gel.EXPERIMENTS["confined"].model(
-        table("compression", times, "kPa"), micro="donnan", test="relaxation", tare=20.0, ramp=ramp, strain=strain, steps=480, elements=24
+        table("compression", times, "kPa"), micro="donnan", test="relaxation", tare=20.0, ramp=ramp, strain=f"{strain} %", steps=480, elements=24
     )
     y = (model.evaluate(MATERIAL) - 20.0) / (1e3 * modulus * 0.01 * strain)
     np.testing.assert_allclose(y, [2.5258, 1.12130, 1.00032], rtol=2e-4)  # the reference's values
