@@ -26,7 +26,7 @@ def assemble(problem: Any, x: np.ndarray, stats: Mapping[str, np.ndarray], found
     y = predictions(problem, draws, progress, "posterior predictive")
     sigma = problem.sigma_of(draws)
     prior = problem.prior_draws(rng, 500)
-    y_prior = predictions(problem, prior, False, "prior predictive")
+    y_prior = predictions(problem, prior, progress, "prior predictive")
     observed = model.to_dataset(table.value)
     law = model.likelihood
     loglik = log_density(law, table.value, y, sigma)
@@ -99,6 +99,8 @@ def _dataset(problem: Any, draws: Mapping[str, np.ndarray], dims: Mapping[str, A
             "symbol": p.symbol,
             "nuisance": int(p.nuisance),
         }
+        if not (p.axial or isinstance(p, Field)):
+            attrs["bounds"] = p.bounds
         variables[p.name] = xr.DataArray(value, dims=names, attrs=attrs)
     fixed = json.dumps({k: np.asarray(v).tolist() for k, v in problem.model.fixed.items()})
     about = {"fixed": fixed, "model": problem.model.name, "experiment": problem.model.experiment}

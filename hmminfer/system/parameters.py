@@ -62,6 +62,11 @@ class Parameter:
         """Vector entry of one unit: pi / 90 for an axial angle in degrees, else 1."""
         return math.pi / 90.0 if self.axial else 1.0
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Range of possible values: of the support and the prior's."""
+        return max(self.lower, self.prior.bounds[0]), min(self.upper, self.prior.bounds[1])
+
     def to_vector(self, value: Any) -> np.ndarray:
         """Vector entries (..., length) of a user's value: number (for every entry), "3.5 GPa", or array with draws in front."""
         x = np.asarray(units.parse(value, self.unit) if isinstance(value, str) else value, dtype=float)
