@@ -255,6 +255,10 @@ class FormulaProblem:
 class Data:
     value: np.ndarray
 
+    @property
+    def quantity(self):
+        return np.full(len(self.value), "stress")
+
 
 def problem(formula, sd, *parameters):
     sd = np.array(sd)
@@ -282,6 +286,22 @@ def test_contraction_of_a_linear_gaussian_problem_is_exact():
     result = identifiability(problem(lambda x: x[:1] * 3.0, [1.5], C))
     assert result.singular == pytest.approx(3.0 * 2.0 / 1.5 * np.ones((50, 1)))
     assert result.contraction["offset"] == pytest.approx(1 - 1 / np.sqrt(1 + 16.0))
+
+
+def test_an_error_of_the_instrument_that_passes_for_a_parameter_is_said():
+    """y = modulus x at five x: a gain of 1 % is a modulus of 1 % more, 22 sds of the posterior; an offset is seen in the residuals. With an unknown
+    offset it is that which takes it.
+    """
+    x = np.linspace(1.0, 3.0, 5)
+    sharp = identifiability(problem(lambda v: v[0] * x, np.full(5, 0.01), A))
+    (said,) = sharp.absorbed
+    assert said.startswith("A gain error of 1 % in stress would go unseen into modulus (")
+    assert said in sharp.text()
+    sd = 0.01 / np.sqrt(np.sum(x**2))
+    assert float(said.split("(")[1].split()[0]) == pytest.approx(0.01 * 10.0 / sd, rel=0.2)  # at the middle of the prior draws
+    both = identifiability(problem(lambda v: v[0] * x + v[1], np.full(5, 0.01), A, C)).absorbed
+    assert [text for text in both if text.startswith("An offset of 1 %") and "into offset" in text]
+    assert identifiability(problem(lambda v: v[0] * x, np.full(5, 2.0), A)).absorbed == []
 
 
 def test_the_sign_of_an_angle_is_said_to_be_unseen_only_where_it_is():
