@@ -123,10 +123,12 @@ def _prior_predictive(reading: Reading) -> list[Check]:
     """Data within the prior predictive, and the factor by which a datum is beyond what priors and fitted model give, which is often that of a unit."""
     rows = reading.rows
     outside, far = _unexpected(reading), []
-    for r in rows:
-        for expected in (np.nanmedian(np.abs(r.prior)), np.nanmedian(np.abs(r.clean))):
-            if expected > 0.0 and abs(r.observed) > SURPRISE * expected and abs(r.observed) > 10.0 * r.sd:
-                far.append((abs(r.observed) / expected, r.name))
+    for name, values in reading["observed_data"].data_vars.items():  # of a whole quantity: single rows may be near zero
+        size = np.sqrt(np.mean(values.values**2))
+        for group in ("prior_predictive", "predictions"):
+            expected = np.sqrt(np.nanmedian(np.mean(reading.of_rows(group, name) ** 2, axis=1)))
+            if size > SURPRISE * expected > 0.0:
+                far.append((size / expected, name))
     ok = len(outside) <= 0.1 * len(rows)
     shown = ", ".join(outside[:4]) + (" ..." if len(outside) > 4 else "")
     advice = "The priors expected such data." if ok else f"The priors did not expect {shown}: check units and labels, or widen the priors."
@@ -181,13 +183,14 @@ def _pushed(reading: Reading) -> list[Check]:
 
 
 def _from_data(reading: Reading) -> dict[str, float]:
-    """Share of each unknown's precision that the data give, 1 - (posterior sd / prior sd)^2, of the logarithm for positive unknowns."""
+    """Share of each unknown's precision that the data give, 1 - (posterior sd / prior sd)^2, of the logarithm where the prior is positive and skewed."""
     out = {}
     for e in reading.entries:
         before = reading.prior.get(e.name)
         if e.axial or before is None:
             continue
-        now, then = (np.log(v) if min(before.min(), e.draws.min()) > 0.0 else v for v in (e.draws, before))
+        skewed = min(before.min(), e.draws.min()) > 0.0 and stats.skew(before, axis=None) > 1.0
+        now, then = (np.log(v) if skewed else v for v in (e.draws, before))
         out[e.name] = max(0.0, 1.0 - float(np.var(now) / np.var(then)))
     return out
 

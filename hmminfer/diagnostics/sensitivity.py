@@ -207,10 +207,11 @@ def _into(S: np.ndarray, d: np.ndarray) -> np.ndarray:
     """Shifts of the estimates over their posterior sds, (I + S^T S)^-1 S^T d / sd, by an error d of the data; 0 where the misfit that remains
     would be noticed: more than two standard deviations of the chi-square.
     """
-    covariance = np.linalg.inv(np.eye(S.shape[1]) + S.T @ S)
-    shift = covariance @ (S.T @ d)
-    left = d - S @ shift
-    return np.where(left @ left < 2.0 * np.sqrt(2.0 * len(d)), shift / np.sqrt(np.diag(covariance)), 0.0)
+    left, value, right = np.linalg.svd(np.vstack([S, np.zeros((S.shape[1], S.shape[1]))]), full_matrices=False)  # S may have fewer rows than columns
+    shift = right.T @ (value / (1.0 + value**2) * (left[: len(d)].T @ d))
+    sd = np.sqrt(np.sum(right.T**2 / (1.0 + value**2), axis=1))
+    rest = d - S @ shift
+    return np.where(rest @ rest < 2.0 * np.sqrt(2.0 * len(d)), shift / sd, 0.0)
 
 
 def _absorbed(unseen: list[dict[str, np.ndarray]], names: list[str]) -> list[str]:

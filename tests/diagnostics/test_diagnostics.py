@@ -189,6 +189,52 @@ def test_two_modes_are_said_and_a_preview_says_it_is_one():
     assert "R-hat" not in result
 
 
+def with_densities(prior_mean, noise):
+    """Result of the exact posterior of a modulus with prior Normal(prior_mean, 1) and two data, with the densities that power scaling needs."""
+    precision = 1.0 + 2.0 / noise**2
+    modulus = draws((prior_mean + 2.0 * 5.0 / noise**2) / precision, 1.0 / np.sqrt(precision), (4, 1000))
+    tree = tree_of(modulus, draws(10.0, 0.7, (4, 1000), seed=6), noise=noise, prior_mean=prior_mean)
+    y, dims = tree["predictions"]["stress"].values, ("chain", "draw")
+    tree["log_likelihood"] = xr.DataTree(xr.Dataset({"observed": ((*dims, "row"), -0.5 * ((y - np.array([5.0, 6.0])) / noise) ** 2)}))
+    tree["log_prior"] = xr.DataTree(xr.Dataset({k: (dims, -0.5 * (modulus - prior_mean) ** 2 if k == "modulus" else 0 * modulus) for k in NUMBERS}))
+    return tree
+
+
+NUMBERS = ("modulus", "fibre_angle")
+
+
+def test_a_prior_that_gives_most_of_the_precision_is_told_with_its_share():
+    """Prior precision 1, two data of precision 1/4: the data give a third; nothing contradicts the prior."""
+    check = found(with_densities(5.0, 2.0))["prior sensitivity"]
+    assert check.ok is None
+    share = int(re.search(r"modulus (\d+) %", check.advice)[1])
+    assert share == pytest.approx(33, abs=5)  # of the variance of 4000 draws
+    assert "conflict" not in check.advice
+    assert "disagree" not in check.advice
+    sharp = found(with_densities(5.0, 0.1))["prior sensitivity"]
+    assert sharp.ok
+    assert "more than half of the precision" in sharp.advice
+
+
+def test_a_conflict_is_one_where_the_priors_did_not_expect_the_data():
+    check = found(with_densities(9.0, 1.0))["prior sensitivity"]
+    assert check.ok is False
+    assert "modulus: prior and data disagree" in check.advice
+
+
+def test_an_sd_or_a_unit_that_cannot_be_is_named():
+    good = {"stiffness": draws(5.0, 0.07), "angle": draws(10.0, 0.7, seed=6)}
+    assert "sd plausible" not in found(tree_of(**good))
+    fine = tree_of(draws(5.0, 1e-12), good["angle"], noise=1e-12)
+    assert found(fine)["sd plausible"].value == "an sd of 1e-12 for stress = 6"
+    assert "check the sd and its unit" in found(fine)["sd plausible"].advice
+    assert "say nothing" in found(tree_of(**good, noise=100.0))["sd plausible"].advice
+    huge = found(tree_of(**good, observed=(5e9, 6e9), noise=1e8))
+    assert "times what the model gives: its unit is implausible" in huge["data within prior predictive 95 %"].advice
+    assert "infer the noise" not in huge["chi2 p-value"].advice
+    assert huge["chi2 p-value"].ok is False
+
+
 def test_report_writes_and_does_not_overwrite(tmp_path):
     tree = tree_of(draws(5.0, 0.07), two_signs())
     made = report(tree, folder=tmp_path / "run", show=False)
@@ -302,6 +348,7 @@ def test_an_error_of_the_instrument_that_passes_for_a_parameter_is_said():
     both = identifiability(problem(lambda v: v[0] * x + v[1], np.full(5, 0.01), A, C)).absorbed
     assert [text for text in both if text.startswith("An offset of 1 %") and "into offset" in text]
     assert identifiability(problem(lambda v: v[0] * x, np.full(5, 2.0), A)).absorbed == []
+    identifiability(problem(lambda v: v[0] * v[1] * x, np.full(5, 1e-13), A, B))  # an implausible sd is for the checks to tell
 
 
 def test_the_sign_of_an_angle_is_said_to_be_unseen_only_where_it_is():
