@@ -26,6 +26,7 @@ Two sites: van Genuchten & Wagenet 1989, Soil Sci. Soc. Am. J. 53:1303. Data: Zh
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ from hmminfer.errors import HmmInferError
 from hmminfer.figures.panels import CYCLE, band, panel
 from hmminfer.macro.column import column_kernel, concentration_points, scales_of
 from hmminfer.micro.reaction_burst import BINDING, EXCHANGE, storage_kernel
-from hmminfer.system.accuracy import Accuracy
+from hmminfer.system.accuracy import Accuracy, Knob, doubling, half, settled
 from hmminfer.system.data import Column, Schema, Setting
 from hmminfer.system.experiment import Experiment, Experiments, prediction
 from hmminfer.system.model import Model
@@ -73,7 +74,11 @@ COLUMNS = Schema(
         Setting("points", default=12, kind="integer", lower=2, upper=16, description="concentrations at which a saturable law is asked"),
         Setting("elements", default=50, kind="integer", lower=2, upper=5000, description="along the column"),
         Setting(
-            "step", "h", default=0.0, lower=0.0, description="of time while the pulse lasts; 0: a quarter of the water's passage or of the pulse"
+            "step",
+            "h",
+            default=0.0,
+            lower=0.0,
+            description="of time while the pulse lasts; 0: a quarter of the passage or pulse, or what the accuracy needs",
         ),
         Setting("accuracy", default=0.01, lower=1e-6, description="largest error of mesh and steps, over the inflow"),
     ),
@@ -136,11 +141,16 @@ def points_of(s: Any, refine: int = 1) -> int:
     return 1 if s["isotherm"] == "linear" else refine * int(s["points"])
 
 
+def _pace(c: Any, s: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Velocity of the water (mm/h) and the default step (h) in each column."""
+    velocity = 1000.0 * c["flow"] / (s["area"] * s["porosity"])
+    return velocity, np.minimum(s["length"] / velocity, c["pulse"]) / 4.0
+
+
 def _columns_kernel(c: Any, s: Any, column: Any, time: Any, place: Any, several: bool, refine: int = 1) -> Any:
     """Kernel and parameters of columns with flow, pulse and inlet ``c``, seen at rows (column, time, place)."""
     length = s["length"]
-    velocity = 1000.0 * c["flow"] / (s["area"] * s["porosity"])
-    auto = np.minimum(length / velocity, c["pulse"]) / 4.0
+    velocity, auto = _pace(c, s)
     if s["step"] > 2.0 * auto.min() * (1.0 + 1e-9):
         raise HmmInferError(
             f"The step {s['step']:g} h is too large: water crosses a column in {np.min(length / velocity):.3g} h and the shortest pulse lasts "
@@ -156,20 +166,9 @@ def _columns_kernel(c: Any, s: Any, column: Any, time: Any, place: Any, several:
             f"{s['elements']} elements of {length / s['elements']:.3g} mm cannot resolve a dispersivity of {least:.3g} mm, the 5 % quantile of its "
             f"prior: an element must be shorter than two dispersivities; give at least {int(np.ceil(length / (2.0 * least)))}."
         )
-    macro = column_kernel(
-        np.full(auto.shape, length),
-        velocity,
-        c["inlet"],
-        c["pulse"],
-        column,
-        time,
-        step,
-        GROWTH / refine,
-        place,
-        points,
-        refine * int(s["elements"]),
-        several,
-    )
+    growth = GROWTH * min(1.0, s["step"] / auto.min() if s["step"] else 1.0) / refine  # all steps are as much smaller as the first
+    grid = (step, growth, place, points, refine * int(s["elements"]), several)
+    macro = column_kernel(np.full(auto.shape, length), velocity, c["inlet"], c["pulse"], column, time, *grid)
     n, p = len(auto), len(parameters)
     parameters += slow
     if several:
@@ -184,13 +183,21 @@ def _columns_kernel(c: Any, s: Any, column: Any, time: Any, place: Any, several:
     return couple(law, macro, range(p), range(p, p + 4), [], example), ParameterSet(parameters)
 
 
-def _with_accuracy(c: Any, s: Any, column: Any, time: Any, place: Any, several: bool) -> tuple[Any, ParameterSet, Accuracy]:
-    """Kernel and parameters of :func:`_columns_kernel`, and its accuracy: a solve twice finer in mesh, steps and points of the law."""
-    kernel, parameters = _columns_kernel(c, s, column, time, place, several)
-    finer, _ = _columns_kernel(c, s, column, time, place, several, refine=2)
-    points = f", more points than {points_of(s)} of the law" if s["isotherm"] != "linear" else ""
-    remedy = f"give a smaller step, more elements than {s['elements']}{points}"
-    return kernel, parameters, Accuracy(kernel, finer, s["accuracy"], remedy, scale=1.0)
+def _accuracy(c: Any, s: Any, column: Any, time: Any, place: Any, several: bool, changes: Any = None) -> Accuracy:
+    """Accuracy of :func:`_columns_kernel` with some settings changed: beside a solve twice finer in mesh, steps and points of the law."""
+    s = {**s, **(changes or {})}
+    coarse, finer = (_columns_kernel(c, s, column, time, place, several, refine)[0] for refine in (1, 2))
+    counts = ["elements"] if s["isotherm"] == "linear" else ["elements", "points"]
+    knobs = {"step": Knob(s["step"] or _pace(c, s)[1].min(), half, "h"), **doubling(COLUMNS.settings, s, *counts)}
+    return Accuracy(coarse, finer, s["accuracy"], 1.0, knobs, partial(_accuracy, c, s, column, time, place, several))
+
+
+def _with_accuracy(c: Any, s: Any, *where: Any) -> tuple[Any, ParameterSet, Accuracy, dict[str, str]]:
+    """Kernel and parameters of :func:`_columns_kernel`, its accuracy at the prior medians, and the step if 0 was too coarse there."""
+    _, parameters = _columns_kernel(c, s, *where)
+    accuracy = _accuracy(c, s, *where)
+    accuracy, chosen = (accuracy, {}) if s["step"] else settled(accuracy, parameters.vector(DECAY_KNOWN), "step")
+    return accuracy.coarse, parameters, accuracy, chosen
 
 
 def columns(table: Table) -> Model:
@@ -218,10 +225,10 @@ def columns(table: Table) -> Model:
     if np.any(depth > s["length"]):
         raise HmmInferError(f"A depth of {depth.max():g} mm lies outside the column of {s['length']:g} mm; correct it.")
     several = len(names) > 1 and s["differences"] == "hierarchical"
-    kernel, parameters, accuracy = _with_accuracy(facts, s, column, c["time"], depth / s["length"], several)
+    kernel, parameters, accuracy, chosen = _with_accuracy(facts, s, column, c["time"], depth / s["length"], several)
     observables = by_quantity(table, {"time": "h", "flow": "mL/h"})
     about = {k: s[k] for k in ("isotherm", "length", "area", "porosity", "elements")}
-    about["specimens"] = ", ".join(names)
+    about |= {"specimens": ", ".join(names), **chosen}
     scene = {"settings": s, "facts": facts, "names": names, "column": column, "several": several}
     return Model(
         parameters=parameters,
@@ -249,9 +256,9 @@ def breakthrough(flow: float, pulse: float, inlet: float, duration: float, point
     """Prediction model: what leaves a typical column (z = 0) over time."""
     t = np.linspace(0.0, duration, points_in_time + 1)[1:]
     facts = {k: np.array([float(v)]) for k, v in {"flow": flow, "pulse": pulse, "inlet": inlet}.items()}
-    kernel, parameters, accuracy = _with_accuracy(facts, s, np.zeros(t.size, int), t, 1.0, False)
+    kernel, parameters, accuracy, chosen = _with_accuracy(facts, s, np.zeros(t.size, int), t, 1.0, False)
     observable = Observable("relative_concentration", "", np.arange(t.size), "time", {"time": (t, "h")})
-    about = {"flow": flow, "pulse": pulse, "inlet": inlet, "isotherm": s["isotherm"]}
+    about = {"flow": flow, "pulse": pulse, "inlet": inlet, "isotherm": s["isotherm"], **chosen}
     return Model(parameters=parameters, kernel=kernel, observables=(observable,), fixed=DECAY_KNOWN, about=about, accuracy=accuracy)
 
 

@@ -14,7 +14,7 @@ import typer
 
 from hmminfer import __version__
 from hmminfer.errors import HmmInferError, unknown
-from hmminfer.terminal import say
+from hmminfer.terminal import say, working
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 Pairs = list[str] | None
@@ -131,12 +131,15 @@ def _noise(items: Pairs) -> Any:
 
 def _sample(recipe: Any, output: Path | None, preview: bool, prior_predictive: bool, quiet: bool) -> None:
     """Print the problem, sample, print the outcome."""
-    problem = recipe.problem
+    with working("setting up the model (the first time it is compiled)", show=not quiet):
+        problem = recipe.problem
     from hmminfer.app import folder as runs
     from hmminfer.app.console import asked, modes_text, prior_table
+    from hmminfer.diagnostics.checking import checks, checks_table
     from hmminfer.diagnostics.sensitivity import identifiability
     from hmminfer.diagnostics.summary import summary, summary_table
     from hmminfer.inference import sampling as inference
+    from hmminfer.inference.reading import Reading
 
     inference.sampler_of(problem.model, recipe.sampler)
     if preview:
@@ -144,12 +147,15 @@ def _sample(recipe: Any, output: Path | None, preview: bool, prior_predictive: b
     folder = output or runs.free_folder(f"{problem.model.name}_{problem.model.experiment}")
     runs.check_new(folder)
     if not quiet:
-        say(*asked(problem, recipe), "", identifiability(problem).text(), "")
+        with working("asking what the data can see"):
+            seen = identifiability(problem).text()
+        say(*asked(problem, recipe), "", seen, "")
     if prior_predictive:
         say(prior_table(problem, recipe.seed), "")
     if preview:
         tree = inference.preview(recipe.experiment_model, seed=recipe.seed, progress=not quiet, **recipe.choices)
-        say(summary_table(summary(tree), "Preview (Gaussian approximation)"), *modes_text(problem, tree), "")
+        reading = Reading.of(tree)
+        say(summary_table(summary(reading), "Preview (Gaussian approximation)"), *modes_text(problem, tree), "", checks_table(checks(reading)), "")
     if recipe.draws == 0:
         say("Nothing was sampled, as --draws 0 asks.")
         return

@@ -227,7 +227,7 @@ class Compiled:
             return self._field_modes(self.coordinates, rng, searches or 2, progress)
         searches = searches or 16
         starts = self.problem.unconstrain(self.problem.aligned(self.problem.prior_draws(rng, 20 * searches)))
-        found = find_modes(self, starts, self.problem.axial_positions(), searches, progress)
+        found = find_modes(self, starts, self.problem.axial_positions(), searches, progress, self.problem.box())
         if not found:
             raise self._no_start(starts)
         return found
@@ -250,7 +250,7 @@ class Compiled:
             for h in f.hyperparameters:
                 draws[h.name][:] = np.median(draws[h.name])
         starts = self.problem.unconstrain(self.problem.aligned(draws))
-        misfit = np.array([coordinates.objective(x) for x in starts])
+        misfit = np.array([coordinates.objective(x) for x in track(starts, "trying starts", show=progress)])
         order = [i for i in np.argsort(misfit) if np.isfinite(misfit[i])][:searches]
         if not order:
             raise self._no_start(starts)

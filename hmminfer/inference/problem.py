@@ -25,6 +25,8 @@ from hmminfer.system.parameters import Field, Parameter, ParameterSet, wrap_axia
 from hmminfer.system.priors import Prior
 from hmminfer.system.tables import Table
 
+REACH = 30.0  # of an unbounded number: a logarithm or logit that far from the median is a value at its bound, up to 1e-13
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -218,6 +220,24 @@ class Problem:
         """Slice of each unknown in the unconstrained vector."""
         ends = np.cumsum([0, *(p.length for p in self.free)])
         return {p.name: slice(int(a), int(b)) for p, a, b in zip(self.free, ends[:-1], ends[1:], strict=True)}
+
+    def box(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest unconstrained vector: the supports, less what rounding moves, and :data:`REACH` around the median of a bounded prior."""
+        low, high = [], []
+        for p in self.free:
+            ends = np.array([-np.inf, np.inf])
+            if not (p.axial or isinstance(p, Field)):
+                bounds = p.prior.bounds
+                if np.isfinite(bounds).any():
+                    ends = float(p.prior.to_unconstrained(p.prior.centre)) + np.array([-REACH, REACH])
+                for side, limit in enumerate((p.lower, p.upper)):
+                    if bounds[0] < limit < bounds[1]:
+                        ends[side] = p.prior.to_unconstrained(limit)
+                margin = 1e-9 * np.maximum(1.0, np.abs(ends, where=np.isfinite(ends), out=np.zeros(2)))
+                ends += np.array([1.0, -1.0]) * margin
+            low += [ends[0]] * p.length
+            high += [ends[1]] * p.length
+        return np.array(low), np.array(high)
 
     def written(self) -> dict[str, Any]:
         """Priors of all unknowns, fixed values and noise, as text from which the same problem can be set up again."""

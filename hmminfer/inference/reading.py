@@ -31,13 +31,14 @@ __all__ = ["INTERVAL", "LONG", "SAID", "Entry", "Reading", "Row", "interval"]
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One number that was inferred: an unknown, or one entry of a short vector; ``draws`` (chain, draw) in ``unit``."""
+    """One number that was inferred: an unknown, or one entry of a short vector; ``draws`` (chain, draw) in ``unit``, inside ``bounds``."""
 
     name: str
     draws: np.ndarray
     unit: str = ""
     symbol: str = ""
     axial: bool = False
+    bounds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +135,7 @@ def _entries(data: xr.Dataset) -> Any:
     for name, variable in data.data_vars.items():
         x = variable.transpose("chain", "draw", ...).values
         a = variable.attrs
-        about = {"unit": a.get("units", ""), "symbol": a.get("symbol", ""), "axial": bool(a.get("axial", 0))}
+        about = {"unit": a.get("units", ""), "symbol": a.get("symbol", ""), "axial": bool(a.get("axial", 0)), "bounds": tuple(a.get("bounds", ()))}
         if x.ndim == 2:
             yield Entry(str(name), x, **about)
         elif x[0, 0].size <= LONG:

@@ -32,7 +32,7 @@ def assemble(problem: Any, x: np.ndarray, stats: Mapping[str, np.ndarray], found
     draws = problem.constrain(x)
     y = predictions(problem, draws, progress, "posterior predictive")
     prior = problem.prior_draws(rng, PRIOR_DRAWS)
-    y_prior = predictions(problem, prior, False, "prior predictive")
+    y_prior = predictions(problem, prior, progress, "prior predictive")
     along = row_coordinates(model, table)
 
     def rows(values: np.ndarray, over: Mapping[str, Any] | None = None, name: str = "observed") -> xr.Dataset:
@@ -142,6 +142,8 @@ def _dataset(problem: Any, draws: Mapping[str, np.ndarray], dims: Mapping[str, A
             "symbol": p.symbol,
             "nuisance": int(p.nuisance),
         }
+        if not (p.axial or isinstance(p, Field)):
+            attrs["bounds"] = p.bounds
         variables[p.name] = xr.DataArray(value, dims=names, attrs=attrs)
     fixed = json.dumps({k: np.asarray(v).tolist() for k, v in problem.model.fixed.items()})
     about = {"fixed": fixed, "model": problem.model.name, "experiment": problem.model.experiment}

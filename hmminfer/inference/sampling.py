@@ -15,6 +15,7 @@ import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ from threadpoolctl import threadpool_limits
 
 from hmminfer.engine.simulation import Simulation
 from hmminfer.errors import HmmInferError, unknown
-from hmminfer.inference.modes import Mode, chain_starts
+from hmminfer.inference.misfit import at_the_mode
+from hmminfer.inference.modes import Mode, chain_starts, inside
 from hmminfer.inference.posterior import Compiled, pymc_model, start_angles
 from hmminfer.inference.problem import Problem
 from hmminfer.inference.results import assemble, extend, of_trace
@@ -34,6 +36,7 @@ from hmminfer.inference.stochastic import abc
 from hmminfer.system.model import Model
 from hmminfer.system.parameters import ParameterSet
 from hmminfer.system.priors import Prior
+from hmminfer.terminal import say, working
 
 SAMPLERS = ("nuts", "smc", "demetropolis", "abc")
 
@@ -65,7 +68,7 @@ def preview(
     priors: Mapping[str, Prior | str] | None = None,
     fixed: Mapping[str, Any] | None = None,
     discrepancy_kind: str = "none",
-    draws: int = 1000,
+    draws: int = 400,
     seed: int = 0,
     progress: bool = True,
     **other: Any,
@@ -77,12 +80,13 @@ def preview(
     _refuse("preview", other)
     problem = Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind)
     previewable(model)
-    compiled = Compiled(problem)
+    compiled = _compiled(problem, progress)
     found = compiled.modes(seed, progress)
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(draws, [m.weight for m in found])
     compiled.standardise(found)
-    x = np.concatenate([compiled.coordinates.sample(m, rng, n) for m, n in zip(found, counts, strict=True)])[None]
+    box, sample = problem.box(), compiled.coordinates.sample
+    x = np.concatenate([inside(partial(sample, m, rng), n, box) for m, n in zip(found, counts, strict=True)])[None]
     tree = assemble(problem, x, {}, found, seed, progress)
     tree.attrs["method"] = "laplace"
     return tree
@@ -202,10 +206,12 @@ def fit(
         return _fit_by_simulation(problem, draws, chains, seed, progress)
     if sampler != "nuts":
         return _fit_without_gradient(problem, sampler, draws, tune, chains, seed, progress)
-    compiled = Compiled(problem)
+    compiled = _compiled(problem, progress)
     if resume is None:
         found = compiled.modes(seed, progress)
-        starts = chain_starts(found, chains, np.random.default_rng(seed))
+        if progress:
+            say(at_the_mode(problem, found), err=True)
+        starts = np.clip(chain_starts(found, chains, np.random.default_rng(seed)), *problem.box())
     else:
         found = [Mode.from_dict(m) for m in json.loads(resume.attrs["modes"])]
         starts = np.asarray(resume["sampler_state"]["last"].values)
@@ -217,6 +223,12 @@ def fit(
     tree = assemble(problem, x, stats, found, seed, progress)
     tree.attrs.update(method="nuts", interrupted=int(interrupted), tune=tune)
     return tree if resume is None else extend(resume, tree)
+
+
+def _compiled(problem: Problem, progress: bool) -> Compiled:
+    """The compiled posterior of a problem."""
+    with working("compiling the posterior (the first time about 20 s)", show=progress):
+        return Compiled(problem)
 
 
 def sampler_of(model: Model, asked: str) -> str:

@@ -13,7 +13,9 @@ The heat capacity of a volume is the mean of its phases', exactly in the limit o
 Vector in:  k_m, k_i, h, v, c_m, c_i. The radius R of the inclusion is known; only h R, a conductivity, matters. In perfect contact h is unseen.
             Heat, charge, mass: any linear conduction.
 Vector out: A11, A22, A12, the unit of k; c, the unit of c_m.
-Error: fourth order in the element size; c exact.
+Error: fourth order in the element size where the gap between inclusions is resolved; c exact. With 4 elements to a side, relative, at any ratio
+    of k_i to k_m: 1.2e-3 up to v = 0.7 of a square array (1.2e-4 at a ratio of 10) and 9e-4 up to 0.85 of a hexagonal one. Near contact, where the
+    gap closes, insulating inclusions err most: 1.2e-2 at v = 0.76 (square), 7e-3 at 0.89 (hexagonal); 8 elements leave 8e-4 at both.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ numbers in the tests before inferring conductivities with one.
 
 Vector in: x.  Vector out: A11, A22, A12, the unit of a. Error: second order in the grid where a is smooth in each element; where it is smooth
 everywhere, the answers on two grids extrapolate to an error of fourth order (``meshes`` = 2): for s = c (sin 2 pi y1 + 9/8)(cos 2 pi y2 + 9/8),
-whose tensor is the identity, 2.4 % and 0.60 % on 16 and 32 elements to a period, together 0.010 %.
+whose tensor is the identity, 2.4 % and 0.60 % on 16 and 32 elements to a period, together 0.010 %. This s varies 289-fold over a period; the error
+grows with that range and with what varies within an element, so that a sharper pattern is to be tried on two grids first.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -91,8 +92,8 @@ def joined(models: Sequence[Any], shared: Sequence[str], labels: Sequence[str] |
 
 
 def _joint_accuracy(parts: Sequence[Accuracy | None], indices: Sequence[Sequence[int]], example: np.ndarray) -> Accuracy | None:
-    """Accuracy of several experiments as one, with the largest of their stated errors and the first remedy; None unless all state an accuracy, on
-    the same scale.
+    """Accuracy of several experiments as one, with the largest of their stated errors and the settings that all have; None unless all state an
+    accuracy, on the same scale.
     """
     known = [a for a in parts if a is not None]
     if len(known) < len(parts) or len({a.scale for a in known}) > 1:
@@ -101,7 +102,17 @@ def _joint_accuracy(parts: Sequence[Accuracy | None], indices: Sequence[Sequence
     coarse, finer = (
         Joint(tuple(k for k in kernels if isinstance(k, Kernel)), own, example) for kernels in ([a.coarse for a in known], [a.finer for a in known])
     )
-    return Accuracy(coarse, finer, max(a.stated for a in known), known[0].remedy, known[0].scale)
+    knobs = {name: knob for name, knob in known[0].knobs.items() if all(name in a.knobs for a in known)}
+    again = partial(_joint_again, known, indices, example)
+    return Accuracy(coarse, finer, max(a.stated for a in known), known[0].scale, knobs, again)
+
+
+def _joint_again(known: Sequence[Accuracy], indices: Sequence[Sequence[int]], example: np.ndarray, changes: Mapping[str, float]) -> Accuracy:
+    """The joint accuracy with other settings, the same in all experiments."""
+    parts = [a.again(changes) if a.again is not None else a for a in known]
+    found = _joint_accuracy(parts, indices, example)
+    assert found is not None
+    return found
 
 
 def _labelled(o: Observable, label: str, offset: int) -> Observable:

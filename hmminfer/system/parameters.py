@@ -64,6 +64,11 @@ class Parameter:
         """Vector entry of one unit: pi / 90 for an axial angle in degrees, else 1."""
         return math.pi / 90.0 if self.axial else 1.0
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Range of possible values: of the support and the prior's."""
+        return max(self.lower, self.prior.bounds[0]), min(self.upper, self.prior.bounds[1])
+
     def to_vector(self, value: Any, strict: bool = True) -> np.ndarray:
         """Vector entries (..., length) of a user's value: number (for every entry), "3.5 GPa", or array with draws in front.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from hmminfer.errors import HmmInferError
 from hmminfer.inference.montecarlo import pilot, with_monte_carlo_error
 from hmminfer.macro.patches import profile_history, steady_profile
 from hmminfer.micro.langevin_burst import burst, quiet
-from hmminfer.system.accuracy import Accuracy
+from hmminfer.system.accuracy import Accuracy, Knob, twice
 from hmminfer.system.data import Column, Setting
 from hmminfer.system.likelihood import NORMAL, POISSON
 from hmminfer.system.model import Model
@@ -118,14 +119,32 @@ def kernel_of(s: Mapping[str, Any], position: Any, time: Any = None, seed: int |
     return couple(front, macro, range(7), [], [], front.example)
 
 
+def finer_nodes(nodes: float) -> float | None:
+    """Nodes of a grid with twice as many elements; None above 1001."""
+    return 2 * nodes - 1 if 2 * nodes <= 1002 else None
+
+
+def finer_patch(patch: float) -> float | None:
+    """Half as many cells to a patch, an even number; None below 2."""
+    return 2 * (int(patch) // 4) if patch >= 4 else None
+
+
 def errors(s: Mapping[str, Any], position: Any, time: Any) -> dict[str, Any]:
     """Estimate of a model's error of elements, patches and leaps, and the settings to change where it has no solution."""
     steps = "" if time is None else f"more steps than {s['steps']}, "
-    remedy = f"give {steps}more nodes than {s['nodes']}, or fewer cells to a patch than {s['patch']}"
-    coarse, finer = (kernel_of(s, position, time, still=n) for n in (1, 2))
     slow = f"a cell_diffusivity below {0.5 * s['cell_size'] ** 2 / BURST_STEP:.2g} um^2/s, or larger cells"  # steps of a burst are explicit there
     leaps = "" if time is None else f"{steps}implicit leaps, or " if s["leap"] == "explicit" else f"{steps}or "
-    return {"accuracy": Accuracy(coarse, finer, s["accuracy"], remedy), "advice": leaps + slow}
+    return {"accuracy": accuracy_of(s, position, time), "advice": leaps + slow}
+
+
+def accuracy_of(s: Mapping[str, Any], position: Any, time: Any, changes: Mapping[str, float] | None = None) -> Accuracy:
+    """Accuracy with some settings changed."""
+    s = {**s, **(changes or {})}
+    coarse, finer = (kernel_of(s, position, time, still=n) for n in (1, 2))
+    knobs = {"nodes": Knob(int(s["nodes"]), finer_nodes), "patch": Knob(int(s["patch"]), finer_patch)}
+    if time is not None:
+        knobs["steps"] = Knob(int(s["steps"]), twice)
+    return Accuracy(coarse, finer, s["accuracy"], 0.0, knobs, partial(accuracy_of, s, position, time))
 
 
 def stable(kernel: Kernel, s: Mapping[str, Any]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,7 @@ from hmminfer.macro.confined import BY_LOAD, BY_STRAIN, COMPRESSION, DISPLACEMEN
 from hmminfer.macro.swelling import TISSUE
 from hmminfer.micro.poisson_boltzmann import thermal
 from hmminfer.models.swelling_gel.charges import CHAINS, CHARGE, COMMON, NETWORKS, PURE_WATER, WATER, _baths, _coupled, _example, _known, _law, _range
-from hmminfer.system.accuracy import Accuracy
+from hmminfer.system.accuracy import Accuracy, doubling
 from hmminfer.system.data import Column, Schema, Setting
 from hmminfer.system.experiment import Experiment, prediction
 from hmminfer.system.model import Model
@@ -68,6 +71,13 @@ def _halved(edges: np.ndarray) -> np.ndarray:
     return np.insert(edges, np.arange(1, edges.size), 0.5 * (edges[1:] + edges[:-1]))
 
 
+def _accuracy(table: Table, changes: Mapping[str, float]) -> Accuracy:
+    """Accuracy with other steps or elements."""
+    accuracy = confined(replace(table, settings={**table.settings, **changes})).accuracy
+    assert accuracy is not None
+    return accuracy
+
+
 def confined(table: Table) -> Model:
     """Confined compression: row i of y is row i of the table; see :data:`CONFINED`."""
     s = table.settings
@@ -113,7 +123,7 @@ def confined(table: Table) -> Model:
     side = 1.0 - graded(int(s["elements"]), 1.12)[::-1]
     kernel = _coupled(law, macro(edges, side), theta)
     finer = _coupled(law, macro(_halved(edges), _halved(side)), theta)
-    accuracy = Accuracy(kernel, finer, s["accuracy"], f"give more steps than {steps} or more elements than {s['elements']}")
+    accuracy = Accuracy(kernel, finer, s["accuracy"], 0.0, doubling(CONFINED.settings, s, "steps", "elements"), partial(_accuracy, table))
     change = {"creep": "a smaller load or a longer ramp", "relaxation": "a smaller strain or a longer ramp", "bath": "baths nearer to each other"}
     about = {k: s[k] for k in ("micro", "test", "thickness", "bath", "steps", "elements")}
     return Model(

@@ -150,7 +150,7 @@ CASES = {
     "a step too large for the stated accuracy": (
         ("fit", "reactive_transport", "--set", "accuracy=1e-4"),
         "more than accuracy = 0.0001",
-        "give a smaller step",
+        "which pass",
     ),
     "cells faster than a burst can step": (
         ("fit", "morphogen_tissue", "--fix", "cell_diffusivity=2"),
@@ -186,7 +186,7 @@ CASES = {
     "leaps too large for the stated accuracy": (
         ("fit", "morphogen_tissue", "--experiment", "growth", "--set", "accuracy=1e-3"),
         "more than accuracy = 0.001",
-        "give more steps than 32, more nodes",
+        "which pass",
     ),
     "explicit leaps beyond stability": (
         ("predict", "morphogen_tissue", "--what", "history", "--set", "leap=explicit", "--set", "nodes=49", "--set", "patch=2"),
@@ -196,7 +196,7 @@ CASES = {
     "steps of a gel too large for the stated accuracy": (
         ("fit", "swelling_gel", "--experiment", "confined", "--set", "steps=12", "--set", "elements=2"),
         "of the largest displacement at the prior medians, more than accuracy = 0.005",
-        "give more steps than 12",
+        "give steps = ",
     ),
     "a strain that cannot be solved for": (
         ("predict", "swelling_gel", "--what", "course", "--set", "test=relaxation", "--set", "ramp=100", "--set", "strain=60", "--set", "bath=1"),
