@@ -83,9 +83,9 @@ def test_fit_of_counts_has_the_exact_product_poisson_posterior():
         x = np.log(tree["posterior"][name].values)
         assert x.mean() == pytest.approx(centre, abs=0.28 * sd)
         assert x.std() == pytest.approx(sd, rel=0.15)
-    drawn = tree["posterior_predictive"]["count"].values
+    drawn = tree["posterior_predictive"]["observed"].values
     assert np.all(drawn == np.round(drawn))
-    assert set(tree.children) >= {"log_likelihood", "prior_predictive", "predictions"}
+    assert set(tree.children) >= {"log_likelihood", "prior_predictive", "fitted"}
 
 
 def far_counts(length=30.0):
