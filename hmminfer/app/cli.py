@@ -145,21 +145,24 @@ def _sample(recipe: Any, output: Path | None, preview: bool, prior_predictive: b
     from hmminfer.app import folder as runs
     from hmminfer.app.console import asked, modes_text, prior_table
     from hmminfer.diagnostics.sensitivity import identifiability
-    from hmminfer.diagnostics.summary import summary, summary_table
+    from hmminfer.diagnostics.summary import derived_table, summary, summary_table
     from hmminfer.inference import sampling as inference
+    from hmminfer.system.remarks import remarks
 
     inference.sampler_of(problem.model, recipe.sampler)
     if preview:
         inference.previewable(problem.model)
     folder = output or runs.free_folder(f"{problem.model.name}_{problem.model.experiment}")
     runs.check_new(folder)
+    for sentence in remarks(problem.model):
+        say(f"Note: {sentence}", err=True)
     if not quiet:
         say(*asked(problem, recipe), "", identifiability(problem).text(), "")
     if prior_predictive:
         say(prior_table(problem, recipe.seed), "")
     if preview:
         tree = inference.preview(recipe.experiment_model, seed=recipe.seed, progress=not quiet, **recipe.choices)
-        say(summary_table(summary(tree), "Preview (Gaussian approximation)"), *modes_text(problem, tree), "")
+        say(summary_table(summary(tree), "Preview (Gaussian approximation)"), *derived_table(tree), "", *modes_text(problem, tree), "")
     if recipe.draws == 0:
         say("Nothing was sampled, as --draws 0 asks.")
         return

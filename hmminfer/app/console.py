@@ -78,12 +78,12 @@ def prior_table(problem: Any, seed: int) -> Printed:
 def outcome(run: Any, quiet: bool = False) -> None:
     """Print the summary, the checks and the folder of a run; if quiet, only the checks that failed and the folder."""
     from hmminfer.diagnostics.checking import checks, checks_table
-    from hmminfer.diagnostics.summary import summary, summary_table
+    from hmminfer.diagnostics.summary import derived_table, summary, summary_table
     from hmminfer.inference.reading import Reading
 
     reading = Reading.of(run.tree)
     if not quiet:
-        say(summary_table(summary(reading)), "", *modes_text(run.problem, run.tree))
+        say(summary_table(summary(reading)), *derived_table(reading), "", *modes_text(run.problem, run.tree))
     found = [c for c in checks(reading) if c.ok is False or not quiet]
     if found:
         say(checks_table(found), "")

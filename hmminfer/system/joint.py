@@ -53,6 +53,11 @@ def joined(models: Sequence[Any], shared: Sequence[str], labels: Sequence[str] |
         raise HmmInferError("joint() takes counts or measured values, not both; fit them apart.")
     kernel = Joint(single, tuple(np.array(i) for i in indices), everything.vector(fixed))
     offsets = np.cumsum([0] + [m.n_out for m in models])
+    derived = tuple(
+        d.of({p.name: p.name if p.name in shared else f"{p.name}_{label}" for p in m.parameters}, label)
+        for m, label in zip(models, labels, strict=True)
+        for d in m.derived
+    )
     observables = tuple(
         _labelled(o, label, int(offset)) for m, label, offset in zip(models, labels, offsets[:-1], strict=True) for o in m.observables
     )
@@ -80,6 +85,7 @@ def joined(models: Sequence[Any], shared: Sequence[str], labels: Sequence[str] |
         "accuracy": joint_accuracy,
         "advice": " or ".join(dict.fromkeys(m.advice for m in models if m.advice)),
         "likelihood": first.likelihood,
+        "derived": derived,
     }
 
 

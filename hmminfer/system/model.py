@@ -21,6 +21,7 @@ from hmminfer.engine.simulation import Simulation
 from hmminfer.errors import HmmInferError
 from hmminfer.system import shown
 from hmminfer.system.accuracy import Accuracy, check
+from hmminfer.system.derived import Derived
 from hmminfer.system.draws import named_draws, run_of
 from hmminfer.system.joint import joined
 from hmminfer.system.likelihood import NORMAL
@@ -52,6 +53,8 @@ class Model:
     accuracy : estimator of the error of its steps and elements, if an accuracy is stated.
     advice : settings to change if there is no solution: "a smaller strain than 60 %".
     likelihood : law of a datum given its prediction, see :mod:`.likelihood`.
+    derived : quantities that a field speaks of, computed from the draws, see :mod:`.derived`.
+    cautions : functions of the model as it is settled that return a sentence to say before sampling, or "", see :mod:`.remarks`.
     name, experiment, home : name of the physical system, name of the experiment, and the module that declares it; set by the experiment.
     """
 
@@ -68,6 +71,8 @@ class Model:
     accuracy: Accuracy | None = None
     advice: str = ""
     likelihood: str = NORMAL
+    derived: tuple[Derived, ...] = ()
+    cautions: tuple[Callable[[Model], str], ...] = ()
     name: str = ""
     experiment: str = ""
     home: str = ""
