@@ -250,7 +250,8 @@ def columns(table: Table) -> Model:
     Setting("duration", "h", default=24.0, lower=1e-6, description="of the prediction"),
     Setting("points_in_time", default=60, kind="integer", lower=1, upper=10000, description="up to the end"),
     *COLUMNS.settings,
-    small={"points_in_time": 3, "duration": 6.0, "elements": 48, "accuracy": 0.05, "porosity": 0.33},
+    porosity=0.33,
+    small={"points_in_time": 3, "duration": 6.0, "elements": 48, "accuracy": 0.05},
 )
 def breakthrough(flow: float, pulse: float, inlet: float, duration: float, points_in_time: int, **s: Any) -> Model:
     """Prediction model: what leaves a typical column (z = 0) over time."""
@@ -284,7 +285,6 @@ def curves(ax: Any, reading: Any, model: Any) -> None:
         ax.legend(ncols=2)
 
 
-_OF_COLUMNS = {"breakthrough": breakthrough}
 EXPERIMENTS = Experiments(
     "reactive_transport",
     Experiment(
@@ -292,7 +292,7 @@ EXPERIMENTS = Experiments(
         columns,
         "pfos_columns",
         "breakthrough of a pulse through packed columns",
-        _OF_COLUMNS,
+        {"breakthrough": breakthrough},
         small={"elements": 48, "accuracy": 0.05, "points": 4, "porosity": 0.33},
         variants=({"isotherm": "saturable", "differences": "none"},),
     ),

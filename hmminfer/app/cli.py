@@ -154,15 +154,17 @@ def _sample(recipe: Any, output: Path | None, preview: bool, prior_predictive: b
         inference.previewable(problem.model)
     folder = output or runs.free_folder(f"{problem.model.name}_{problem.model.experiment}")
     runs.check_new(folder)
-    for sentence in remarks(problem.model):
-        say(f"Note: {sentence}", err=True)
+    notes = [f"Note: {sentence}" for sentence in remarks(problem.model)]
+    if quiet and notes:
+        say(*notes, err=True)
     if not quiet:
-        say(*asked(problem, recipe), "", identifiability(problem).text(), "")
+        say(*asked(problem, recipe), "", *notes, *[""] * bool(notes))
+        say(identifiability(problem).text(), "")
     if prior_predictive:
         say(prior_table(problem, recipe.seed), "")
     if preview:
         tree = inference.preview(recipe.experiment_model, seed=recipe.seed, progress=not quiet, **recipe.choices)
-        say(summary_table(summary(tree), "Preview (Gaussian approximation)"), *derived_table(tree), "", *modes_text(problem, tree), "")
+        say(summary_table(summary(tree), "Preview (Gaussian approximation)"), *derived_table(tree), *modes_text(problem, tree), "")
     if recipe.draws == 0:
         say("Nothing was sampled, as --draws 0 asks.")
         return
@@ -220,6 +222,8 @@ def predict(
     if not quiet:
         title = f"{result.attrs['experiment']} of {model}, given {result.attrs['given']}"
         say(frame(title, prediction.shortened(prediction.table(result)), prediction.note(result)))
+        if result.attrs["assumed"]:
+            say(f"Not given, and taken at a fixed value or the prior's median: {result.attrs['assumed']}")
         if result.attrs.get("run_settings"):
             say(f"Settings of the run: {result.attrs['run_settings']}")
     if tree is not None and tree.attrs.get("modes", "").count("weight") > 1:

@@ -17,7 +17,7 @@ def asked(problem: Any, recipe: Any) -> list[Any]:
     """Model, data, unknowns with their priors and fixed values of a fit, to print."""
     model, table = problem.model, problem.table
     missing = f"; {table.n_missing} missing" if table.n_missing else ""
-    settings = ", ".join(f"{k} = {v}" for k, v in {**table.settings, **model.about}.items())
+    settings = ", ".join(f"{k} = {v}" for k, v in {**table.settings, **model.about}.items() if str(v) != "")
     noise = f"noise: {recipe.noise or 'sd of each row'}"
     if model.likelihood == POISSON:
         noise = "counts: Poisson's law"

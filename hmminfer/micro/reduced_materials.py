@@ -15,7 +15,7 @@ from hmminfer.micro.reduced_cell import ReducedCell, reduced_cell
 # least and greatest E1f, E2f, G12f in units of Em, nu12f, nu23f, Em (1), num, v
 BOX = np.array([[0.05, 0.1, 0.04, 0.0, 0.0, 1.0, 0.05, 0.10], [5000.0, 100.0, 60.0, 0.45, 0.45, 1.0, 0.45, 0.80]])
 LARGEST = {"hexagonal": 0.80, "square": 0.75}  # volume fractions
-SLOWER = 200  # the full cell of 4 elements a side over the reduced one: measured 160 to 300
+SLOWER = 150  # the full cell of 4 elements a side over the reduced one: measured 130 to 240
 DRAWS = 200
 
 

@@ -26,7 +26,7 @@ from hmminfer.system.draws import named_draws, run_of
 from hmminfer.system.joint import joined
 from hmminfer.system.likelihood import NORMAL
 from hmminfer.system.observable import Observable, labelled
-from hmminfer.system.parameters import ParameterSet
+from hmminfer.system.parameters import Field, ParameterSet
 from hmminfer.system.priors import Prior
 from hmminfer.system.tables import Table
 
@@ -136,7 +136,7 @@ class Model:
         ----------
         values : mapping of names to numbers, text with units ("3.5 GPa") or arrays of draws; or a posterior (DataTree or Dataset)
             with those names. Settings that a prediction was not given are then those of the posterior's run. Parameters that are not
-            given take their fixed value or prior median; the attribute ``given`` of the result lists the others.
+            given take their fixed value or prior median and are listed in the attribute ``assumed`` of the result, the others in ``given``.
         draws : use at most this many draws of a posterior, evenly spaced.
         named : values by keyword; they override those in ``values``.
 
@@ -155,6 +155,8 @@ class Model:
         y = self.batch(flat, progress=progress, what="predicting").reshape(*lead, -1)
         dims = list(sizes) if sizes else [f"draw_{i}" if len(lead) > 1 else "draw" for i in range(len(lead))]
         out = self.to_dataset(y, dims, sizes)
+        rest = {p: self.fixed.get(p.name, p.prior.centre) for p in self.parameters if p.name not in given and not isinstance(p, Field)}
+        out.attrs["assumed"] = ", ".join(f"{p.name} = {shown.number(v)} {p.unit}".rstrip() for p, v in rest.items())
         out.attrs["given"] = ", ".join(sorted(given)) or "nothing: fixed values and prior medians"
         return out
 
