@@ -41,6 +41,7 @@ from hmminfer.macro.column import column_kernel, concentration_points, scales_of
 from hmminfer.micro.reaction_burst import BINDING, EXCHANGE, storage_kernel
 from hmminfer.system.accuracy import Accuracy, Knob, doubling, half, settled
 from hmminfer.system.data import Column, Schema, Setting
+from hmminfer.system.derived import Derived, affine
 from hmminfer.system.experiment import Experiment, Experiments, prediction
 from hmminfer.system.model import Model
 from hmminfer.system.observable import Observable, by_quantity
@@ -68,7 +69,7 @@ COLUMNS = Schema(
     settings=(
         Setting("length", "mm", default=70.0, lower=1e-3, description="of the packed bed"),
         Setting("area", "mm^2", default=176.6, lower=1e-6, description="of its cross-section"),
-        Setting("porosity", default=0.33, lower=0.01, upper=1.0, description="share of the bed that water flows through"),
+        Setting("porosity", lower=0.01, upper=1.0, description="share of the bed that water flows through"),
         Setting("isotherm", default="linear", kind="text", choices=ISOTHERMS, description="of the fast sorption"),
         Setting("differences", default="hierarchical", kind="text", choices=DIFFER, description="between several columns, of what they store"),
         Setting("points", default=12, kind="integer", lower=2, upper=16, description="concentrations at which a saturable law is asked"),
@@ -90,7 +91,7 @@ COLUMNS = Schema(
         {"quantity": "relative_concentration", "specimen": "B", "time": 2, "flow": 24, "pulse": 1.3, "inlet": 0.2, "value": 0.30, "sd": 0.05},
     ),
 )
-DISTRIBUTION = Parameter("distribution", "", LogNormal(5.0, 1.0), "K: sorbed over dissolved at equilibrium, dilute; k_f / k_b", 1e-6, 1e6, "K")
+DISTRIBUTION = Parameter("distribution", "", LogNormal(3.0, 2.0), "K: sorbed over dissolved at equilibrium, dilute; k_f / k_b", 1e-6, 1e6, "K")
 HALF = Parameter("half_saturation", "g/m^3", LogNormal(1.0, 1.5), "concentration at which half the sites are taken", 1e-9, 1e9, "c_h")
 FAST = Parameter("log10_fast_rate", "", Uniform(6.0, 9.0), "of the fast rate k_f in 1/s; unseen by data of hours", 5.0, 10.0, "\\log_{10} k_f")
 SPREAD = Parameter("column_spread", "", HalfNormal(0.2), "standard deviation of ln storage between columns", 0.0, 10.0, "\\tau")
@@ -99,8 +100,8 @@ DECAY_KNOWN = {"decay_rate": 0.0}
 
 def _slow_parameters(length: float) -> tuple[Parameter, ...]:
     return (
-        Parameter("slow_capacity", "", LogNormal(3.0, 1.0), "R_k: stored in slow sites over dissolved, at equilibrium", 0.0, 1e6, "R_k"),
-        Parameter("exchange_rate", "1/h", LogNormal(0.1, 1.5), "alpha: of the slow sites", 0.0, 1e6, "\\alpha"),
+        Parameter("slow_capacity", "", LogNormal(2.0, 1.5), "R_k: stored in slow sites over dissolved, at equilibrium", 0.0, 1e6, "R_k"),
+        Parameter("exchange_rate", "1/h", LogNormal(0.1, 2.0), "alpha: of the slow sites", 0.0, 1e6, "\\alpha"),
         Parameter("dispersivity", "mm", LogNormal(0.04 * length, 0.8), "a_L, along the flow", 1e-6 * length, 1e3 * length, "a_L"),
         Parameter("decay_rate", "1/h", LogNormal(0.01, 1.5), "of what is dissolved", 0.0, 1e6, "\\lambda"),
     )
@@ -230,6 +231,7 @@ def columns(table: Table) -> Model:
     about = {k: s[k] for k in ("isotherm", "length", "area", "porosity", "elements")}
     about |= {"specimens": ", ".join(names), **chosen}
     scene = {"settings": s, "facts": facts, "names": names, "column": column, "several": several}
+    velocity, labels = 1000.0 * facts["flow"] / (s["area"] * s["porosity"]), tuple(n or "all" for n in names)
     return Model(
         parameters=parameters,
         kernel=kernel,
@@ -240,6 +242,11 @@ def columns(table: Table) -> Model:
         scene=scene,
         panels=("curves", "ratios" if len(table) <= 24 else "against", "scores"),
         accuracy=accuracy,
+        derived=(
+            Derived("retardation_factor", "", partial(affine, "distribution", 1.0, 1.0), "1 + K, by the fast sorption of a dilute solute"),
+            Derived("pore_velocity", "mm/h", partial(affine, "dispersivity", velocity, 0.0 * velocity), "known from flow, area and porosity", labels),
+            Derived("dispersion_coefficient", "mm^2/h", partial(affine, "dispersivity", 0.0, velocity), "a_L times the pore velocity", labels),
+        ),
     )
 
 
@@ -250,6 +257,7 @@ def columns(table: Table) -> Model:
     Setting("duration", "h", default=24.0, lower=1e-6, description="of the prediction"),
     Setting("points_in_time", default=60, kind="integer", lower=1, upper=10000, description="up to the end"),
     *COLUMNS.settings,
+    porosity=0.33,
     small={"points_in_time": 3, "duration": 6.0, "elements": 48, "accuracy": 0.05},
 )
 def breakthrough(flow: float, pulse: float, inlet: float, duration: float, points_in_time: int, **s: Any) -> Model:
@@ -284,7 +292,6 @@ def curves(ax: Any, reading: Any, model: Any) -> None:
         ax.legend(ncols=2)
 
 
-_OF_COLUMNS = {"breakthrough": breakthrough}
 EXPERIMENTS = Experiments(
     "reactive_transport",
     Experiment(
@@ -292,8 +299,8 @@ EXPERIMENTS = Experiments(
         columns,
         "pfos_columns",
         "breakthrough of a pulse through packed columns",
-        _OF_COLUMNS,
-        small={"elements": 48, "accuracy": 0.05, "points": 4},
+        {"breakthrough": breakthrough},
+        small={"elements": 48, "accuracy": 0.05, "points": 4, "porosity": 0.33},
         variants=({"isotherm": "saturable", "differences": "none"},),
     ),
 )

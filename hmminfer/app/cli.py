@@ -137,25 +137,30 @@ def _sample(recipe: Any, output: Path | None, preview: bool, prior_predictive: b
     from hmminfer.app.console import asked, modes_text, prior_table
     from hmminfer.diagnostics.checking import checks, checks_table
     from hmminfer.diagnostics.sensitivity import identifiability
-    from hmminfer.diagnostics.summary import summary, summary_table
+    from hmminfer.diagnostics.summary import derived_table, summary, summary_table
     from hmminfer.inference import sampling as inference
     from hmminfer.inference.reading import Reading
+    from hmminfer.system.remarks import remarks
 
     inference.sampler_of(problem.model, recipe.sampler)
     if preview:
         inference.previewable(problem.model)
     folder = output or runs.free_folder(f"{problem.model.name}_{problem.model.experiment}")
     runs.check_new(folder)
+    notes = [f"Note: {sentence}" for sentence in remarks(problem.model)]
+    if quiet and notes:
+        say(*notes, err=True)
     if not quiet:
         with working("asking what the data can see"):
             seen = identifiability(problem).text()
-        say(*asked(problem, recipe), "", seen, "")
+        say(*asked(problem, recipe), "", *notes, *[""] * bool(notes), seen, "")
     if prior_predictive:
         say(prior_table(problem, recipe.seed), "")
     if preview:
         tree = inference.preview(recipe.experiment_model, seed=recipe.seed, progress=not quiet, **recipe.choices)
         reading = Reading.of(tree)
-        say(summary_table(summary(reading), "Preview (Gaussian approximation)"), *modes_text(problem, tree), "", checks_table(checks(reading)), "")
+        title = "Preview (Gaussian approximation)"
+        say(summary_table(summary(reading), title), *derived_table(reading), *modes_text(problem, tree), "", checks_table(checks(reading)), "")
     if recipe.draws == 0:
         say("Nothing was sampled, as --draws 0 asks.")
         return
@@ -213,6 +218,8 @@ def predict(
     if not quiet:
         title = f"{result.attrs['experiment']} of {model}, given {result.attrs['given']}"
         say(frame(title, prediction.shortened(prediction.table(result)), prediction.note(result)))
+        if result.attrs["assumed"]:
+            say(f"Not given, and taken at a fixed value or the prior's median: {result.attrs['assumed']}")
         if result.attrs.get("run_settings"):
             say(f"Settings of the run: {result.attrs['run_settings']}")
     if tree is not None and tree.attrs.get("modes", "").count("weight") > 1:

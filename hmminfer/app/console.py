@@ -16,7 +16,7 @@ from hmminfer.terminal import Printed, grid, say
 def asked(problem: Any, recipe: Any) -> list[Any]:
     """Model, data, unknowns with their priors and fixed values of a fit, to print."""
     model, table = problem.model, problem.table
-    settings = ", ".join(f"{k} = {v}" for k, v in {**table.settings, **model.about}.items())
+    settings = ", ".join(f"{k} = {v}" for k, v in {**table.settings, **model.about}.items() if str(v) != "")
     noise = f"noise: {recipe.noise or 'sd of each row'}"
     if model.likelihood == POISSON:
         noise = "counts: Poisson's law"
@@ -78,12 +78,12 @@ def prior_table(problem: Any, seed: int) -> Printed:
 def outcome(run: Any, quiet: bool = False) -> None:
     """Print the summary, the checks and the folder of a run; if quiet, only the checks that failed and the folder."""
     from hmminfer.diagnostics.checking import checks, checks_table
-    from hmminfer.diagnostics.summary import summary, summary_table
+    from hmminfer.diagnostics.summary import derived_table, summary, summary_table
     from hmminfer.inference.reading import Reading
 
     reading = Reading.of(run.tree)
     if not quiet:
-        say(summary_table(summary(reading)), "", *modes_text(run.problem, run.tree))
+        say(summary_table(summary(reading)), *derived_table(reading), "", *modes_text(run.problem, run.tree))
     if quiet:  # otherwise said before sampling
         say(*(f"Note: {warning}" for warning in run.problem.table.warnings), err=True)
     found = [c for c in checks(reading) if c.ok is False or not quiet]

@@ -127,17 +127,19 @@ class Recipe:
         known = self._defaults
         given = {**self.raw.settings, **self.settings, **self.priors, **self.fixed}  # a prior given replaces a fixed default, and so on
         priors, fixed = ({k: v for k, v in known.get(of, {}).items() if k not in given} for of in ("priors", "fixed"))
-        if self.resolved.get("as") == FROZEN:  # the table knows all parameters of an experiment, a model those its settings ask for
-            own = self._parameters
+        if self.resolved.get("as") == FROZEN:  # the table knows all parameters of an experiment, a model those its settings and data leave open
+            own = self._open
             priors, fixed = ({k: v for k, v in of.items() if k in own} for of in (priors, fixed))
         noise = known.get("noise") if self.noise is None else self.noise
         return {"noise": noise, "priors": {**priors, **self.priors}, "fixed": {**fixed, **self.fixed}, "discrepancy_kind": self.discrepancy}
 
     @cached_property
-    def _parameters(self) -> set[str]:
-        """Names of the model's parameters and of the amplitudes and lengths of its fields."""
-        parameters = self.experiment_model.parameters
-        return {*parameters.names, *(h.name for p in parameters for h in getattr(p, "hyperparameters", ()))}
+    def _open(self) -> set[str]:
+        """Names of the single parameters, and of the amplitudes and lengths of fields, that neither a column of the data nor the model settles."""
+        model = self.experiment_model
+        stated = {name for row in self.raw.rows for name, cell in row.items() if cell}
+        single = {p.name for p in model.parameters if p.size is None and p.name not in model.fixed and p.name not in stated}
+        return {*single, *(h.name for p in model.parameters for h in getattr(p, "hyperparameters", ()))}
 
     def fit(self, store: Path | None = None, progress: bool = True) -> xr.DataTree:
         """Sample with the choices of the recipe, its extensions included."""

@@ -97,6 +97,11 @@ class Reading:
         return {e.name: e.draws for e in _entries(self["prior"])}
 
     @cached_property
+    def derived(self) -> tuple[Entry, ...]:
+        """Every number of the derived quantities; none in a result that holds none."""
+        return tuple(_entries(self["derived"])) if "derived" in self.tree.children else ()
+
+    @cached_property
     def rows(self) -> tuple[Row, ...]:
         """Every datum with its predictions."""
         return tuple(_rows(self))
@@ -139,8 +144,10 @@ def _entries(data: xr.Dataset) -> Any:
         if x.ndim == 2:
             yield Entry(str(name), x, **about)
         elif x[0, 0].size <= LONG:
-            for i, index in enumerate(np.ndindex(x.shape[2:])):
-                yield Entry(f"{name}[{i}]", x[(..., *index)], **about)
+            known = f"{name}_of"  # names of the entries, where they have some
+            labels = variable.coords[known].values.tolist() if known in variable.coords else range(x[0, 0].size)
+            for label, index in zip(labels, np.ndindex(x.shape[2:]), strict=True):
+                yield Entry(f"{name}[{label}]", x[(..., *index)], **about)
 
 
 def _rows(reading: Reading) -> Any:

@@ -14,6 +14,7 @@ from hmminfer.errors import HmmInferError
 from hmminfer.inference.modes import Mode
 from hmminfer.system.accuracy import over_noise
 from hmminfer.system.parameters import Field
+from hmminfer.system.remarks import remarks
 
 PRIOR_DRAWS = 500
 
@@ -52,6 +53,8 @@ def assemble(problem: Any, x: np.ndarray, stats: Mapping[str, np.ndarray], found
         "constant_data": rows(problem.sd, name="sd"),
         "sampler_state": xr.Dataset({"last": (("chain", "dim"), x[:, -1])}),
     }
+    if model.derived:
+        groups["derived"] = _derived(model, draws, dims)
     tree = xr.DataTree.from_dict(groups)
     tree.attrs = {
         "hmminfer": __version__,
@@ -63,6 +66,7 @@ def assemble(problem: Any, x: np.ndarray, stats: Mapping[str, np.ndarray], found
         "modes": json.dumps([m.to_dict() for m in found]),
         "choices": json.dumps({k: _jsonable(v) for k, v in problem.choices.items()}),
         "about": json.dumps({k: _jsonable(v) for k, v in model.about.items()}),
+        "remarks": json.dumps(remarks(model)),
     }
     if model.accuracy is not None:
         middle = problem.constrain(x.mean(axis=(0, 1)))
@@ -149,6 +153,19 @@ def _dataset(problem: Any, draws: Mapping[str, np.ndarray], dims: Mapping[str, A
     about = {"fixed": fixed, "model": problem.model.name, "experiment": problem.model.experiment}
     about["settings"] = json.dumps({k: _jsonable(v) for k, v in problem.model.settings.items()})  # see Prediction.of
     return xr.Dataset(variables, coords=dict(dims), attrs=about)
+
+
+def _derived(model: Any, draws: Mapping[str, np.ndarray], dims: Mapping[str, Any]) -> xr.Dataset:
+    """Draws of the derived quantities of a model, with units and descriptions."""
+    out, coords = {}, dict(dims)
+    for d in model.derived:
+        value = np.broadcast_to(d({**model.fixed, **draws}), (*(len(v) for v in dims.values()), *([len(d.labels)] if d.labels else [])))
+        names = list(dims)
+        if d.labels:
+            names.append(f"{d.name}_of")
+            coords[names[-1]] = list(d.labels)
+        out[d.name] = xr.DataArray(value.copy(), dims=names, attrs={"units": d.unit, "description": d.description})
+    return xr.Dataset(out, coords=coords)
 
 
 def _log_prior(problem: Any, draws: Mapping[str, np.ndarray], dims: Mapping[str, Any]) -> xr.Dataset:

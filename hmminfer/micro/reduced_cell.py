@@ -12,6 +12,7 @@ phase matrices,
 
     C_eff = v C_f + (1 - v) C_m - D M D^T,        M = g^T K^-1 g   (Galerkin: M_N <= M, error quadratic in that of the fluctuations).
 
+Stiffness scales with the matrix, C_eff(s p) = s C_eff(p) for moduli times s: the box is one of p in units of the matrix's modulus.
 Online the four small systems are solved directly. Inside the box the answer is that of the reduced basis, outside it that of the full
 cell, which stays one keyword away everywhere. The derivative is the exact one of whichever answered.
 
@@ -120,8 +121,10 @@ def _contrast(c_fibre, c_matrix):
 
 @compiled
 def _inside(p, box):
-    for i in range(p.size):  # noqa: SIM110 (numba has no generator expressions)
-        if not box[0, i] <= p[i] <= box[1, i]:
+    """True if p, its moduli over that of the matrix, lies in the box."""
+    for i in range(p.size):
+        x = p[i] / p[5] if i < 3 or i == 5 else p[i]
+        if not box[0, i] <= x <= box[1, i]:
             return False
     return True
 
@@ -268,7 +271,7 @@ def _phase_ratio(c: np.ndarray, reference: np.ndarray) -> float:
 def reduced_cell(
     lower: np.ndarray, upper: np.ndarray, packing: str = "hexagonal", n: int = 4, snapshots: int = 128, tolerance: float = 5e-10
 ) -> ReducedCell:
-    """Train (or recall) the reduced basis on the box ``lower <= p <= upper`` of the cell's eight parameters.
+    """Train (or recall) the reduced basis on the box ``lower <= p <= upper`` of the cell's eight parameters, in units of the matrix's modulus.
 
     ``tolerance``: share of the snapshots' energy that the basis may leave out, per load class.
     """

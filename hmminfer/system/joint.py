@@ -55,6 +55,11 @@ def joined(models: Sequence[Any], shared: Sequence[str], labels: Sequence[str] |
         raise HmmInferError("joint() takes counts or measured values, not both; fit them apart.")
     kernel = Joint(single, tuple(np.array(i) for i in indices), everything.vector(fixed))
     offsets = np.cumsum([0] + [m.n_out for m in models])
+    derived = tuple(
+        d.of({p.name: p.name if p.name in shared else f"{p.name}_{label}" for p in m.parameters}, label)
+        for m, label in zip(models, labels, strict=True)
+        for d in m.derived
+    )
     observables = tuple(
         _labelled(o, label, int(offset)) for m, label, offset in zip(models, labels, offsets[:-1], strict=True) for o in m.observables
     )
@@ -88,6 +93,7 @@ def joined(models: Sequence[Any], shared: Sequence[str], labels: Sequence[str] |
             for n in m.nuisances
             if n.parameter.name not in shared
         ),
+        "derived": derived,
     }
 
 

@@ -21,12 +21,13 @@ from hmminfer.engine.simulation import Simulation
 from hmminfer.errors import HmmInferError
 from hmminfer.system import pickling, shown
 from hmminfer.system.accuracy import Accuracy, check
+from hmminfer.system.derived import Derived
 from hmminfer.system.draws import draws_of, named_draws, run_of
 from hmminfer.system.joint import joined
 from hmminfer.system.likelihood import NORMAL
 from hmminfer.system.nuisance import Nuisance
 from hmminfer.system.observable import Observable, labelled
-from hmminfer.system.parameters import ParameterSet
+from hmminfer.system.parameters import Field, ParameterSet
 from hmminfer.system.priors import Prior
 from hmminfer.system.tables import Table
 
@@ -55,6 +56,8 @@ class Model:
     advice : settings to change if there is no solution: "a smaller strain than 60 %".
     likelihood : law of a datum given its prediction, see :mod:`.likelihood`.
     nuisances : errors of the instruments (see :mod:`.nuisance`); an experiment adds them to the kernel, a prediction leaves them out.
+    derived : quantities that a field speaks of, computed from the draws, see :mod:`.derived`.
+    cautions : functions of the model as it is settled that return a sentence to say before sampling, or "", see :mod:`.remarks`.
     name, experiment, home : name of the physical system, name of the experiment, and the module that declares it; set by the experiment.
     """
 
@@ -72,6 +75,8 @@ class Model:
     advice: str = ""
     likelihood: str = NORMAL
     nuisances: tuple[Nuisance, ...] = ()
+    derived: tuple[Derived, ...] = ()
+    cautions: tuple[Callable[[Model], str], ...] = ()
     name: str = ""
     experiment: str = ""
     home: str = ""
@@ -140,8 +145,8 @@ class Model:
         ----------
         values : mapping of names to numbers, text with units ("3.5 GPa") or arrays of draws; or a posterior (DataTree or Dataset)
             with those names. Settings that a prediction was not given are then those of the posterior's run. Parameters that are not
-            among named values take their fixed value or prior median, the attribute ``given`` of the result lists the others; of a
-            posterior, a parameter that is neither in it nor fixed is an error.
+            among named values take their fixed value or prior median and are listed in the attribute ``assumed`` of the result, the others in
+            ``given``; of a posterior, a parameter that is neither in it nor fixed is an error.
         draws : use at most this many draws of a posterior, evenly spaced.
         named : values by keyword; they override those in ``values``.
 
@@ -162,6 +167,8 @@ class Model:
         y = self.batch(flat, progress=progress, what="predicting").reshape(*lead, -1)
         dims = list(sizes) if sizes else [f"draw_{i}" if len(lead) > 1 else "draw" for i in range(len(lead))]
         out = self.to_dataset(y, dims, sizes)
+        rest = {p: self.fixed.get(p.name, p.prior.centre) for p in self.parameters if p.name not in given and not isinstance(p, Field)}
+        out.attrs["assumed"] = ", ".join(f"{p.name} = {shown.number(v)} {p.unit}".rstrip() for p, v in rest.items())
         out.attrs["given"] = ", ".join(sorted(given)) or "nothing: fixed values and prior medians"
         return out
 

@@ -13,7 +13,7 @@ from hmminfer.macro import plate_experiment
 from hmminfer.macro.orientation import MARGIN, field_basis, zone_basis
 from hmminfer.macro.plate_experiment import LOCAL, SCALE, check_size, plate_geometry, plate_kernel, rigid_motion, size_of
 from hmminfer.macro.plate_mesh import Plate
-from hmminfer.models.fibre_composite.material import ANGLE, CELL, FIXED, law_of
+from hmminfer.models.fibre_composite.material import ANGLE, CELL, law_of, settled
 from hmminfer.system.data import Setting
 from hmminfer.system.experiment import Experiment, prediction
 from hmminfer.system.model import Model
@@ -70,14 +70,13 @@ def plate(table: Table, geometry: Plate | None = None, angle: Callable[[np.ndarr
     micro = law_of(s)
     parameters = ParameterSet((*micro.parameters, *angles))
     turned = {p.name: 25.0 if p.size is None else np.full(p.length, 25.0) for p in angles if not isinstance(p, Field)}
-    kernel = couple(micro.kernel, macro, range(8), range(8, parameters.size), [], parameters.vector({**FIXED, **turned}))
+    kernel = couple(micro.kernel, macro, range(8), range(8, parameters.size), [], parameters.vector(turned))
     about = {k: s[k] for k in ("packing", "cell", "refine")} | {"nodes": len(geometry.nodes), "unknowns": int(macro.data[5].size)}
     about |= {k: s[k] for k in ("length", "width", "thickness", "load", "orientation")}
     return Model(
-        parameters=parameters,
+        **settled(parameters, micro, s, table),
         kernel=kernel,
         observables=by_quantity(table, {"x": "mm", "y": "mm"}),
-        fixed=FIXED,
         table=table,
         about=about,
         scene={"plate": geometry, "settings": s},

@@ -19,7 +19,9 @@ from hmminfer.macro.patches import profile_history, steady_profile
 from hmminfer.micro.langevin_burst import burst, quiet
 from hmminfer.system.accuracy import Accuracy, Knob, twice
 from hmminfer.system.data import Column, Setting
+from hmminfer.system.derived import Derived
 from hmminfer.system.likelihood import NORMAL, POISSON
+from hmminfer.system.materials import scaled
 from hmminfer.system.model import Model
 from hmminfer.system.observable import Observable, by_quantity
 from hmminfer.system.parameters import Parameter, ParameterSet
@@ -28,18 +30,19 @@ from hmminfer.system.tables import Table
 
 BURST_STEP, HEAL, MEASURE = (2.0, 2, 3)  # s and steps: 4 s to heal are twice 1 / unbinding_rate, and the lift is near equilibrium
 SEEDS = 32  # of which the Monte Carlo error is told; the relative error of its sd is then an eighth
+# amplitude and background are those of data whose largest value is 1: intensities are in arbitrary units, and the priors follow them (see _following)
 TISSUE = ParameterSet(
     (
-        Parameter("diffusivity", "um^2/s", LogNormal(0.3, 1.5), "of free molecules", 1e-6, 1e4, "D"),
-        Parameter("degradation", "1/h", LogNormal(1.08, 1.0), "rate of bound molecules", 1e-6, 1e4, "k"),
+        Parameter("diffusivity", "um^2/s", LogNormal(1.0, 2.0), "of free molecules", 1e-6, 1e4, "D"),
+        Parameter("degradation", "1/h", LogNormal(1.0, 1.5), "rate of bound molecules", 1e-6, 1e4, "k"),
         Parameter("binding_ratio", "", LogNormal(1.0, 0.5), "bound over free molecules in equilibrium", 1e-6, 1e6, "\\kappa"),
         Parameter("unbinding_rate", "1/s", LogNormal(0.5, 0.5), "of bound molecules; fast, so not seen", 1e-3, 1e3, "k_{off}"),
         Parameter("cell_diffusivity", "um^2/s", LogNormal(0.01, 1.0), "of one cell among others, with what is bound to it", 0.0, 1e4, "D_c"),
-        Parameter("amplitude", "", LogNormal(150.0, 1.0), "intensity at the source in an endless tissue at rest, J lambda / D_eff", 0.0, 1e9, "A"),
+        Parameter("amplitude", "", LogNormal(1.0, 1.0), "intensity at the source in an endless tissue at rest, J lambda / D_eff", 0.0, 1e9, "A"),
         Parameter(
             "background",
             "",
-            Normal(0.0, 10.0),
+            Normal(0.0, 0.2),
             "reading where there is no morphogen; of either sign, for one may have been subtracted",
             -1e9,
             1e9,
@@ -48,12 +51,13 @@ TISSUE = ParameterSet(
     )
 )
 KNOWN = {"binding_ratio": 1.0, "unbinding_rate": 0.5, "cell_diffusivity": 0.0}
-EXAMPLE = TISSUE.vector({**KNOWN, "cell_diffusivity": 0.01})
+EXAMPLE = TISSUE.vector({**KNOWN, "cell_diffusivity": 0.01, "diffusivity": 0.3, "degradation": 1.08, "amplitude": 150.0})
+TYPICAL = {"diffusivity": LogNormal(0.3, 1.5), "degradation": LogNormal(1.08, 1.0)}  # about which the Monte Carlo error is measured
 COUNTED = ParameterSet(
     (
         *TISSUE.parameters[:5],
-        Parameter("amplitude", "", LogNormal(50.0, 1.0), "molecules counted in a cell at the source, in an endless tissue at rest", 0.0, 1e9, "A"),
-        Parameter("background", "", HalfNormal(1.0), "false counts of a cell", 0.0, 1e9, "b"),
+        Parameter("amplitude", "", LogNormal(1.0, 1.0), "molecules counted in a cell at the source, in an endless tissue at rest", 0.0, 1e9, "A"),
+        Parameter("background", "", HalfNormal(0.1), "false counts of a cell", 0.0, 1e9, "b"),
     )
 )
 GRID = (
@@ -74,6 +78,20 @@ def decay_length(values: Mapping[str, Any]) -> Any:
     kappa, of_cells = (np.asarray(values.get(name, KNOWN[name])) for name in ("binding_ratio", "cell_diffusivity"))
     k = np.asarray(values["degradation"]) / 3600.0 * kappa
     return np.sqrt((np.asarray(values["diffusivity"]) + kappa * of_cells) / k)
+
+
+def _shared(name: str, other: str, values: Mapping[str, Any]) -> Any:
+    """Effective (D + kappa D_c) / (1 + kappa), or k kappa / (1 + kappa): what the data see whatever the binding."""
+    kappa = np.asarray(values["binding_ratio"])
+    rate = np.asarray(values[name]) + kappa * np.asarray(values[other]) if other else kappa * np.asarray(values[name])
+    return rate / (1.0 + kappa)
+
+
+DERIVED = (
+    Derived("decay_length", "um", decay_length, "lambda, over which a profile at rest falls to 1/e"),
+    Derived("effective_diffusivity", "um^2/s", partial(_shared, "diffusivity", "cell_diffusivity"), "D_eff, of free and bound molecules together"),
+    Derived("effective_degradation", "1/h", partial(_shared, "degradation", ""), "k_eff, of free and bound molecules together"),
+)
 
 
 @compiled
@@ -155,14 +173,20 @@ def stable(kernel: Kernel, s: Mapping[str, Any]) -> None:
         )
 
 
+def _following(parameters: ParameterSet, table: Table) -> ParameterSet:
+    """Parameters whose amplitude and background have the scale of the data; of a table of zeros, or without values, that of one."""
+    top = float(np.max(np.abs(table.value), initial=0.0))
+    return scaled(parameters, dict.fromkeys(("amplitude", "background"), top)) if top > 0.0 else parameters
+
+
 def model_of(table: Table, time: Any) -> Model:
     """Model of a table of intensities or counts at positions, at rest or at times (h), the Monte Carlo error of its bursts in the likelihood."""
     s, position = table.settings, table.columns["position"]
     kernel = kernel_of(s, position, time)
     stable(kernel, s)
     counted = table.experiment == "counts"
-    parameters = COUNTED if counted else TISSUE
-    theta = pilot(kernel, parameters, KNOWN, table)
+    parameters = _following(COUNTED if counted else TISSUE, table)
+    theta = pilot(kernel, parameters.replaced(TYPICAL), KNOWN, table)
     others = [kernel_of(s, position, time, int(s["seed"]) + 1000 + i) for i in range(SEEDS)]
     about = {k: s[k] for k in ("length", "cell_size", "nodes", "patch", "molecules")}
     observables = by_quantity(table, {"position": "%"} | ({} if time is None else {"time": "h"}))
@@ -176,6 +200,7 @@ def model_of(table: Table, time: Any) -> Model:
         about=about,
         scene={"settings": s},
         panels=panels,
+        derived=DERIVED,
         **errors(s, position, time),
         likelihood=POISSON if counted else NORMAL,
     )

@@ -13,6 +13,7 @@ from hmminfer.micro.laminate import means
 from hmminfer.models.proton_conductor.water import GAS, NO_CONTACT, REFERENCE, SPRINGER_ENERGY, springer, water_content
 from hmminfer.system.data import Column, Schema, Setting
 from hmminfer.system.experiment import Experiment, prediction
+from hmminfer.system.materials import MATERIAL, informed
 from hmminfer.system.model import Model
 from hmminfer.system.observable import Observable, by_quantity
 from hmminfer.system.parameters import Parameter, ParameterSet
@@ -31,6 +32,7 @@ FILMS = Schema(
         Column("temperature", "K", lower=200.0, upper=500.0),
     ),
     settings=(
+        MATERIAL,
         Setting(
             "water", default="springer", kind="text", choices=("springer", "levels"), description="humidity by Springer's law, or free at each level"
         ),
@@ -80,13 +82,13 @@ FILMS = Schema(
         },
     ),
 )
-LAYER = Parameter("interface_thickness", "nm", LogNormal(50.0, 0.8), "thickness of the layer at the interface", 0.01, 1e5, "d")
-ENERGY = Parameter("activation_energy", "kJ/mol", Normal(20.0, 8.0, 0.0, 100.0), "of conduction", 0.0, 200.0, "E")
+LAYER = Parameter("interface_thickness", "nm", LogNormal(30.0, 1.2), "thickness of the layer at the interface", 0.01, 1e5, "d")
+ENERGY = Parameter("activation_energy", "kJ/mol", Normal(25.0, 15.0, 0.0, 150.0), "of conduction", 0.0, 200.0, "E")
 
 
 def _layer_parameters(levels: int | None) -> tuple[Parameter, ...]:
     """Layer, energy and both conductivities: one value each, or one for each of so many ``levels`` of humidity."""
-    bulk, interface = (LogNormal(50.0, 0.8), LogNormal(25.0, 0.8)) if levels is None else (LogNormal(5.0, 2.5),) * 2
+    bulk, interface = (LogNormal(20.0, 1.5),) * 2 if levels is None else (LogNormal(5.0, 2.5),) * 2
     where = "at the reference state" if levels is None else "at each humidity, from the lowest"
     return (
         LAYER,
@@ -138,16 +140,17 @@ def films(table: Table) -> Model:
     c = table.columns
     levels = np.unique(c["humidity"]) if s["water"] == "levels" else None
     kernel, parameters = _film_kernel(c["thickness"], c["humidity"], c["temperature"], s, levels)
-    one = np.ptp(c["temperature"]) < 0.01  # one temperature says nothing of the activation energy
-    known = {"activation_energy": SPRINGER_ENERGY} if one else {}
+    # at the reference temperature alone nothing depends on the activation energy
+    told = informed(parameters, kernel, s, table, {"activation_energy": SPRINGER_ENERGY})
     about = {k: s[k] for k in ("water", "lowest_humidity", "reference_humidity", "reference_temperature")}
     about |= {} if levels is None else {"levels": ", ".join(f"{v:g} %" for v in levels)}
     observables = by_quantity(table, {"thickness": "nm", "humidity": "%", "temperature": "K"})
     return Model(
-        parameters=parameters,
+        parameters=told.parameters,
         kernel=kernel,
         observables=observables,
-        fixed=known,
+        fixed=told.held,
+        cautions=told.cautions,
         table=table,
         about=about,
         scene={"settings": s},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from hmminfer.macro.membrane import ALONG, FLUX, RESISTANCE, UPTAKE, membrane_ke
 from hmminfer.micro.laminate import means
 from hmminfer.models.proton_conductor.water import ACID, DRAG, NO_CONTACT, REFERENCE, SPRINGER_ENERGY, springer, water_content
 from hmminfer.system.data import Column, Schema, Setting
+from hmminfer.system.derived import Derived
 from hmminfer.system.experiment import Experiment, prediction
+from hmminfer.system.materials import MATERIAL, informed
 from hmminfer.system.model import Model
 from hmminfer.system.observable import Observable, by_quantity
 from hmminfer.system.parameters import Parameter, ParameterSet
@@ -43,7 +46,10 @@ MEMBRANES = Schema(
         Column("current_density", "A/cm^2", required=False, description="protons from a to c; blank: none"),
     ),
     settings=(
-        Setting("liquid_water_content", default=22.0, lower=1.0, upper=40.0, description="water molecules per acid group in liquid water"),
+        MATERIAL,
+        Setting(
+            "liquid_water_content", default=22.0, lower=1.0, upper=40.0, description="water molecules per acid group in liquid water (Nafion: 22)"
+        ),
         Setting("diffusivity", default="motupally", kind="text", choices=DIFFUSIVITIES, description="of water; constant: 3e-6 cm^2/s"),
         Setting("elements", default=8, kind="integer", lower=1, upper=200, description="through the thickness"),
     ),
@@ -63,15 +69,21 @@ MEMBRANES = Schema(
     ),
 )
 MEMBRANE = (
-    Parameter("mobility", "", LogNormal(1.0, 0.5), "conductivity over Springer's, where swollen", 1e-6, 1e3, "m"),
-    Parameter("activation_energy", "kJ/mol", Normal(20.0, 8.0, 0.0, 100.0), "of conduction", 0.0, 200.0, "E"),
+    Parameter("mobility", "", LogNormal(1.0, 1.0), "conductivity over Springer's, where swollen", 1e-6, 1e3, "m"),
+    Parameter("activation_energy", "kJ/mol", Normal(25.0, 15.0, 0.0, 150.0), "of conduction", 0.0, 200.0, "E"),
     Parameter("swollen_share", "", Normal(0.5, 0.15, 0.05, 0.95), "share of swollen lamellae", 0.0, 1.0, "f"),
     Parameter("dry_ratio", "", LogNormal(0.3, 0.6), "conductivity of dry lamellae over swollen ones", 1e-6, 1.0, "\\rho"),
-    Parameter("water_diffusivity", "", LogNormal(1.0, 0.5), "diffusivity of water over the published law", 1e-6, 1e3, "D"),
-    Parameter("water_transfer", "mol/m^2/s", LogNormal(0.01, 1.0), "flux through a surface per unit of water content", 1e-9, 1e6, "k_w"),
-    Parameter("contact_resistance", "ohm*cm^2", LogNormal(0.03, 0.7), "of both surfaces together", 0.0, 1e3, "r"),
+    Parameter("water_diffusivity", "", LogNormal(1.0, 1.0), "diffusivity of water over the published law", 1e-6, 1e3, "D"),
+    Parameter("water_transfer", "mol/m^2/s", LogNormal(0.01, 2.0), "flux through a surface per unit of water content", 1e-9, 1e6, "k_w"),
+    Parameter("contact_resistance", "ohm*cm^2", LogNormal(0.03, 1.5), "of both surfaces together", 0.0, 1e3, "r"),
 )
-MEMBRANE_KNOWN = {"activation_energy": SPRINGER_ENERGY, "swollen_share": 0.5, "dry_ratio": 1.0, "water_diffusivity": 1.0, "water_transfer": 0.01}
+UNIFORM = {"dry_ratio": 1.0}  # no lamellae, unless it is given a prior
+UNSEEN = {
+    "activation_energy": SPRINGER_ENERGY,
+    "swollen_share": 0.5,
+    "water_diffusivity": 1.0,
+    "water_transfer": 0.01,
+}  # where no datum tells of them
 WHAT = {"area_resistance": RESISTANCE, "conductivity_along": ALONG, "water_flux": FLUX, "water_content": UPTAKE}
 
 
@@ -115,7 +127,7 @@ def _membranes(c: Any, s: Any, specimen: Any, what: Any, position: Any = None) -
         )
     facts = np.stack([c["temperature"], np.nan_to_num(c["current_density"]), np.full(len(bath), DIFFUSIVITIES.index(s["diffusivity"]))], axis=1)
     parameters = ParameterSet(MEMBRANE)
-    theta = parameters.vector({**MEMBRANE_KNOWN, "dry_ratio": 0.3})
+    theta = parameters.vector({**UNSEEN, "dry_ratio": 0.3})
     law = closure(membrane_law, np.zeros((1, 0)), 3, np.concatenate([[10.0, 100.0], theta[:5], facts[0]]))
     kernel = membrane_kernel(law, theta[:5], facts, 1e-4 * c["thickness"], bath, specimen, what, position, int(s["elements"]))
     return kernel, parameters
@@ -128,7 +140,23 @@ def membranes(table: Table) -> Model:
     about = {k: s[k] for k in ("diffusivity", "liquid_water_content", "elements")}
     observables = by_quantity(table, {"thickness": "um", "temperature": "K"})
     panels = ("ratios",) if n <= 4 else ("against", "scores")
-    return Model(parameters=parameters, kernel=kernel, observables=observables, fixed=MEMBRANE_KNOWN, table=table, about=about, panels=panels)
+    told = informed(parameters, kernel, s, table, UNSEEN, UNIFORM)
+    return Model(
+        parameters=told.parameters,
+        kernel=kernel,
+        observables=observables,
+        fixed=told.held,
+        table=table,
+        about=about,
+        panels=panels,
+        derived=(Derived("swollen_conductivity", "S/cm", partial(_swollen, float(s["liquid_water_content"])), "in liquid water, at 303 K"),),
+        cautions=told.cautions,
+    )
+
+
+def _swollen(content: float, values: Any) -> Any:
+    """Conductivity of the swollen lamellae at a water content and Springer's temperature."""
+    return np.asarray(values["mobility"]) * springer(content, 0.0, REFERENCE)
 
 
 @prediction(
@@ -149,10 +177,11 @@ def water_profile(thickness: float, points: int, **s: Any) -> Model:
     more = ("area_resistance", "conductivity_along", "water_flux")
     what = [UPTAKE] * points + [WHAT[name] for name in more]
     kernel, parameters = _membranes(columns, s, np.zeros(points + 3, int), what, np.append(place, np.zeros(3)))
+    parameters = informed(parameters, kernel, s).parameters
     coords = {"depth": (place * thickness, "um")}
     observables = [Observable("water_content", "", np.arange(points), "depth", coords)]
     observables += [Observable(name, MEMBRANES.quantities[name], np.array([points + i]), "membrane") for i, name in enumerate(more)]
-    return Model(parameters=parameters, kernel=kernel, observables=tuple(observables), fixed=MEMBRANE_KNOWN)
+    return Model(parameters=parameters, kernel=kernel, observables=tuple(observables), fixed=UNIFORM)
 
 
 EXPERIMENT = Experiment(

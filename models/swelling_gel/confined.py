@@ -14,10 +14,26 @@ from hmminfer.errors import HmmInferError
 from hmminfer.macro.confined import BY_LOAD, BY_STRAIN, COMPRESSION, DISPLACEMENT, confined_kernel, graded
 from hmminfer.macro.swelling import TISSUE
 from hmminfer.micro.poisson_boltzmann import thermal
-from hmminfer.models.swelling_gel.charges import CHAINS, CHARGE, COMMON, NETWORKS, PURE_WATER, WATER, _baths, _coupled, _example, _known, _law, _range
+from hmminfer.models.swelling_gel.charges import (
+    CHAINS,
+    CHARGE,
+    COMMON,
+    IDEAL,
+    NETWORKS,
+    PURE_WATER,
+    UNSEEN,
+    WATER,
+    _baths,
+    _coupled,
+    _example,
+    _law,
+    _range,
+)
 from hmminfer.system.accuracy import Accuracy, doubling
 from hmminfer.system.data import Column, Schema, Setting
+from hmminfer.system.derived import Derived
 from hmminfer.system.experiment import Experiment, prediction
+from hmminfer.system.materials import informed
 from hmminfer.system.model import Model
 from hmminfer.system.observable import Observable, by_quantity
 from hmminfer.system.parameters import Parameter, ParameterSet
@@ -52,10 +68,15 @@ CONFINED = Schema(
 )
 PERMEABILITY = (
     Parameter(
-        "permeability", "um^4/uN/s", LogNormal(400.0, 0.7), "hydraulic, in the reference state (1 um^4/uN/s = 1e-18 m^4/N/s)", 1e-6, 1e9, "k_0"
+        "permeability", "um^4/uN/s", LogNormal(1000.0, 1.5), "hydraulic, in the reference state (1 um^4/uN/s = 1e-18 m^4/N/s)", 1e-6, 1e9, "k_0"
     ),
     Parameter("permeability_exponent", "", Normal(2.0, 2.0, 0.0, 20.0), "M of Holmes and Mow: how it falls when pressed", 0.0, 50.0, "M"),
 )
+
+
+def _consolidation(values: Mapping[str, Any]) -> Any:
+    """H k_0 (MPa um^4/uN/s are um^2/s): water leaves a layer of thickness L in about L^2 over it."""
+    return np.asarray(values["network_modulus"]) * np.asarray(values["permeability"])
 
 
 def _edges(end: float, ramp: float, steps: int) -> np.ndarray:
@@ -126,11 +147,14 @@ def confined(table: Table) -> Model:
     accuracy = Accuracy(kernel, finer, s["accuracy"], 0.0, doubling(CONFINED.settings, s, "steps", "elements"), partial(_accuracy, table))
     change = {"creep": "a smaller load or a longer ramp", "relaxation": "a smaller strain or a longer ramp", "bath": "baths nearer to each other"}
     about = {k: s[k] for k in ("micro", "test", "thickness", "bath", "steps", "elements")}
+    told = informed(parameters, kernel, s, table, UNSEEN, IDEAL)
     return Model(
-        parameters=parameters,
+        parameters=told.parameters,
         kernel=kernel,
         observables=by_quantity(table, {"time": "s"}),
-        fixed=_known(parameters),
+        fixed=told.held,
+        derived=(Derived("consolidation_coefficient", "um^2/s", _consolidation, "H k_0, of the network without its charges"),),
+        cautions=told.cautions,
         table=table,
         about=about,
         scene={"settings": s},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,25 @@ from hmminfer.errors import HmmInferError
 from hmminfer.macro import swelling
 from hmminfer.macro.swelling import GEL, TISSUE, equilibrium_kernel
 from hmminfer.micro.poisson_boltzmann import thermal
-from hmminfer.models.swelling_gel.charges import CHAINS, CHARGE, COMMON, NETWORKS, PURE_WATER, WATER, _baths, _coupled, _example, _known, _law, _range
+from hmminfer.models.swelling_gel.charges import (
+    CHAINS,
+    CHARGE,
+    COMMON,
+    IDEAL,
+    NETWORKS,
+    PURE_WATER,
+    UNSEEN,
+    WATER,
+    _baths,
+    _coupled,
+    _example,
+    _law,
+    _range,
+)
 from hmminfer.system.data import Column, Schema, Setting
+from hmminfer.system.derived import Derived
 from hmminfer.system.experiment import Experiment, prediction
+from hmminfer.system.materials import informed
 from hmminfer.system.model import Model
 from hmminfer.system.observable import Observable, by_quantity
 from hmminfer.system.parameters import ParameterSet
@@ -99,23 +116,27 @@ def equilibrium(table: Table) -> Model:
             raise HmmInferError(f"No row is of specimen {s['specimen']!r}; it has {', '.join(sorted(set(table.columns['specimen'])))}.")
         table = table.take(np.flatnonzero(keep))
     kernel, parameters = _equilibrium(table.columns, table.quantity, s)
-    held = _known(parameters)
-    solution = bool(np.all(table.quantity == "osmotic_pressure"))
-    if solution:  # no network is there
-        held |= {"network_modulus": 0.4} if s["network"] == "tissue" else {"interaction": 0.45, "chain_segments": 200.0}
-        if np.isfinite(table.columns["fixed_charge"]).all():
-            held["fixed_charge"] = 0.2
+    told = informed(parameters, kernel, s, table, UNSEEN, IDEAL)
+    derived = (Derived("youngs_modulus", "MPa", _youngs, "of the network alone"),) if s["network"] == "tissue" else ()
     about = {k: s[k] for k in ("micro", "network", "volume", "temperature")}
     return Model(
-        parameters=parameters,
+        parameters=told.parameters,
         kernel=kernel,
         observables=by_quantity(table, {"bath": "mmol/L"}),
-        fixed=held,
+        fixed=told.held,
+        derived=derived,
+        cautions=told.cautions,
         table=table,
         about=about,
         scene={"settings": s},
         panels=("over_salt", "ratios" if len(table) <= 20 else "against", "scores"),
     )
+
+
+def _youngs(values: Mapping[str, Any]) -> Any:
+    """E = H (1 + nu) (1 - 2 nu) / (1 - nu)."""
+    modulus, nu = (np.asarray(values[k]) for k in ("network_modulus", "network_poisson"))
+    return modulus * (1.0 + nu) * (1.0 - 2.0 * nu) / (1.0 - nu)
 
 
 @prediction(
@@ -137,10 +158,11 @@ def salt_curve(lowest: float, highest: float, points: int, load: float, **s: Any
     n = len(names) * points
     columns = {"bath": np.tile(bath, len(names)), "load": np.full(n, load), "fixed_charge": np.full(n, np.nan)}
     kernel, parameters = _equilibrium(columns, np.repeat(names, points), s)
+    parameters = informed(parameters, kernel, s).parameters
     observables = tuple(
         Observable(name, UNITS[name], np.arange(i * points, (i + 1) * points), "bath", {"bath": (bath, "mmol/L")}) for i, name in enumerate(names)
     )
-    return Model(parameters=parameters, kernel=kernel, observables=observables, fixed=_known(parameters))
+    return Model(parameters=parameters, kernel=kernel, observables=observables, fixed=IDEAL)
 
 
 EXPERIMENT = Experiment(

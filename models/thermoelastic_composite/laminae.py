@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,15 @@ from hmminfer.engine.coupling import couple
 from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError, unknown
 from hmminfer.micro.phases import PHASES, phases_of
-from hmminfer.models.thermoelastic_composite.material import AXIAL, CELL, INDEX, KNOWN, PARAMETERS, T300_934, THERMAL, _answer
+from hmminfer.models.thermoelastic_composite.material import AXIAL, CELL, INDEX, PARAMETERS, THERMAL, _answer, settled
 from hmminfer.system.data import Column, Schema, Setting
 from hmminfer.system.experiment import Experiment, prediction
+from hmminfer.system.materials import informed
 from hmminfer.system.model import Model
 from hmminfer.system.observable import Observable, by_quantity
 from hmminfer.system.parameters import ParameterSet
 from hmminfer.system.priors import Normal
+from hmminfer.system.remarks import of_columns
 from hmminfer.system.tables import Table
 
 PROPERTIES = {
@@ -99,27 +102,23 @@ def laminae(table: Table) -> Model:
     direct = np.isin(table.quantity, DIRECT)
     kind = [list(PROPERTIES).index(q) for q in table.quantity if q in PROPERTIES]
     micro, example = _answer(s)
-    parameters = ParameterSet((*phases_of(str(s["packing"])), *THERMAL))
-    known = dict(KNOWN)
+    known, content = {}, {}
     for p in PHASES:
         given = np.unique(table.columns[p.name][np.isfinite(table.columns[p.name])])
         if given.size > 1:
             raise HmmInferError(f"Lamina {s['specimen'] or names[0]!r} has several values of {p.name}; it can have one.")
         if given.size and p.name == "volume_fraction":
-            parameters = parameters.replaced({p.name: Normal(float(given[0]), 0.02, 0.01, 0.9)})
+            content[p.name] = Normal(float(given[0]), 0.02, 0.01, 0.9)
         elif given.size:
             known[p.name] = float(given[0])
-    if not np.any(np.char.find(table.quantity.astype(str), "expansion") >= 0):
-        known |= {k: v for k, v in T300_934.items() if k.endswith("expansion")}
-    for what, name in (("axial", "fibre_axial"), ("transverse", "fibre_transverse"), ("transverse", "matrix")):
-        if f"{what}_conductivity" in table.quantity or f"{name}_conductivity" in table.quantity:
-            del known[f"{name}_conductivity"]
     observe = closure(properties, np.array(kind, float)[:, None], 1, example)
     index = [INDEX[q] for q in table.quantity if q in DIRECT]
     kernel = couple(micro, observe, range(len(PARAMETERS)), AXIAL, index, micro.example, direct)
     about = {k: s[k] for k in ("packing", "cell", "refine", "reference")} | {"specimen": s["specimen"] or names[0]}
-    observables = by_quantity(table, {})
-    return Model(parameters=parameters, kernel=kernel, observables=observables, fixed=known, table=table, about=about, panels=("ratios", "scores"))
+    parts = settled(kernel, micro, s, table, known)
+    parts["parameters"] = parts["parameters"].replaced(content)
+    parts["cautions"] = (*parts["cautions"], partial(of_columns, names=tuple(known)))
+    return Model(**parts, kernel=kernel, observables=by_quantity(table, {}), table=table, about=about, panels=("ratios", "scores"))
 
 
 @prediction(*CELL, small={"cell": "full", "refine": 1})
@@ -129,7 +128,8 @@ def lamina_properties(**s: Any) -> Model:
     observe = closure(properties, np.arange(8.0)[:, None], 1, example)
     kernel = couple(micro, observe, range(len(PARAMETERS)), AXIAL, [], micro.example)
     observables = tuple(Observable(q, u, np.array([i]), "lamina") for i, (q, u) in enumerate(PROPERTIES.items()))
-    return Model(parameters=ParameterSet((*phases_of(str(s["packing"])), *THERMAL)), kernel=kernel, observables=observables, fixed=KNOWN)
+    told = informed(ParameterSet((*phases_of(str(s["packing"])), *THERMAL)), kernel, s)
+    return Model(parameters=told.parameters, kernel=kernel, observables=observables)
 
 
 EXPERIMENT = Experiment(

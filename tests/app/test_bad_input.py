@@ -309,8 +309,9 @@ BAD_DATA = {
         "between 0 and 100",
     ),
     "negative concentration": (
-        '# experiment = "columns"\nquantity,time [h],flow [mL/h],pulse [h],inlet [g/m^3],value,unit,sd\nrelative_concentration,3,12,2.7,0.2,-0.1,,0.05\n',
-        "Line 3: relative_concentration is -0.1",
+        '# experiment = "columns"\n# porosity = 0.33\nquantity,time [h],flow [mL/h],pulse [h],inlet [g/m^3],value,unit,sd\n'
+        "relative_concentration,3,12,2.7,0.2,-0.1,,0.05\n",
+        "Line 4: relative_concentration is -0.1",
         "leave the value empty",
     ),
     "count that is no whole number": (

@@ -205,7 +205,7 @@ def test_springers_diffusivity_says_nothing_of_what_drag_dries():
 
 def test_a_membrane_of_lamellae_conducts_better_along():
     model = proton.water_profile(50.0, 80.0, 80.0)
-    y = model.predict({"dry_ratio": 0.2, "swollen_share": 0.4})
+    y = model.predict({"dry_ratio": 0.2, "swollen_share": 0.4, "activation_energy": proton.SPRINGER_ENERGY, "mobility": 1.0})
     s = proton.springer(proton.water_content(0.8), proton.SPRINGER_ENERGY, 333.15)
     assert y["conductivity_along"].item() == pytest.approx(s * (0.4 + 0.6 * 0.2), rel=1e-10)
     across = 50e-4 / s * (0.4 + 0.6 / 0.2) + model.vector()[-1]
