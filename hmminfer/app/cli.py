@@ -6,6 +6,7 @@ Heavy modules are imported inside the commands, so that help and error messages 
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import signal
 from collections.abc import Callable, Iterator
@@ -46,7 +47,8 @@ def command(function: Callable[..., None], **options: Any) -> Callable[..., None
             raise typer.Exit(130) from None
         except OSError as error:
             what = abridged(str(error.filename)) if error.filename else "A file"
-            say(f"Error: {what} could not be read or written ({error.strerror or error}); free space, or choose another place.", err=True)
+            remedy = "free space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "see who may do so"
+            say(f"Error: {what} could not be read or written ({error.strerror or error}); {remedy}, or choose another place.", err=True)
             raise typer.Exit(1) from None
         except MemoryError:
             say("Error: There is not enough memory; take fewer draws or rows, or another machine.", err=True)

@@ -27,7 +27,8 @@ import numpy as np
 from hmminfer.app.entries import MANY
 from hmminfer.app.recipe import COPIES, Recipe
 from hmminfer.app.recipe import NAME as RECIPE
-from hmminfer.app.storage import read_netcdf, write_netcdf, write_text, write_whole
+from hmminfer.app.storage import read_netcdf, write_bytes, write_netcdf, write_text
+from hmminfer.engine.files import is_part
 from hmminfer.errors import HmmInferError, abridged, whole
 from hmminfer.system.draws import attribute
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from hmminfer.inference.problem import Problem
 
 RESULT, STORE, DONE, LOCK = "posterior.nc", "draws.zarr", "draws.zarr.done", ".lock"
-BEGUN = (LOCK, RECIPE, COPIES, STORE, f"{RECIPE}.part", f"{RESULT}.part")  # what a run without a draw may hold
+BEGUN = (LOCK, RECIPE, COPIES, STORE)  # what a run without a draw may hold
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ def check_new(path: str | Path, again: bool = False) -> None:
 
 def _only_begun(folder: Path) -> bool:
     """True for the folder of a run that was killed before its first draw."""
-    names = {file.name for file in folder.iterdir()}
+    names = {file.name for file in folder.iterdir() if not is_part(file.name)}
     return names <= set(BEGUN) and bool(names & {LOCK, RECIPE}) and not has_draws(folder)
 
 
@@ -133,8 +134,9 @@ def _with_draws(error: BaseException, folder: Path) -> BaseException:
 
 def _clear(folder: Path) -> None:
     """Remove what a run wrote before its first draw: its choices and copies of input files."""
-    for name in BEGUN:
-        file = folder / name
+    for file in folder.iterdir():
+        if file.name not in BEGUN and not is_part(file.name):
+            continue
         shutil.rmtree(file, ignore_errors=True) if file.is_dir() else file.unlink(missing_ok=True)
 
 
@@ -163,7 +165,7 @@ def save(tree: xr.DataTree, folder: str | Path, recipe: Recipe | None = None) ->
 
         picture = io.BytesIO()
         posterior_figure(reading, recipe.problem.model).savefig(picture, dpi=150)
-        write_whole(folder / "figure.png", picture.getvalue())
+        write_bytes(folder / "figure.png", picture.getvalue())
 
 
 def left(folder: Path, sampler: str = "nuts") -> str:

@@ -120,7 +120,7 @@ def check_file(path: Path) -> None:
         raise HmmInferError(f"There is no folder '{path.parent}' to write '{path.name}' in; make it first.")
     if not os.access(path.parent, os.W_OK):
         raise HmmInferError(f"The folder '{path.parent}' cannot be written in; choose another --output.")
-    longest = os.pathconf(path.parent, "PC_NAME_MAX") - len(".part")
+    longest = os.pathconf(path.parent, "PC_NAME_MAX")
     if len(os.fsencode(path.name)) > longest:
         raise HmmInferError(f"The name {abridged(path.name)} is too long to write to; choose one of at most {longest} letters.")
 

@@ -18,7 +18,7 @@ import numpy as np
 from hmminfer import __version__, models
 from hmminfer.app import entries
 from hmminfer.app.entries import FROZEN
-from hmminfer.app.storage import write_text, write_whole
+from hmminfer.app.storage import write_bytes, write_text
 from hmminfer.errors import HmmInferError, abridged, unknown
 from hmminfer.system.tables import RawTable, read_table, toml
 
@@ -236,7 +236,7 @@ def _copied(file: Path, folder: Path, copies: dict[Path, str]) -> Path:
         n += 1
     if not (target.exists() and target.samefile(file)):
         folder.mkdir(exist_ok=True)
-        write_whole(target, file.read_bytes())
+        write_bytes(target, file.read_bytes())
     return target
 
 

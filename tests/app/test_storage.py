@@ -13,7 +13,8 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hmminfer.app.storage import LENGTH, read_netcdf, write_netcdf, write_text
+from hmminfer.app.storage import read_netcdf, write_netcdf, write_text
+from hmminfer.engine.files import LENGTH
 from hmminfer.errors import HmmInferError
 from hmminfer.inference.reading import Reading
 
