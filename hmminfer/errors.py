@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Iterable
+from typing import Any
 
 
 class HmmInferError(ValueError):
     """Error for bad input, or for a point that cannot be computed. The message ends in a remedy; the CLI prints it without a traceback."""
+
+
+class Interrupted(HmmInferError):
+    """Error for a run that was interrupted before it had a draw to keep."""
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> HmmInferError:
@@ -20,3 +26,26 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> HmmInferError:
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     return HmmInferError(f"Unknown {kind} {str(name)!r}.{hint} Known: {', '.join(names) or 'none'}.")
+
+
+LARGEST = 2**63 - 1  # whole numbers that files can hold
+
+
+def whole(name: str, value: Any, least: int = 1, most: int = LARGEST) -> int:
+    """A whole number between ``least`` and ``most``; anything else, true and false included, is an error that names the argument.
+
+    >>> whole("draws", 10)
+    10
+    """
+    number = None if isinstance(value, bool) or not hasattr(value, "__index__") else operator.index(value)
+    if number is None or not least <= number <= most:
+        bounds = f"of at least {least}" if most == LARGEST else f"between {least} and {most}"
+        bounds = f"between {least} and 2^63 - 1" if number is not None and number > most == LARGEST else bounds
+        raise HmmInferError(f"{name} is {abridged(value)}; give a whole number {bounds}.")
+    return number
+
+
+def abridged(value: Any, longest: int = 60) -> str:
+    """Value as it appears in a message: its beginning and its end if it is long."""
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= longest else f"{text[: longest - 20]} ... {text[-12:]}"

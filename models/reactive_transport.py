@@ -21,7 +21,7 @@ What hours say of nanoseconds: the equilibrium K only. The fast rate is a parame
 posterior is its prior, which is the test that the scales are separated. R_k and alpha appear early as their product (slow uptake), so
 that R_k alpha is known best where the tail is short or scattered. Retardation and pore volume are the same to a column without a tracer.
 
-Two sites: van Genuchten & Wagenet 1989, Soil Sci. Soc. Am. J. 53:1303. Data: Zheng et al., PFOS in colloidal activated carbon (see the dataset).
+Two sites: van Genuchten & Wagenet 1989, Soil Sci. Soc. Am. J. 53:1303. Data: Zheng et al., PFOS in colloidal activated carbon.
 """
 
 from __future__ import annotations
@@ -74,13 +74,7 @@ COLUMNS = Schema(
         Setting("differences", default="hierarchical", kind="text", choices=DIFFER, description="between several columns, of what they store"),
         Setting("points", default=12, kind="integer", lower=2, upper=16, description="concentrations at which a saturable law is asked"),
         Setting("elements", default=50, kind="integer", lower=2, upper=5000, description="along the column"),
-        Setting(
-            "step",
-            "h",
-            default=0.0,
-            lower=0.0,
-            description="of time while the pulse lasts; 0: a quarter of the passage or pulse, or what the accuracy needs",
-        ),
+        Setting("step", "h", default=0.0, lower=0.0, description="while the pulse lasts; 0: 1/4 of passage or pulse, or what accuracy needs"),
         Setting("accuracy", default=0.01, lower=1e-6, description="largest error of mesh and steps, over the inflow"),
     ),
     example_rows=(

@@ -5,15 +5,18 @@ Heavy modules are imported inside the commands, so that help and error messages 
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import functools
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from hmminfer import __version__
-from hmminfer.errors import HmmInferError, unknown
+from hmminfer.errors import HmmInferError, Interrupted, abridged, unknown
 from hmminfer.terminal import say, working
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -21,7 +24,8 @@ Pairs = list[str] | None
 
 
 def main() -> None:
-    """Entry point."""
+    """Entry point. SIGTERM, which batch systems and shutdowns send, is an interrupt like Ctrl-C: what was drawn is kept."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app(prog_name="hmminfer")
 
 
@@ -32,12 +36,23 @@ def command(function: Callable[..., None], **options: Any) -> Callable[..., None
     def told(*args: Any, **kwargs: Any) -> None:
         try:
             function(*args, **kwargs)
+        except Interrupted as error:
+            say(f"Interrupted: {error}", err=True)
+            raise typer.Exit(130) from None
         except HmmInferError as error:
             say(f"Error: {error}", err=True)
             raise typer.Exit(1) from None
-        except KeyboardInterrupt:
-            say("Interrupted.", err=True)
+        except KeyboardInterrupt as interrupt:
+            say(f"Interrupted{': ' if interrupt.args else '.'}{''.join(map(str, interrupt.args))}", err=True)
             raise typer.Exit(130) from None
+        except OSError as error:
+            what = abridged(str(error.filename)) if error.filename else "A file"
+            remedy = "free space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "see who may do so"
+            say(f"Error: {what} could not be read or written ({error.strerror or error}); {remedy}, or choose another place.", err=True)
+            raise typer.Exit(1) from None
+        except MemoryError:
+            say("Error: There is not enough memory; take fewer draws or rows, or another machine.", err=True)
+            raise typer.Exit(1) from None
 
     return app.command(**options)(told)
 
@@ -72,7 +87,7 @@ def fit(
     sampler: Annotated[str, typer.Option(help="nuts, smc, demetropolis or abc (nuts; abc for a simulated experiment)")] = "",
     output: Annotated[Path | None, typer.Option(help="New folder for the run; default: MODEL_EXPERIMENT")] = None,
     run: Annotated[Path | None, typer.Option(help="Repeat the run of this run.toml exactly")] = None,
-    preview: Annotated[bool, typer.Option("--preview", help="First a fast Gaussian approximation")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Only a fast Gaussian approximation; with --draws: that first")] = False,
     prior_predictive: Annotated[bool, typer.Option("--prior-predictive", help="First what the priors predict")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only the folder and warnings")] = False,
 ) -> None:
@@ -114,6 +129,8 @@ def fit(
     else:
         if "model" not in given:
             raise HmmInferError("No model is named; write for example: hmminfer fit fibre_composite.")
+        if preview and not given.keys() & {"draws", "tune", "chains", "target_accept", "sampler"}:
+            given["sampler"], preview = "laplace", False  # nothing of a sampler is asked for
         recipe = Recipe(**given)
     _sample(recipe, output, preview, prior_predictive, quiet)
 
@@ -124,7 +141,7 @@ def _noise(items: Pairs) -> Any:
     if any("=" in item for item in items):
         return pairs(items, "--noise")
     try:
-        return float(items[-1])
+        return items[-1] if "_" in items[-1] else float(items[-1])  # Python's own spelling 1_000 is no number here
     except ValueError:
         return items[-1]
 
@@ -134,7 +151,7 @@ def _sample(recipe: Any, output: Path | None, preview: bool, prior_predictive: b
     with working("setting up the model (the first time it is compiled)", show=not quiet):
         problem = recipe.problem
     from hmminfer.app import folder as runs
-    from hmminfer.app.console import asked, modes_text, prior_table
+    from hmminfer.app.console import PREVIEW, asked, modes_text, prior_table
     from hmminfer.diagnostics.checking import checks, checks_table
     from hmminfer.diagnostics.sensitivity import identifiability
     from hmminfer.diagnostics.summary import derived_table, summary, summary_table
@@ -143,10 +160,11 @@ def _sample(recipe: Any, output: Path | None, preview: bool, prior_predictive: b
     from hmminfer.system.remarks import remarks
 
     inference.sampler_of(problem.model, recipe.sampler)
-    if preview:
+    alone = recipe.sampler == "laplace"
+    if preview or alone:
         inference.previewable(problem.model)
-    folder = output or runs.free_folder(f"{problem.model.name}_{problem.model.experiment}")
-    runs.check_new(folder)
+    folder = output or runs.free_folder(f"{problem.model.name}_{problem.model.experiment}{'_preview' if alone else ''}")
+    runs.check_new(folder, again=True)
     notes = [f"Note: {sentence}" for sentence in remarks(problem.model)]
     if quiet and notes:
         say(*notes, err=True)
@@ -156,30 +174,47 @@ def _sample(recipe: Any, output: Path | None, preview: bool, prior_predictive: b
         say(*asked(problem, recipe), "", *notes, *[""] * bool(notes), seen, "")
     if prior_predictive:
         say(prior_table(problem, recipe.seed), "")
-    if preview:
+    if preview and not alone:
         tree = inference.preview(recipe.experiment_model, seed=recipe.seed, progress=not quiet, **recipe.choices)
         reading = Reading.of(tree)
-        title = "Preview (Gaussian approximation)"
-        say(summary_table(summary(reading), title), *derived_table(reading), *modes_text(problem, tree), "", checks_table(checks(reading)), "")
+        say(summary_table(summary(reading), PREVIEW), *derived_table(reading), *modes_text(problem, tree), "", checks_table(checks(reading)), "")
     if recipe.draws == 0:
         say("Nothing was sampled, as --draws 0 asks.")
         return
-    try:
+    with _saying_what_is_left(folder, recipe.sampler or "nuts"):
         run = runs.run(recipe, folder, progress=not quiet)
-    except KeyboardInterrupt:
-        kept = f"the draws are kept: hmminfer report {folder}" if runs.has_draws(folder) else "nothing was drawn yet."
-        say(f"Interrupted: {kept}", err=True)
-        raise typer.Exit(130) from None
     _end(run, quiet)
+
+
+@contextlib.contextmanager
+def _saying_what_is_left(folder: Path, sampler: str = "nuts") -> Iterator[None]:
+    """An interrupt that says what the folder of the run holds."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from hmminfer.app import folder as runs
+
+        raise KeyboardInterrupt(runs.left(folder, sampler)) from None
 
 
 def _end(run: Any, quiet: bool) -> None:
     """Print the outcome of a run; an interrupted run exits with the code of an interrupt."""
     from hmminfer.app.console import outcome
 
-    outcome(run, quiet)
-    if run.tree.attrs["interrupted"]:
+    with _saying_what_is_left(run.folder):
+        outcome(run, quiet)
+    if run.tree.attrs.get("interrupted", 0):
         raise typer.Exit(130)
+
+
+def _loaded(path: Path, quiet: bool = False) -> Any:
+    """A run from its folder or file; a word if its file has no checksum."""
+    from hmminfer.app import folder as runs
+
+    run = runs.load(path, progress=not quiet)
+    if not run.sealed:
+        say("Note: this result has no checksum, as it was written by an earlier version or another program; damage to it cannot be seen.", err=True)
+    return run
 
 
 @functools.partial(command, add_help_option=False)  # its own --help knows the predictions of a system
@@ -207,13 +242,12 @@ def predict(
         return
     if not model:
         raise HmmInferError("No model is named; write for example: hmminfer predict fibre_composite.")
-    from hmminfer.app import folder as runs
     from hmminfer.app import prediction
     from hmminfer.terminal import frame
 
     if output is not None:
         prediction.check_file(output)
-    tree = None if posterior is None else runs.load(posterior, progress=not quiet).tree
+    tree = None if posterior is None else _loaded(posterior, quiet).tree
     result = prediction.predict(model, what, pairs(set_, "--set"), tree, draws, progress=not quiet)
     if not quiet:
         title = f"{result.attrs['experiment']} of {model}, given {result.attrs['given']}"
@@ -241,11 +275,13 @@ def report(
     from hmminfer.app import folder as runs
     from hmminfer.diagnostics import reporting
 
-    done = runs.load(run)
+    if output is not None:
+        runs.check_new(output)
+    done = _loaded(run)
     if done.recovered:
         say(f"The draws of the interrupted run were put in place: {done.folder / runs.RESULT}")
-    folder = None if output is None else runs.new_folder(output)
-    reporting.report(done.tree, done.problem, folder=folder, show=True)
+    with contextlib.nullcontext() if output is None else runs.new_folder(output) as folder:
+        reporting.report(done.tree, done.problem, folder=folder, show=True)
     if folder is not None:
         say(f"Saved in {folder}")
 
@@ -262,7 +298,10 @@ def extend(
     """
     from hmminfer.app import folder as runs
 
-    _end(runs.extend(runs.load(run, progress=not quiet), draws, progress=not quiet), quiet)
+    begun = _loaded(run, quiet)
+    with _saying_what_is_left(begun.folder):
+        longer = runs.extend(begun, draws, progress=not quiet)
+    _end(longer, quiet)
 
 
 @command

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 
 from hmminfer.errors import unknown
+from hmminfer.inference.modes import modes_of
 from hmminfer.system.likelihood import POISSON
 from hmminfer.system.shown import counted, prior_text, rows_told, story
 from hmminfer.terminal import Printed, grid, say
+
+PREVIEW = "Preview (Gaussian approximation)"
 
 
 def asked(problem: Any, recipe: Any) -> list[Any]:
@@ -37,16 +39,16 @@ def asked(problem: Any, recipe: Any) -> list[Any]:
 
 def modes_text(problem: Any, tree: Any) -> list[str]:
     """Separate modes of the posterior, in words; empty if there is one mode."""
-    modes = json.loads(tree.attrs["modes"])
+    modes = modes_of(tree)
     if problem is None or len(modes) < 2:
         return []
-    values = [problem.constrain(np.array(m["x"])) for m in modes]
+    values = [problem.constrain(m.x) for m in modes]
     names = [p.name for p in problem.free if p.axial and p.size is None] or [p.name for p in problem.free if p.size is None]
     unit = {p.name: p.unit for p in problem.free}
     lines = [f"The posterior has {len(modes)} separate modes; each is a possible answer, and their average is none:"]
     for m, v in zip(modes, values, strict=True):
         at = ", ".join(f"{n} = {float(v[n]):.4g} {unit[n]}".rstrip() for n in names[:6])
-        lines.append(f"  {100 * m['weight']:3.0f} %  {at}")
+        lines.append(f"  {100 * m.weight:3.0f} %  {at}")
     axial = any(p.axial for p in problem.free)
     what = "Another angle, a rosette or a displacement field" if axial else "A measurement of another kind"
     return [*lines, f"{what} would tell them apart.", ""]
@@ -83,7 +85,8 @@ def outcome(run: Any, quiet: bool = False) -> None:
 
     reading = Reading.of(run.tree)
     if not quiet:
-        say(summary_table(summary(reading)), *derived_table(reading), "", *modes_text(run.problem, run.tree))
+        say(summary_table(summary(reading), PREVIEW if reading.method == "laplace" else "Posterior"), *derived_table(reading), "")
+        say(*modes_text(run.problem, run.tree))
     if quiet:  # otherwise said before sampling
         say(*(f"Note: {warning}" for warning in run.problem.table.warnings), err=True)
     found = [c for c in checks(reading) if c.ok is False or not quiet]
@@ -92,10 +95,10 @@ def outcome(run: Any, quiet: bool = False) -> None:
     say(f"Saved in {run.folder}")
     if not quiet:
         say(*(f"  {file.name}" for file in sorted(run.folder.iterdir())), f"More: hmminfer report {run.folder}")
-    if run.tree.attrs["interrupted"]:
+    if run.tree.attrs.get("interrupted", 0):
         size = run.tree["posterior"].sizes
-        kept = f"{size['draw']} draws of {size['chain']} chains are kept and usable"
-        say(f"Interrupted: {kept}; go on with hmminfer extend {run.folder} --draws N", err=True)
+        more = f"; go on with hmminfer extend {run.folder} --draws N" if reading.method == "nuts" else ""
+        say(f"Interrupted: {size['draw']} draws of {size['chain']} {'chains' if size['chain'] > 1 else 'chain'} are kept and usable{more}", err=True)
 
 
 def model_page(name: str) -> list[Any]:

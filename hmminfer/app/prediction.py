@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,8 @@ import pandas as pd
 import xarray as xr
 
 from hmminfer import models, units
-from hmminfer.errors import HmmInferError, unknown
+from hmminfer.app.storage import write_netcdf, write_text
+from hmminfer.errors import HmmInferError, abridged, unknown
 from hmminfer.inference.reading import SAID, interval
 from hmminfer.system.draws import run_of
 
@@ -112,15 +114,20 @@ def check_file(path: Path) -> None:
     """Raise an error for an output file that exists already, or that could not be written later."""
     if path.suffix not in (".nc", ".csv"):
         raise HmmInferError(f"'{path}' does not end in .nc or .csv; choose one of these formats by the ending.")
-    if path.exists():
+    if os.path.lexists(path):
         raise HmmInferError(f"'{path}' exists already and is not overwritten; choose another name or move it.")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise HmmInferError(f"There is no folder '{path.parent}' to write '{path.name}' in; make it first.")
+    if not os.access(path.parent, os.W_OK):
+        raise HmmInferError(f"The folder '{path.parent}' cannot be written in; choose another --output.")
+    longest = os.pathconf(path.parent, "PC_NAME_MAX")
+    if len(os.fsencode(path.name)) > longest:
+        raise HmmInferError(f"The name {abridged(path.name)} is too long to write to; choose one of at most {longest} letters.")
 
 
 def save(result: xr.Dataset, path: Path) -> None:
     """Write every draw as NetCDF, or the table as CSV."""
     if path.suffix == ".nc":
-        result.to_netcdf(path, engine="h5netcdf")
+        write_netcdf(result, path)
     else:
-        table(result).to_csv(path, index=False)
+        write_text(path, table(result).to_csv(index=False))

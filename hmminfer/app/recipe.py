@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import shutil
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -17,7 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hmminfer import __version__, models
-from hmminfer.errors import HmmInferError, unknown
+from hmminfer.app import entries
+from hmminfer.app.entries import FROZEN
+from hmminfer.app.storage import write_bytes, write_text
+from hmminfer.errors import HmmInferError, abridged, unknown
 from hmminfer.system.tables import RawTable, is_file, read_table, toml
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from hmminfer.system.model import Model
 
 NAME, COPIES = "run.toml", "data"
-FROZEN = "0.1.0"  # the last version whose run files did not record the defaults
 
 
 def fresh_seed() -> int:
@@ -39,6 +40,9 @@ def versions_now() -> dict[str, str]:
     """Versions of the packages on which the draws depend."""
     packages = ("pymc", "pytensor", "nutpie", "numba", "numpy")
     return {"hmminfer": __version__, **{p: importlib.metadata.version(p) for p in packages}, "python": platform.python_version()}
+
+
+LATER = {"rigid_motion": "none"}  # settings that came later, and their value in the run files of before, which do not hold them
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,9 @@ class Recipe:
     extensions: tuple[Mapping[str, int], ...] = ()
     resolved: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=versions_now)
+
+    def __post_init__(self) -> None:
+        entries.check({f.name: getattr(self, f.name) for f in fields(self)})
 
     @cached_property
     def raw(self) -> RawTable:
@@ -109,7 +116,9 @@ class Recipe:
     @property
     def _settings(self) -> dict[str, Any]:
         """Settings as given; the run's defaults for those that neither the data nor the user gave."""
-        return {**{k: v for k, v in self._defaults.get("settings", {}).items() if k not in self.raw.settings}, **self.settings}
+        known = self._defaults.get("settings", {})
+        later = {k: v for k, v in LATER.items() if known and k not in known and k in {s.name for s in self._experiment(self._name).schema.settings}}
+        return {**{k: v for k, v in {**later, **known}.items() if k not in self.raw.settings}, **self.settings}
 
     @property
     def _name(self) -> str:
@@ -163,16 +172,13 @@ class Recipe:
         dataset = "" if self.data else self.dataset or experiment.dataset
         mine = replace(self, sampler=self._sampler, experiment=self._name, dataset=dataset, resolved={"settings": settings, **written})
         named = {**{name: given[name] for name in files}, "data": self.data, "model": self.model}
+        copies: dict[Path, str] = {}  # copy -> the file that it is a copy of
         for key, value in named.items():
             if is_file(value):
-                target = folder / COPIES / Path(value).name
-                if not target.exists():
-                    target.parent.mkdir(exist_ok=True)
-                    shutil.copyfile(value, target)
-                change = str(target)
+                change = str(_copied(Path(value), folder / COPIES, copies))
                 own: dict[str, Any] = {key: change} if key in ("data", "model") else {"settings": {**mine.settings, key: change}}
                 mine = replace(mine, **own)
-        replace_text(folder / NAME, mine._text(folder))
+        write_text(folder / NAME, mine._text(folder))
         return mine
 
     def _text(self, folder: Path) -> str:
@@ -200,35 +206,45 @@ class Recipe:
     @classmethod
     def read(cls, path: str | Path) -> Recipe:
         """Recipe of a run.toml, or of the folder that holds one."""
-        path = Path(path) / NAME if Path(path).is_dir() else Path(path)
+        path = Path(path) / NAME if os.path.isdir(path) else Path(path)
+        if not is_file(str(path)):  # a pipe would be waited for
+            raise HmmInferError(f"There is no run file {abridged(str(path))}; give the run.toml of a run, or the folder that holds it.")
         try:
             given = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError:
-            raise HmmInferError(f"There is no run file '{path}'; give the run.toml of a run, or the folder that holds it.") from None
-        except ValueError as error:
+        except OSError as error:
+            raise HmmInferError(f"The run file '{path}' cannot be read ({error.strerror}); see who may read it.") from None
+        except (ValueError, RecursionError) as error:
             raise HmmInferError(f"The run file '{path}' is not valid TOML ({error}); correct that line.") from None
-        if options := given.pop("options", {}):  # before 0.2, packing and cell of a fibre composite were no settings
-            given["settings"] = {**options, **given.get("settings", {})}
-        known = [f.name for f in fields(cls)]
-        for key in given:
-            if key not in known:
-                raise unknown(f"entry of the run file '{path}'", key, known)
-        if "model" not in given:
-            raise HmmInferError(f"The run file '{path}' names no model; add a line model = \"fibre_composite\".")
-        folder = path.parent
+        try:
+            return cls._of_file(given, path.parent)
+        except HmmInferError as error:
+            raise HmmInferError(f"In the run file '{path}': {error}") from None
+
+    @classmethod
+    def _of_file(cls, given: dict[str, Any], folder: Path) -> Recipe:
+        """Recipe of the entries of a file; files that they name are looked for in its folder."""
+        options = given.pop("options", {})  # before 0.2, packing and cell of a fibre composite were no settings
+        entries.ENTRIES["settings"]("options", options)
+        entries.check(given)
+        if not given.get("model"):
+            raise HmmInferError('no model is named; add a line model = "fibre_composite".')
 
         def found(value: Any) -> Any:
             return str(folder / value) if isinstance(value, str) and value and is_file(folder / value) else value
 
+        given = {"resolved": {"as": FROZEN}, **given, "settings": {**options, **given.get("settings", {})}}
         given |= {key: found(given.get(key, "")) for key in ("data", "model")}
         files = {s.name for e in models.get(given["model"]).EXPERIMENTS.values() for s in e.schema.settings if s.kind == "file"}
-        given["settings"] = {k: found(v) if k in files else v for k, v in (given.get("settings") or {}).items()}
-        given.setdefault("resolved", {"as": FROZEN})
+        given["settings"] = {k: found(v) if k in files else v for k, v in given["settings"].items()}
         return cls(**{**given, "extensions": tuple(given.get("extensions", ()))})
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+def _copied(file: Path, folder: Path, copies: dict[Path, str]) -> Path:
+    """Copy of a file in a folder, under its own name if no other file among ``copies`` has it."""
+    source, n = str(file.resolve()), 1
+    while copies.setdefault(target := folder / (file.name if n == 1 else f"{file.stem}-{n}{file.suffix}"), source) != source:
+        n += 1
+    if not (target.exists() and target.samefile(file)):
+        folder.mkdir(exist_ok=True)
+        write_bytes(target, file.read_bytes())
+    return target

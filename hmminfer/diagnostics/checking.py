@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import warnings
@@ -16,6 +15,7 @@ from scipy import stats
 from hmminfer.diagnostics.summary import shown_r_hat, summary
 from hmminfer.inference.axial import axial_modes
 from hmminfer.inference.misfit import FAR, Misfit, driven
+from hmminfer.inference.modes import modes_of
 from hmminfer.inference.reading import LONG, Entry, Reading
 from hmminfer.terminal import Printed, grid
 
@@ -242,7 +242,7 @@ def _modes_check(reading: Reading) -> list[Check]:
         modes = axial_modes(e.draws) if e.axial else []
         if len(modes) > 1:
             many.append(f"{e.name}: " + ", ".join(f"{m.mean:.1f} +- {m.sd:.1f} ({m.share:.0%})".replace("%", " %") for m in modes))
-    weights = [m["weight"] for m in json.loads(reading.tree.attrs.get("modes", "[]"))]
+    weights = [m.weight for m in modes_of(reading.tree)]
     found = f"{len(weights)} found by search" if weights else "not searched"
     if many:
         advice = "The data do not tell these apart: report all, or add a measurement that does (a rosette, a field)."

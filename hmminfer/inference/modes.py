@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import Bounds, minimize
 
+from hmminfer.errors import HmmInferError
+from hmminfer.system.draws import attribute
 from hmminfer.terminal import say, track, working
 
 LogDensity = Callable[[np.ndarray], tuple[float, np.ndarray]]
@@ -43,7 +45,17 @@ class Mode:
 
     @classmethod
     def from_dict(cls, d: dict[str, Any]) -> Mode:
-        return cls(np.array(d["x"]), d["logp"], np.diag(np.array(d["sd"]) ** 2), d["weight"])
+        x, sd = (np.array(d[k], dtype=float) for k in ("x", "sd"))
+        return cls(x, float(d["logp"]), np.diag(sd**2), float(d["weight"]))
+
+
+def modes_of(tree: Any) -> list[Mode]:
+    """Modes that a result records, with the diagonals of their covariances; empty if none were searched."""
+    found: list[Any] = attribute(tree.attrs, "modes", [])
+    try:
+        return [Mode.from_dict(m) for m in found]
+    except (KeyError, TypeError, ValueError):
+        raise HmmInferError("The attribute 'modes' of the result holds something that is no mode; take a copy of the result, or fit again.") from None
 
 
 def find_modes(

@@ -20,6 +20,7 @@ from hmminfer.system.priors import Gamma, LogNormal
 from hmminfer.system.tables import Table
 
 ASSUMED = 0.03
+ROUNDING = 1e-13  # relative error of a solve in double precision, at best
 COLUMN = "column"  # the noise of the data's own column sd, by name
 TAIL = Parameter("noise_nu", "", Gamma(20.0, 14.0), "degrees of freedom of the noise; small where there are outliers", 0.0, symbol="\\nu")
 """Juarez & Steel 2010 (J. Bus. Econ. Stat. 28:52) recommend Gamma(2, 0.1), which has this mean and standard deviation."""
@@ -63,12 +64,20 @@ def settled(table: Table, noise: Any) -> tuple[np.ndarray, tuple[Parameter, ...]
             sd[rows] = units.parse(value, str(table.unit[rows][0]))
     else:
         try:
+            if isinstance(noise, str) and "_" in noise:  # Python's own spelling of 10 is 1_0
+                raise ValueError(noise)
             sd = np.broadcast_to(np.asarray(noise, dtype=float), (len(table),)).copy()
-        except ValueError:
+        except (ValueError, TypeError):
             raise HmmInferError(
                 f"The noise {noise!r} is not one number or one for each of the {len(table)} rows; give it in the unit of the rows, "
                 "as a share such as '3%', as one value for each quantity, or as 'infer'."
             ) from None
+    if (small := np.flatnonzero(sd < ROUNDING * np.abs(table.value))).size and not np.any(sd <= 0):
+        i = small[0]
+        raise HmmInferError(
+            f"The noise of {table.quantity[i]} in line {table.line[i]} is {sd[i]:g} {table.unit[i]}".rstrip()
+            + f", less than the rounding of its value {table.value[i]:g}; give the noise of the measurement."
+        )
     bad = np.flatnonzero(~(np.isfinite(sd) & (sd > 0)))
     if bad.size:
         raise HmmInferError(

@@ -8,7 +8,6 @@ interval(draws)                     the interval of every table, figure and pred
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,6 +19,7 @@ from hmminfer.errors import HmmInferError
 from hmminfer.inference.axial import SHARE, interval
 from hmminfer.inference.problem import Problem
 from hmminfer.inference.results import of_trace
+from hmminfer.system.draws import fixed_of
 
 GROUPS = ("fitted", "posterior_predictive", "prior", "prior_predictive", "observed_data", "constant_data")  # that tables and checks read
 LONG = 20  # entries from which a vector appears in tables only through its hyperparameters
@@ -78,7 +78,9 @@ class Reading:
         return cls(result)
 
     def __getitem__(self, group: str) -> xr.Dataset:
-        """A group of the result."""
+        """A group of the result; one that the result lacks is an error."""
+        if group not in self.tree.children:
+            raise HmmInferError(f"This result has no group '{group}'; take the whole result that fit() or preview() gave.")
         return self.tree[group].to_dataset()
 
     @property
@@ -108,7 +110,10 @@ class Reading:
 
     def values(self, group: str, name: Any) -> np.ndarray:
         """Array of one variable of a group."""
-        return np.asarray(self[group][name])
+        found = self[group]
+        if name not in found:
+            raise HmmInferError(f"The group '{group}' of this result has no '{name}'; take the whole result that fit() or preview() gave.")
+        return np.asarray(found[name])
 
     def of_rows(self, group: str, name: Any) -> np.ndarray:
         """Draws (all, rows) of one measured quantity in ``posterior_predictive`` or another group of predictions."""
@@ -132,7 +137,7 @@ class Reading:
         """Draws (all,) of a parameter, or its fixed value, or None."""
         if name in self["posterior"]:
             return self.values("posterior", name).reshape(-1)
-        held = json.loads(self.tree.attrs.get("fixed", "{}"))
+        held = fixed_of(self.tree.attrs)
         return np.array([float(held[name])]) if name in held and np.ndim(held[name]) == 0 else None
 
 

@@ -198,5 +198,5 @@ def extend(first: xr.DataTree, more: xr.DataTree) -> xr.DataTree:
         else:
             groups[name] = new
     tree = xr.DataTree.from_dict(groups)
-    tree.attrs = {**more.attrs, "extended_from_seed": first.attrs["seed"]}
+    tree.attrs = {**more.attrs, "extended_from_seed": first.attrs["seed"], "extended_by": more["posterior"].sizes["draw"]}
     return tree

@@ -12,7 +12,6 @@ coordinates of their own (:mod:`hmminfer.inference.coordinates`).
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -25,20 +24,22 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from hmminfer.engine.simulation import Simulation
-from hmminfer.errors import HmmInferError, unknown
+from hmminfer.errors import HmmInferError, Interrupted, unknown, whole
+from hmminfer.inference.interrupts import deferred
 from hmminfer.inference.misfit import at_the_mode
-from hmminfer.inference.modes import Mode, chain_starts, inside
+from hmminfer.inference.modes import chain_starts, inside, modes_of
 from hmminfer.inference.posterior import Compiled, pymc_model, start_angles
 from hmminfer.inference.problem import Problem
 from hmminfer.inference.results import assemble, extend, of_trace
 from hmminfer.inference.starts import start_of_chain
-from hmminfer.inference.stochastic import abc
+from hmminfer.inference.stochastic import abc, sample_smc
 from hmminfer.system.model import Model
 from hmminfer.system.parameters import ParameterSet
 from hmminfer.system.priors import Prior
 from hmminfer.terminal import say, working
 
-SAMPLERS = ("nuts", "smc", "demetropolis", "abc")
+LAPLACE = "laplace"
+SAMPLERS = ("nuts", "smc", "demetropolis", "abc", LAPLACE)
 
 
 def build(
@@ -78,6 +79,8 @@ def preview(
     The arguments are those of :func:`fit`.
     """
     _refuse("preview", other)
+    whole("draws", draws)
+    whole("seed", seed, 0)
     problem = Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind)
     previewable(model)
     compiled = _compiled(problem, progress)
@@ -88,7 +91,7 @@ def preview(
     box, sample = problem.box(), compiled.coordinates.sample
     x = np.concatenate([inside(partial(sample, m, rng), n, box) for m, n in zip(found, counts, strict=True)])[None]
     tree = assemble(problem, x, {}, found, seed, progress)
-    tree.attrs["method"] = "laplace"
+    tree.attrs.update(method=LAPLACE, interrupted=0, tune=0)
     return tree
 
 
@@ -181,27 +184,29 @@ def fit(
     discrepancy_kind : "none"; "extra" for an inferred model error for each quantity; "homogenisation" for one learnt from resolved solves.
     draws, tune, chains, seed : of the sampler; a seed is drawn and recorded when none is given.
     target_accept : acceptance rate that NUTS tunes its step to; raise it towards 1 (smaller steps) when there are divergences.
-    sampler : "nuts" (gradients; the default), "smc" or "demetropolis" (without gradients), or "abc": approximate Bayesian computation, the only
-        sampler for a model that is simulated at random, and its default; the sd of each row is then its tolerance, see :func:`.stochastic.abc`.
+    sampler : "nuts" (gradients; the default), "smc" or "demetropolis" (without gradients), "laplace" (no sampling: :func:`preview`), or "abc":
+        approximate Bayesian computation, the only sampler for a model that is simulated at random, and its default; the sd of each row is then its
+        tolerance, see :func:`.stochastic.abc`.
     store : folder for draws while sampling (zarr), so that a killed run keeps them; NUTS only.
     resume : an earlier result of the same problem; its chains continue from their last points, and the new draws are appended.
 
     Returns
     -------
     DataTree with posterior, prior, prior_predictive, posterior_predictive, log_likelihood, log_prior, observed_data, sample_stats. Units, fixed
-    values, modes and versions are in the attributes. An interrupt keeps the draws made so far.
+    values, modes and versions are in the attributes. An interrupt keeps the draws made so far; "smc" and "abc" have none before their end.
     """
     _refuse("fit", other)
     problem = Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind)
     sampler = sampler_of(model, sampler)
-    for name, value, least in (("draws", draws, 1), ("tune", tune, 1), ("chains", chains, 1)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise HmmInferError(f"{name} is {value}; give a whole number of at least {least}.")
+    for name, value, least in (("draws", draws, 1), ("tune", tune, 1), ("chains", chains, 1), ("seed", seed or 0, 0)):
+        whole(name, value, least)
     if not 0.0 < target_accept < 1.0:
         raise HmmInferError(f"target_accept is {target_accept}; give a rate between 0 and 1, such as 0.8 or 0.95.")
     if resume is not None and sampler != "nuts":
         raise HmmInferError(f"A run of the sampler '{sampler}' cannot be resumed; run it again with more draws.")
     seed = int(np.random.SeedSequence().generate_state(1)[0] % 2**31) if seed is None else int(seed)
+    if sampler == LAPLACE:
+        return preview(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind, draws=draws, seed=seed, progress=progress)
     if sampler == "abc":
         return _fit_by_simulation(problem, draws, chains, seed, progress)
     if sampler != "nuts":
@@ -213,13 +218,12 @@ def fit(
             say(at_the_mode(problem, found), err=True)
         starts = np.clip(chain_starts(found, chains, np.random.default_rng(seed)), *problem.box())
     else:
-        found = [Mode.from_dict(m) for m in json.loads(resume.attrs["modes"])]
+        found = modes_of(resume)
         starts = np.asarray(resume["sampler_state"]["last"].values)
         chains = len(starts)
     compiled.standardise(found)
     starts = np.stack([compiled.coordinates.to_v(x) for x in starts])
-    trace, interrupted = _nuts(compiled, starts, draws, tune, chains, seed, target_accept, cores, progress, store)
-    x, stats = _unpack(trace, resume is not None)
+    x, stats, interrupted = _nuts(compiled, starts, draws, tune, chains, seed, target_accept, cores, progress, store, resume is not None)
     tree = assemble(problem, x, stats, found, seed, progress)
     tree.attrs.update(method="nuts", interrupted=int(interrupted), tune=tune)
     return tree if resume is None else extend(resume, tree)
@@ -238,7 +242,7 @@ def sampler_of(model: Model, asked: str) -> str:
         raise unknown("sampler", sampler, SAMPLERS)
     if (sampler == "abc") != model.simulated:
         only = "is simulated at random, without likelihood and gradient" if model.simulated else "has a likelihood"
-        choose = "abc" if model.simulated else "nuts, smc or demetropolis"
+        choose = "abc" if model.simulated else "nuts, smc, demetropolis or laplace"
         raise HmmInferError(f"The experiment '{model.experiment}' {only}; choose the sampler {choose}.")
     return sampler
 
@@ -254,11 +258,11 @@ def _nuts(
     cores: int | None,
     progress: bool,
     store: Any,
-) -> tuple[Any, bool]:
-    """Run nutpie from given starts; True when the user interrupted it."""
+    every_chain: bool,
+) -> tuple[np.ndarray, dict[str, np.ndarray], bool]:
+    """Run nutpie from given starts: draws and statistics as :func:`_unpack` gives them, and True if the user interrupted it."""
     ready = replace(compiled.nutpie, initial_point_func=start_of_chain(starts, seed))
     kwargs: dict[str, Any] = {"zarr_store": nutpie.zarr_store.LocalStore(str(store))} if store is not None else {}
-    interrupted = False
     with threadpool_limits(1, "blas"):
         sampler = nutpie.sample(
             ready,
@@ -274,14 +278,28 @@ def _nuts(
             blocking=False,
             **kwargs,
         )
-        try:
-            trace = sampler.wait()
-        except KeyboardInterrupt:
-            interrupted = True
-            trace = sampler.abort()
-        except RuntimeError as error:
-            raise HmmInferError(f"The sampler could not start: {error}. Check the data and priors, or try another seed.") from None
-    return trace, interrupted
+        trace = None
+        with deferred() as interrupt:  # an interrupt, or an impatient second one, must not come between the sampler and its draws
+            while trace is None:
+                try:
+                    trace = sampler.abort() if interrupt.asked else sampler.wait(timeout=0.1)
+                except TimeoutError:
+                    continue
+                except RuntimeError as error:
+                    raise _failure(error, store) from None
+            return *_unpack(trace, every_chain), interrupt.asked
+
+
+def _failure(error: RuntimeError, store: Any) -> HmmInferError:
+    """The sampler's error in a sentence, without the stack trace of its own language."""
+    told = " ".join(str(error).partition("Stack backtrace")[0].split())
+    if "os error" in told:
+        return HmmInferError(f"The draws cannot be stored in '{store}' ({told.rpartition(': ')[2].strip()}); free space, or choose another place.")
+    return HmmInferError(f"The sampler could not start: {told}. Check the data and priors, or try another seed.")
+
+
+def _nothing_kept() -> HmmInferError:
+    return Interrupted("The run was interrupted before any draw was kept; run it again, with a smaller tune to see draws sooner.")
 
 
 def _unpack(trace: Any, every_chain: bool = False) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -299,7 +317,7 @@ def _unpack(trace: Any, every_chain: bool = False) -> tuple[np.ndarray, dict[str
     chains = longest[: len(length) if every_chain else int(np.argmax(total)) + 1]
     n = int(length[chains].min())
     if n == 0:
-        raise HmmInferError("The run was interrupted before any draw was kept; run it again, with a smaller tune to see draws sooner.")
+        raise _nothing_kept()
     chains = np.sort(chains)
     names = {"mean_tree_accept": "acceptance_rate", "depth": "tree_depth", "logp": "lp"}
     names |= {name: name for name in ("diverging", "energy", "n_steps", "step_size")}
@@ -310,11 +328,13 @@ def _unpack(trace: Any, every_chain: bool = False) -> tuple[np.ndarray, dict[str
 def recover(problem: Problem, store: Any, *, seed: int, tune: int, resume: xr.DataTree | None = None, progress: bool = True) -> xr.DataTree:
     """The result of a killed run from the draws in its ``store``; the arguments are those of its :func:`fit`."""
     with xr.open_datatree(str(store), engine="zarr", consolidated=False) as trace:
-        x, stats = _unpack(trace, resume is not None)
+        ways = {every: _unpack(trace, every) for every in {False, resume is not None}}
+    x, stats = ways[resume is not None]
     if resume is not None:
-        found = [Mode.from_dict(m) for m in json.loads(resume.attrs["modes"])]
-        if np.array_equal(np.asarray(resume["sampler_state"]["last"].values), x[:, -1]):
-            return resume  # killed after its draws were appended and before the store was removed
+        found = modes_of(resume)
+        last = np.asarray(resume["sampler_state"]["last"].values)
+        if any(np.array_equal(last, drawn[:, -1]) for drawn, _ in ways.values()):
+            return resume  # killed after its draws were written and before the store was removed
     else:
         found = Compiled(problem).modes(seed, progress)
     tree = assemble(problem, x, stats, found, seed, progress)
@@ -357,14 +377,19 @@ def _fit_by_simulation(problem: Problem, draws: int, chains: int, seed: int, pro
 
 def _fit_without_gradient(problem: Problem, sampler: str, draws: int, tune: int, chains: int, seed: int, progress: bool) -> xr.DataTree:
     """SMC or DE Metropolis, for models without gradients or with separate modes."""
-    with pymc_model(problem), threadpool_limits(1, "blas"):
-        common: dict[str, Any] = {"draws": draws, "chains": chains, "random_seed": seed, "progressbar": progress, "cores": 1}
-        if sampler == "smc":  # noqa: SIM108 (two calls with a paragraph of arguments read better apart)
-            trace = pm.sample_smc(**common)
+    with pymc_model(problem), threadpool_limits(1, "blas"), deferred() as interrupt:
+        common: dict[str, Any] = {"draws": draws, "chains": chains, "random_seed": seed, "progressbar": progress}
+        if sampler == "smc":
+            trace = sample_smc(interrupt, **common)
         else:
-            trace = pm.sample(tune=tune, step=pm.DEMetropolisZ(), compute_convergence_checks=False, **common)
+            try:
+                trace = pm.sample(tune=tune, step=pm.DEMetropolisZ(), compute_convergence_checks=False, callback=interrupt.stop, cores=1, **common)
+            except ValueError as error:
+                if not interrupt.asked:
+                    raise
+                raise _nothing_kept() from error  # no chain has ended its tuning
     posterior = trace["posterior"].to_dataset()
     x = problem.unconstrain({p.name: posterior[p.name].values for p in problem.free})
     tree = assemble(problem, x, {}, [], seed, progress)
-    tree.attrs.update(method=sampler, interrupted=0, tune=tune)
+    tree.attrs.update(method=sampler, interrupted=int(interrupt.asked), tune=tune)
     return tree

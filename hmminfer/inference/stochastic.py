@@ -26,7 +26,8 @@ import xarray as xr
 from scipy.special import gammaln, logsumexp, xlogy
 from threadpoolctl import threadpool_limits
 
-from hmminfer.errors import HmmInferError
+from hmminfer.errors import HmmInferError, whole
+from hmminfer.inference.interrupts import Waiting, deferred
 from hmminfer.inference.posterior import prior_variable
 from hmminfer.system.parameters import Parameter, ParameterSet
 from hmminfer.terminal import track
@@ -88,9 +89,8 @@ def pseudo_marginal(
     DataTree with posterior, prior and sample_stats (log likelihood as estimated, acceptance). ``attrs["loglik_sd"]``: sd of 30 estimates
     at the posterior mean.
     """
-    for name, value in (("draws", draws), ("tune", tune), ("chains", chains)):
-        if value < 1:
-            raise HmmInferError(f"{name} is {value}; give a whole number of at least 1.")
+    for name, value, least in (("draws", draws, 1), ("tune", tune, 1), ("chains", chains, 1), ("seed", seed, 0)):
+        whole(name, value, least)
     _plain_numbers(parameters, "pseudo-marginal chains take")
     seeds = np.random.SeedSequence(seed).spawn(chains + 1)
     x, logp, accepted = (np.empty((chains, draws, *shape)) for shape in ((len(parameters),), (), ()))
@@ -163,6 +163,19 @@ def _log_prior(parameters: ParameterSet, z: np.ndarray) -> float:
     return sum(q.prior.log_density(float(v)) for q, v in zip(parameters, z, strict=True))
 
 
+def sample_smc(interrupt: Waiting, **choices: Any) -> xr.DataTree:
+    """PyMC's sequential Monte Carlo in a block of :func:`.deferred`. It has draws of the posterior at its end only, so an interrupt ends it at once,
+    whatever error the compiled code makes of it.
+    """
+    try:
+        with interrupt.at_once():
+            return pm.sample_smc(cores=1, **choices)
+    except BaseException:
+        if interrupt.asked:
+            raise KeyboardInterrupt from None
+        raise
+
+
 def abc(
     simulate: Callable[[dict[str, float], np.random.Generator], np.ndarray],
     observed: np.ndarray,
@@ -192,17 +205,17 @@ def abc(
         theta = np.array([np.squeeze(a) for a in arguments[: len(parameters)]])  # the last argument is a size, never used here
         return np.asarray(simulate(_named(parameters, theta), rng), float)
 
-    with warnings.catch_warnings(), pm.Model(), threadpool_limits(1, "blas"):
+    with warnings.catch_warnings(), pm.Model(), threadpool_limits(1, "blas"), deferred() as interrupt:
         # PyMC 6.4 builds its own Simulator in a way that PyTensor announces to change; nothing here can say it otherwise
         warnings.filterwarnings("ignore", "(RandomVariable Ops will stop|Calling a RandomVariable without)", DeprecationWarning)
         variables = [prior_variable(p, p.name, {}) for p in parameters]
         pm.Simulator("summaries", simulated, *variables, epsilon=near, observed=observed)
-        trace = pm.sample_smc(
+        trace = sample_smc(
+            interrupt,
             draws=draws,
             chains=chains,
             random_seed=seed,
             progressbar=progress,
-            cores=1,
             compute_convergence_checks=False,
             compile_kwargs={"mode": "FAST_COMPILE"},  # the simulator is Python: nothing to compile around it
         )

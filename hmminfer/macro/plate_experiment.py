@@ -68,7 +68,7 @@ PLATE = Schema(
 
 
 def rigid_motion(table: Table, plate: Plate) -> tuple[Nuisance, ...]:
-    """What a camera adds to displacements: a translation, and a small rotation about the middle of the plate (u = -omega (y - y_m), v = omega (x - x_m))."""
+    """Motion of the camera in displacements: a translation, and a small rotation about the middle of the plate (u = -omega (y - y_m), v = omega (x - x_m))."""
     x, y = np.isin(table.quantity, "displacement_x"), np.isin(table.quantity, "displacement_y")
     if table.settings["rigid_motion"] == "none" or not np.any(x | y):
         return ()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from hmminfer.errors import HmmInferError
+from hmminfer.errors import HmmInferError, abridged, whole
 from hmminfer.system.parameters import ParameterSet
 
 
@@ -32,7 +32,29 @@ def run_of(posterior: xr.DataTree | xr.Dataset) -> tuple[str, str, dict[str, Any
     """System, experiment and settings of the run that produced a posterior; empty where it does not record them."""
     attrs = draws_of(posterior).attrs
     experiment = str(attrs.get("experiment", "")).removeprefix("joint ")
-    return str(attrs.get("model", "")), experiment, json.loads(attrs.get("settings", "{}"))
+    return str(attrs.get("model", "")), experiment, attribute(attrs, "settings", {})
+
+
+def attribute[T](attrs: Mapping[Any, Any], name: str, empty: T) -> T:
+    """An attribute that a result keeps as JSON, of the type of ``empty``, which is the value where the result does not record it."""
+    try:
+        found = json.loads(attrs[name]) if name in attrs else empty
+    except (TypeError, ValueError):
+        found = None
+    if not isinstance(found, type(empty)):
+        raise HmmInferError(f"The attribute '{name}' of the result is {abridged(attrs[name])}, which no fit writes; take a copy of it, or fit again.")
+    return found
+
+
+def fixed_of(attrs: Mapping[Any, Any]) -> dict[str, Any]:
+    """Fixed values of a result by name, numbers or lists of numbers."""
+    fixed: dict[str, Any] = attribute(attrs, "fixed", {})
+    for name, value in fixed.items():
+        try:
+            np.asarray(value, dtype=float)
+        except (TypeError, ValueError):
+            raise HmmInferError(f"The result holds {name} fixed at {abridged(value)}, which is no number; take a copy of it, or fit again.") from None
+    return fixed
 
 
 def named_draws(
@@ -53,8 +75,8 @@ def named_draws(
     dims = [d for d in ("chain", "draw", "sample") if d in values.dims]
     if not dims:
         raise HmmInferError("This dataset has no dimension chain, draw or sample; give a posterior.")
-    if draws is not None and draws < 1:
-        raise HmmInferError(f"draws is {draws}; give a whole number of at least 1.")
+    if draws is not None:
+        whole("draws", draws)
     stacked = values.stack(_s=dims).transpose("_s", ...) if len(dims) > 1 else values.rename({dims[0]: "_s"})
     n = stacked.sizes["_s"]
     keep = np.arange(n) if draws is None or draws >= n else np.linspace(0, n - 1, draws).round().astype(int)
@@ -65,7 +87,7 @@ def named_draws(
             f"{', '.join(parameters.names)}; choose a prediction of the experiment that was fitted."
         )
     given = {name: stacked[name].transpose("_s", ...).values[keep] for name in names}
-    held = {str(k): v.values for k, v in beside.data_vars.items()} | json.loads(values.attrs.get("fixed", "{}"))
+    held = {str(k): v.values for k, v in beside.data_vars.items()} | fixed_of(values.attrs)
     held = {k: v for k, v in held.items() if k in parameters.names and k not in given}
     _same_sizes(parameters, whose[1], {k: v.shape[1:] for k, v in given.items()} | {k: np.shape(v) for k, v in held.items()})
     named = {**held, **named}

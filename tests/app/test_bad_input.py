@@ -61,11 +61,17 @@ CASES = {
     "not a number": ((*FIT, "--fix", "volume_fraction=nan"), "'nan'", "not a number"),
     "negative noise": ((*FIT, "--noise", "-3%"), "noise of youngs_modulus", "positive"),
     "negative noise of a quantity": ((*FIT, "--noise", "shear_modulus=-1 GPa"), "noise of shear_modulus", "positive"),
+    "noise below the rounding": ((*FIT, "--noise", "youngs_modulus=1e-300"), "less than the rounding", "noise of the measurement"),
+    "negative seed": ((*FIT, "--seed", "-1"), "seed is -1", "at least 0"),
+    "seed of more than 64 bits": ((*FIT, "--seed", "9" * 30), "seed is 999", "2^63 - 1"),
+    "name of a run too long": ((*FIT, "--quiet", "--output", "a" * 300), "cannot be made (File name too long)", "another --output"),
+    "name of a prediction too long": ((*PREDICT, "--output", "a" * 300 + ".csv"), "too long", "at most 255"),
+    "posterior with a name too long": ((*PREDICT, "--posterior", "a" * 5000), "no run 'aaa", "hmminfer fit wrote"),
     "noise of an unknown quantity": ((*FIT, "--noise", "young_modulus=1 GPa"), "'young_modulus'", "'youngs_modulus'"),
     "noise that is no noise": ((*FIT, "--noise", "a lot"), "'a lot'", "'infer'"),
     "unknown discrepancy": ((*FIT, "--discrepancy", "extr", "--draws", "0"), "'extr'", "Did you mean 'extra'?"),
     "unknown sampler": ((*FIT, "--sampler", "nut", "--quiet"), "sampler 'nut'", "Did you mean 'nuts'?"),
-    "negative draws": ((*FIT, "--draws", "-5", "--quiet"), "draws is -5", "at least 1"),
+    "negative draws": ((*FIT, "--draws", "-5", "--quiet"), "draws is -5", "between 0 and"),
     "acceptance above one": ((*FIT, "--target-accept", "1.2", "--quiet"), "target_accept is 1.2", "between 0 and 1"),
     "unknown cell": ((*FIT, "--set", "cell=ful"), "cell 'ful'", "Did you mean 'full'?"),
     "unknown packing": ((*FIT, "--set", "packing=hexagon"), "'hexagon'", "Did you mean 'hexagonal'?"),
@@ -172,7 +178,11 @@ CASES = {
         "needs a known tolerance",
         "fill in the column sd",
     ),
-    "simulation where there is a likelihood": (("fit", "morphogen_tissue", "--sampler", "abc"), "has a likelihood", "nuts, smc or demetropolis"),
+    "simulation where there is a likelihood": (
+        ("fit", "morphogen_tissue", "--sampler", "abc"),
+        "has a likelihood",
+        "nuts, smc, demetropolis or laplace",
+    ),
     "no room for the tissue": (
         ("predict", "morphogen_tissue", "--what", "front", "--set", "columns=4", "--set", "filled=5"),
         "4 columns cannot hold a tissue",
@@ -411,7 +421,11 @@ def test_a_run_that_stopped_before_its_first_draw_says_how_to_repeat_it(tmp_path
     (tmp_path / "draws.zarr").mkdir()
     said = refused("report", tmp_path)
     assert "stopped before its first draw" in said
-    assert f"--run {tmp_path / 'run.toml'}" in said
+    assert f"--run {tmp_path / 'run.toml'} --output {tmp_path}" in said
+    runs.check_new(tmp_path, again=True)  # no result is lost by taking the folder again
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(hm.HmmInferError, match="exists already"):
+        runs.check_new(tmp_path, again=True)
 
 
 def test_files_that_are_no_results(tmp_path):
@@ -427,8 +441,9 @@ def test_bad_run_files(tmp_path):
     for text, words in {
         'model = "fibre_composite"\ndraw = 3': ("'draw'", "Did you mean 'draws'?"),
         "model = fibre": ("not valid TOML", "correct that line"),
-        "draws = 3": ("names no model", "add a line"),
-        'model = "fibre_composite"\nseed = "x"\nsampler = 3': ("sampler", "nuts"),
+        "draws = 3": ("no model is named", "add a line"),
+        'model = "fibre_composite"\nseed = "x"': ("seed is 'x'", "whole number"),
+        'model = "fibre_composite"\nsampler = "nut"': ("sampler 'nut'", "Did you mean 'nuts'?"),
     }.items():
         file.write_text(text)
         said = refused("fit", "--run", file, "--quiet", "--output", tmp_path / "out")

@@ -187,6 +187,28 @@ def test_report(folder, tmp_path):
     assert (tmp_path / "report" / "report.txt").stat().st_size > 0
 
 
+def test_a_preview_alone_is_saved_and_nothing_is_sampled(tmp_path):
+    out = command("fit", "fibre_composite", "--preview", "--seed", "1", "--output", tmp_path / "run")
+    assert "Preview (Gaussian approximation)" in out
+    for name in ("posterior.nc", "summary.txt", "figure.png"):
+        assert (tmp_path / "run" / name).stat().st_size > 0, name
+    tree = runs.load(tmp_path / "run").tree
+    assert tree.attrs["method"] == "laplace"
+    assert tree["posterior"].sizes == {"chain": 1, "draw": 1000}
+    command("fit", "--run", tmp_path / "run", "--output", tmp_path / "again", "--quiet")
+    assert posterior(tmp_path / "again").identical(posterior(tmp_path / "run"))
+    assert "sampled by laplace; only nuts can go on" in command("extend", tmp_path / "run", code=1)
+    assert tomllib.loads((tmp_path / "run" / "run.toml").read_text())["sampler"] == "laplace"
+
+
+def test_a_preview_with_draws_comes_before_sampling(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(runs, "run", lambda recipe, *_, **__: asked.append(recipe) or sys.exit(0))
+    out = command("fit", "fibre_composite", "--preview", "--draws", "10", "--seed", "1", "--output", tmp_path / "run")
+    assert "Preview (Gaussian approximation)" in out
+    assert (asked[0].sampler, asked[0].draws) == ("", 10)
+
+
 def test_previews_come_before_sampling(tmp_path):
     args = ["--draws", "0", "--preview", "--prior-predictive", "--seed", "1", "--output", tmp_path / "none"]
     out = command("fit", "fibre_composite", *args)
@@ -215,10 +237,13 @@ def test_a_killed_run_is_recovered(tmp_path):
     assert not runs.load(tmp_path / "killed").recovered
 
 
-def test_an_interrupt_keeps_what_was_drawn(tmp_path):
+@pytest.mark.parametrize("sent", [(signal.SIGINT,), (signal.SIGTERM, signal.SIGINT)], ids=["interrupt", "termination and an impatient interrupt"])
+def test_an_interrupt_keeps_what_was_drawn(tmp_path, sent):
     args = ["fit", "fibre_composite", "--draws", "5000", "--tune", "40", "--chains", "2", "--seed", "1", "--quiet"]
     process = _sampling(tmp_path / "stopped", args)
-    process.send_signal(signal.SIGINT)
+    for sign in sent:
+        process.send_signal(sign)
+        time.sleep(0.05)
     _, err = process.communicate(timeout=200)
     assert process.returncode == 130, err
     assert "are kept and usable" in err
