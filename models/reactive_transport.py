@@ -51,8 +51,7 @@ from hmminfer.system.tables import Table
 
 LN10 = float(np.log(10.0))
 GROWTH = 0.05  # of steps with the time since the pulse: five per cent of it
-ISOTHERMS = ("linear", "saturable")
-DIFFER = ("hierarchical", "none")
+ISOTHERMS, DIFFER = ("linear", "saturable"), ("hierarchical", "none")
 
 COLUMNS = Schema(
     experiment="columns",
