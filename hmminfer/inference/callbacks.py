@@ -13,18 +13,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytensor
 from numba import carray, cfunc, types
 from nutpie.compile_pymc import CompiledPyMCModel, address_as_void_pointer
 
-from hmminfer.engine.cache import writable_folder
 from hmminfer.engine.native import seal
 
 _count = itertools.count()
-
-# PyTensor leaves the source of each function that it compiles in the temporary folder for good; in a folder of their own it clears old ones away
-if not pytensor.config.generated_src_dir and (sources := writable_folder("pytensor")):
-    pytensor.config.generated_src_dir = sources
 
 _DENSITY = """
 def density(dim, x, gradient, value, user):
