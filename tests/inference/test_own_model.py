@@ -72,7 +72,7 @@ def test_it_is_isolated_from_the_model_around_it(model):
 def test_a_trace_of_build_is_predicted_checked_and_reported(model, trace, tmp_path):
     curve = models.fibre_composite.moduli(angles=[0.0, 10.0, 90.0])
     y = curve.predict(trace, progress=False)["youngs_modulus"]
-    one = {k: float(v[0, 3]) for k, v in trace["posterior"].data_vars.items()}
+    one = {k: float(v[0, 3]) for k, v in trace["posterior"].data_vars.items() if k != "fibre_angle"}
     assert y.values[0, 3] == pytest.approx(curve.evaluate({**one, **FIXED})[:3], rel=1e-12), "its fixed values too"
     with pytest.raises(HmmInferError, match="give its model beside it"):
         hmminfer.checks(trace)
@@ -99,10 +99,11 @@ def test_a_parameter_that_is_neither_in_a_posterior_nor_fixed_is_refused(result)
         models.fibre_composite.moduli().predict(part, progress=False)
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # find_MAP says how it will return its result one day
 def test_find_map_reaches_a_mode(model):
     """Angle 0 is a saddle: the coupon at 10 degrees is missed by 5 sd there."""
     built = build(model)
-    point = pm.find_MAP(model=built, progressbar=False, include_transformed=True)
+    point = pm.find_MAP(model=built, progressbar=False)
     problem = Problem.of(model)
     y = problem.model.evaluate({p.name: point[p.name] for p in problem.model.parameters if p.name in point})
     assert np.abs((problem.table.value - y) / problem.sd).max() < 1.5
@@ -149,6 +150,7 @@ def test_noise_of_students_law_shrugs_an_outlier_off(tmp_path):
     np.testing.assert_allclose(problem.log_likelihood(y, at)[0], expected, rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of Pareto k: so few draws
 def test_functions_of_arviz_take_a_result(result, tmp_path):
     result.to_netcdf(tmp_path / "result.nc")
     with xr.open_datatree(tmp_path / "result.nc") as read:
