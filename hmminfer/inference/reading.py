@@ -145,7 +145,7 @@ def _entries(data: xr.Dataset) -> Any:
     for name, variable in data.data_vars.items():
         x = variable.transpose("chain", "draw", ...).values
         a = variable.attrs
-        about = {"unit": a.get("units", ""), "symbol": a.get("symbol", ""), "axial": bool(a.get("axial", 0)), "bounds": tuple(a.get("bounds", ()))}
+        about = {"unit": a.get("units", ""), "symbol": a.get("symbol", ""), "axial": bool(a.get("axial", 0)), "bounds": tuple(a.get("support", ()))}
         if x.ndim == 2:
             yield Entry(str(name), x, **about)
         elif x[0, 0].size <= LONG:

@@ -147,7 +147,7 @@ def _dataset(problem: Any, draws: Mapping[str, np.ndarray], dims: Mapping[str, A
             "nuisance": int(p.nuisance),
         }
         if not (p.axial or isinstance(p, Field)):
-            attrs["bounds"] = p.bounds
+            attrs["support"] = p.bounds
         variables[p.name] = xr.DataArray(value, dims=names, attrs=attrs)
     fixed = json.dumps({k: np.asarray(v).tolist() for k, v in problem.model.fixed.items()})
     about = {"fixed": fixed, "model": problem.model.name, "experiment": problem.model.experiment}
