@@ -16,6 +16,7 @@ from hmminfer.terminal import say, track, working
 
 LogDensity = Callable[[np.ndarray], tuple[float, np.ndarray]]
 SECONDS = 120.0  # of all searches together
+ROUNDS = 5  # of one search, while they gain
 EVALUATIONS = 1000  # of one search
 ALIKE = 8  # searches in a row that find nothing new: a second mode as easily reached as the first is missed once in 256 times
 STEP = 1e-4  # of the difference quotients of the gradient
@@ -97,10 +98,10 @@ def find_modes(
     with working("searching modes", len(order), progress) as done:
         for i in order:
             options = {"maxiter": 300, "maxfun": EVALUATIONS, "maxcor": 30}
-            result = minimize(negative, starts[i], jac=True, method="L-BFGS-B", bounds=Bounds(low, high), options=options, callback=in_time)
+            x = _descended(negative, starts[i], Bounds(low, high), options, in_time)
             done()
             tried += 1
-            x = wrapped(result.x, axial)
+            x = wrapped(np.clip(x, low, high), axial)
             mode = _new_mode(density, x, -negative(x)[0], found, low, high)
             found += [mode] if mode is not None else []
             since = 0 if mode is not None else since + 1
@@ -113,6 +114,24 @@ def find_modes(
             err=True,
         )
     return weighed(found)
+
+
+def _descended(negative: Callable, x: np.ndarray, box: Bounds, options: dict[str, Any], callback: Callable) -> np.ndarray:
+    """Point that a descent from x reaches, in turns without bounds and inside the box.
+
+    Without bounds the first step is short, so that it does not end where there is no solution, after which any line search gives up; the box
+    stops at a bound what would run along it for ever.
+    """
+    value = np.inf
+    for _ in range(ROUNDS):
+        before = value
+        for bounds in (None, box):
+            result = minimize(negative, np.clip(x, box.lb, box.ub), jac=True, method="L-BFGS-B", bounds=bounds, options=options, callback=callback)
+            if result.fun < value:
+                x, value = result.x, float(result.fun)
+        if before - value < 1e-3:
+            break
+    return x
 
 
 def _new_mode(density: LogDensity, x: np.ndarray, value: float, found: Sequence[Mode], low: np.ndarray, high: np.ndarray) -> Mode | None:

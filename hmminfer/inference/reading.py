@@ -68,19 +68,17 @@ class Reading:
             raise HmmInferError("This is no result of fit() or preview(): it has no group 'posterior'; give the whole DataTree.")
         if "predictions" in result.children and "fitted" not in result.children:
             return cls(_of_old(result))
-        if any(group not in result.children for group in GROUPS):
-            if problem is None:
-                raise HmmInferError(
-                    "This trace was not made by fit() or preview(): give its model beside it, or complete it first: hmminfer.completed(trace, model, "
-                    "...) with the noise, priors and fixed values that build() had."
-                )
+        if problem is not None and any(group not in result.children for group in GROUPS):
             return cls(of_trace(problem if isinstance(problem, Problem) else Problem.of(problem), result))
         return cls(result)
 
     def __getitem__(self, group: str) -> xr.Dataset:
         """A group of the result; one that the result lacks is an error."""
         if group not in self.tree.children:
-            raise HmmInferError(f"This result has no group '{group}'; take the whole result that fit() or preview() gave.")
+            raise HmmInferError(
+                f"This result has no group '{group}'; take the whole result that fit() or preview() gave. To a trace of build() give its model beside it, "
+                "or complete it: hmminfer.completed(trace, model, ...) with the noise, priors and fixed values that build() had."
+            )
         return self.tree[group].to_dataset()
 
     @property
