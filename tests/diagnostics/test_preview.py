@@ -14,8 +14,8 @@ def said(model):
 
 
 def test_a_rigid_motion_is_told_and_its_advice_helps():
-    """Moved by (12, -8) um and turned by 0.03 degrees, the content ends at its bound; without that motion nothing is said."""
-    model = models.get("fibre_composite").EXPERIMENTS["plate"].model("plate_dic")
+    """Taken as absolute, moved by (12, -8) um and turned by 0.03 degrees, the content ends at its bound; without that motion nothing is said."""
+    model = models.get("fibre_composite").EXPERIMENTS["plate"].model("plate_dic", rigid_motion="none")
     table = model.table
     x, y = table.columns["x"], table.columns["y"]
     of_x, of_y = table.quantity == "displacement_x", table.quantity == "displacement_y"
