@@ -123,10 +123,14 @@ def _descended(negative: Callable, x: np.ndarray, box: Bounds, options: dict[str
     stops at a bound what would run along it for ever.
     """
     value = np.inf
+
+    def within(x: np.ndarray) -> tuple[float, np.ndarray]:
+        return negative(x) if np.all((x >= box.lb) & (x <= box.ub)) else (1e30, np.zeros_like(x))
+
     for _ in range(ROUNDS):
         before = value
         for bounds in (None, box):
-            result = minimize(negative, np.clip(x, box.lb, box.ub), jac=True, method="L-BFGS-B", bounds=bounds, options=options, callback=callback)
+            result = minimize(within, np.clip(x, box.lb, box.ub), jac=True, method="L-BFGS-B", bounds=bounds, options=options, callback=callback)
             if result.fun < value:
                 x, value = result.x, float(result.fun)
         if before - value < 1e-3:

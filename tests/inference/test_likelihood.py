@@ -208,7 +208,7 @@ def test_a_simulation_is_no_function_with_a_gradient():
         (lambda: model.kernel.jacobian(theta), "fit it with the sampler 'abc'"),
         (lambda: fit(model, sampler="smc"), "simulated at random, .* choose the sampler abc"),
         (lambda: fit(replace(model, kernel=small().kernel), noise="infer"), "needs a known tolerance"),
-        (lambda: fit(model, priors={"motility": "StudentT(3, 1, 0.5)"}), r"prior of 'motility' reaches outside its support"),
+        (lambda: fit(model, priors={"motility": "StudentT(3, 1, 0.5)"}), r"of 'motility' reaches outside its support"),
         (lambda: sbc(model, n=2), "neither likelihood nor gradient"),
     ):
         with pytest.raises(HmmInferError, match=words):

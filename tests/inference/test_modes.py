@@ -70,9 +70,9 @@ def test_a_box_of_unknowns_holds_the_supports_and_no_more():
     for corner in problem.box():
         values = problem.constrain(corner)
         problem.model.vector(values)  # refuses what is outside a support
-    named = dict(zip([p.name for p in problem.free], zip(*problem.box(), strict=True), strict=True))
     p = problem.model.parameters["particle_conductivity"]
-    assert named["particle_conductivity"] == pytest.approx((p.lower, p.upper), rel=1e-4)
+    ends = [float(problem.constrain(corner)["particle_conductivity"]) for corner in problem.box()]
+    assert ends == pytest.approx((p.lower, p.upper), rel=1e-2)
 
 
 def test_a_preview_near_the_end_of_a_support_is_a_result(tmp_path):
