@@ -70,6 +70,11 @@ class Reading:
             return cls(_of_old(result))
         if problem is not None and any(group not in result.children for group in GROUPS):
             return cls(of_trace(problem if isinstance(problem, Problem) else Problem.of(problem), result))
+        if "observed_data" in result.children and "quantity" not in result["observed_data"].coords:
+            raise HmmInferError(
+                "This trace was not made by fit() or preview(): give its model beside it, or complete it: hmminfer.completed(trace, model, ...) with the "
+                "noise, priors and fixed values that build() had."
+            )
         return cls(result)
 
     def __getitem__(self, group: str) -> xr.Dataset:
