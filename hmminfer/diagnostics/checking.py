@@ -19,6 +19,7 @@ from hmminfer.inference.modes import modes_of
 from hmminfer.inference.reading import LONG, Entry, Reading
 from hmminfer.terminal import Printed, grid
 
+UNSOLVED = "The model has no solution at any draw: see its settings, and the priors."
 AGREE = 1.01  # R-hat of chains that agree (Vehtari et al. 2021)
 FINEST, COARSEST = 1e-7, 10.0  # sd of a row over its value, or the largest of its quantity, beyond which a unit or a digit is wrong
 SURPRISE = 100.0  # times what the model gives, from which a unit is more likely wrong than the priors
@@ -85,6 +86,13 @@ def _predictive(reading: Reading) -> list[Check]:
     The bound on |z| is the one that the largest of n standard normals stays below in 95 % of cases.
     """
     rows = reading.rows
+    solved = np.logical_and.reduce([np.isfinite(reading.of_rows("fitted", k)).all(axis=1) for k in reading.measured])
+    out = []
+    if not solved.all():
+        advice = "The others are left out: the approximation reaches beyond what the model can be solved for." if solved.any() else UNSOLVED
+        out.append(Check("draws solved", f"{solved.sum()} of {solved.size}", None if solved.any() else False, advice))
+    if not solved.any():
+        return out
     names = [r.name for r in rows]
     y = np.array([r.observed for r in rows])
     away = y - np.array([r.predictive.mean() for r in rows])
@@ -100,7 +108,7 @@ def _predictive(reading: Reading) -> list[Check]:
         + ", ".join(f"{names[i]} (z = {z[i]:+.1f})" for i in worst[:3] if abs(z[i]) > bound)
         + ": a wrong datum, too small an sd, or a model discrepancy."
     )
-    out = [Check(f"predictive |z| < {bound:.1f}", f"{np.abs(z[worst[0]]):.1f} ({names[worst[0]]})", ok, advice)]
+    out.append(Check(f"predictive |z| < {bound:.1f}", f"{np.abs(z[worst[0]]):.1f} ({names[worst[0]]})", ok, advice))
     if reading.method != "abc":  # there the prediction is random too, and no row has a noise of its own
         clean, drawn = ({k: reading.of_rows(group, k) for k in reading.measured} for group in ("fitted", "posterior_predictive"))
         misfit = Misfit.of(reading.measured, clean, drawn)
@@ -129,7 +137,8 @@ def _prior_predictive(reading: Reading) -> list[Check]:
     for name, values in reading.measured.items():  # of a whole quantity: single rows may be near zero
         size = np.sqrt(np.mean(values.values**2))
         for group in ("prior_predictive", "fitted"):
-            expected = np.sqrt(np.nanmedian(np.mean(reading.of_rows(group, name) ** 2, axis=1)))
+            squares = np.mean(reading.of_rows(group, name) ** 2, axis=1)
+            expected = np.sqrt(np.nanmedian(squares)) if np.isfinite(squares).any() else 0.0
             if size > SURPRISE * expected > 0.0:
                 far.append((size / expected, name))
     ok = len(outside) <= 0.1 * len(rows)

@@ -128,7 +128,7 @@ def against(ax: Any, reading: Reading, model: Any = None) -> None:
     units = set()
     for colour, (name, v) in zip(CYCLE, ((n, v) for n, v in reading.measured.items() if v.size > 3), strict=False):
         drawn = reading.of_rows("posterior_predictive", name)
-        ax.plot(drawn.mean(axis=0), v.values, "o", ms=3, alpha=0.7, color=colour, mew=0, label=str(name).replace("_", " "))
+        ax.plot(np.nanmean(drawn, axis=0), v.values, "o", ms=3, alpha=0.7, color=colour, mew=0, label=str(name).replace("_", " "))
         units.add(v.attrs.get("units", ""))
     low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
     ends = [min(low), max(high)]

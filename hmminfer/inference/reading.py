@@ -43,7 +43,10 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One datum: measured value and noise sd; draws of its prediction without noise, with noise, and with noise from the prior."""
+    """One datum: measured value and noise sd; draws of its prediction without noise, with noise, and with noise from the prior.
+
+    Draws of the posterior at which the model has no solution are left out, unless it has none at any of them.
+    """
 
     name: str
     observed: float
@@ -164,6 +167,8 @@ def _rows(reading: Reading) -> Any:
         n = values.size
         labels = [str(x) for x in values["specimen"].values] if "specimen" in values.coords else [f"[{i}]" for i in range(n)]
         clean, predictive, prior = (reading.of_rows(g, name) for g in ("fitted", "posterior_predictive", "prior_predictive"))
+        solved = np.isfinite(clean).all(axis=1)
+        clean, predictive = (clean[solved], predictive[solved]) if solved.any() else (clean, predictive)
         for i, (label, row) in enumerate(zip(labels, values["row"].values, strict=True)):
             yield Row(f"{name} {label}", float(values[i]), float(sd[row]), clean[:, i], predictive[:, i], prior[:, i])
 

@@ -235,6 +235,23 @@ def test_an_sd_or_a_unit_that_cannot_be_is_named():
     assert huge["chi2 p-value"].ok is False
 
 
+def test_draws_without_a_solution_are_left_out_and_counted():
+    tree = tree_of(draws(5.0, 0.07), draws(10.0, 0.7, seed=6))
+    for group in ("predictions", "posterior_predictive"):
+        tree[group]["stress"][0, 3:8] = np.nan
+    result = found(tree)
+    assert result["draws solved"].value == "1995 of 2000"
+    assert "nan" not in "".join(c.value for c in result.values())
+    assert result["predictive |z|"].ok
+    assert result["chi2 p-value"].ok
+    for group in ("predictions", "posterior_predictive"):
+        tree[group]["stress"][:] = np.nan
+    nowhere = found(tree)
+    assert nowhere["draws solved"].ok is False
+    assert "no solution at any draw" in nowhere["draws solved"].advice
+    assert "predictive |z|" not in nowhere
+
+
 def test_report_writes_and_does_not_overwrite(tmp_path):
     tree = tree_of(draws(5.0, 0.07), two_signs())
     made = report(tree, folder=tmp_path / "run", show=False)
