@@ -22,7 +22,7 @@ from hmminfer.diagnostics.sensitivity import Standard
 from hmminfer.engine.fingerprint import fingerprint_of
 from hmminfer.errors import HmmInferError
 from hmminfer.inference.reading import LONG
-from hmminfer.system.likelihood import POISSON, draw, log_density
+from hmminfer.system.likelihood import POISSON
 from hmminfer.system.parameters import Field
 from hmminfer.terminal import say, track
 
@@ -166,7 +166,7 @@ def _uniformity(ranks: np.ndarray, draws: int) -> float:
 def _numbers(std: Standard, bank: np.ndarray, y_bank: np.ndarray) -> str:
     """Hash of a problem as numbers: its unknowns, predictions and noise at the prior draws; whatever was changed is seen in them."""
     named = std.named(bank)
-    digest = hashlib.sha256(repr([(std.model.likelihood, *named), y_bank.shape]).encode())
+    digest = hashlib.sha256(repr([(std.problem.law, *named), y_bank.shape]).encode())
     for array in (*named.values(), y_bank, std.problem.sigma_of(named)):
         digest.update(np.ascontiguousarray(array, dtype=float).tobytes())
     return digest.hexdigest()
@@ -181,21 +181,19 @@ def _rank(
     problem = std.problem
     u, y = _truth(std, rng)
     truth = {name: np.asarray(v)[None] for name, v in std.named(u).items()}
-    law = problem.model.likelihood
-    data = draw(law, rng, y, problem.sigma_of(truth)[..., : len(y)].reshape(-1))
+    data = problem.replicated(rng, y[None], truth)[0]
     assumed = replace(problem, table=replace(problem.table, value=data), sd=problem.sd * factor)
     pareto_k = math.nan
     if posterior is None:
         fitted = Standard(assumed)
-        x, y_x, pareto_k = importance(fitted, data, bank, y_bank, draws, rng)
+        x, y_x, pareto_k = importance(fitted, bank, y_bank, draws, rng)
         named = fitted.named(x)
     else:
         named = {name: np.asarray(v) for name, v in posterior(assumed, int(sequence.generate_state(1)[0]) % 2**31).items()}
         theta = std.model.vector({name: v for name, v in named.items() if name in std.model.parameters.names})
         y_x = std.model.batch(theta, strict=False)
     for where, values in ((truth, y[None]), (named, y_x)):
-        sigma = assumed.sigma_of(where)
-        where["log_likelihood"] = np.sum(log_density(law, data, values, sigma), axis=-1)
+        where["log_likelihood"] = np.sum(assumed.log_likelihood(values, where), axis=-1)
     axial = {p.name for p in problem.free if p.axial and not isinstance(p, Field)}
     ranks = {}
     for name, true in truth.items():

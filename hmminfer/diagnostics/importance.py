@@ -9,21 +9,19 @@ from scipy import optimize, special, stats
 
 from hmminfer.diagnostics.sensitivity import Standard
 from hmminfer.engine.linalg import one_thread
-from hmminfer.system.likelihood import log_density
 
 TRUSTED = 0.7  # Pareto k below which weighted draws can be trusted (Vehtari et al. 2024)
 
 
 @one_thread
-def importance(
-    std: Standard, data: np.ndarray, bank: np.ndarray, y_bank: np.ndarray, draws: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, float]:
+def importance(std: Standard, bank: np.ndarray, y_bank: np.ndarray, draws: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
     """Independent posterior draws u, their y, and Pareto k: population Monte Carlo with a mixture of t densities
     (Cappe et al. 2008).
 
     Components start at modes reached from the best prior draws, with the Gauss-Newton covariance; their images under
     theta -> -theta are added; three rounds of weighted draws move and reshape them, and the last one is resampled.
     """
+    data = std.problem.table.value
     prior = [p for p in std.problem.free if p.axial]
     axial = np.zeros(std.size, bool)
     for p in prior:
@@ -36,8 +34,7 @@ def importance(
         return np.where(axial, d - np.where(axial, period, 1.0) * np.round(d / np.where(axial, period, np.inf)), d)
 
     def target(u: np.ndarray, y: np.ndarray) -> np.ndarray:
-        sigma = std.problem.sigma_of(std.named(u))
-        out = np.sum(log_density(std.model.likelihood, data, y, sigma), axis=-1)
+        out = np.sum(std.problem.log_likelihood(y, std.named(u)), axis=-1)
         out = out - 0.5 * np.sum(u[..., ~axial] ** 2, axis=-1)
         for p in prior:
             out = out + p.prior.concentration * np.sum(np.cos(np.radians(2.0 * p.prior.sd * u[..., std.u_of[p.name]])), axis=-1)

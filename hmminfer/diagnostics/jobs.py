@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
@@ -12,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from hmminfer.engine.files import is_part, write_whole
 from hmminfer.errors import HmmInferError
 from hmminfer.system.pickling import packed
 
@@ -74,7 +74,7 @@ def finished(folder: Path, facts: Mapping[str, Any]) -> dict[int, Any]:
     except OSError as error:
         raise HmmInferError(f"The folder '{folder}' cannot be made ({error.strerror}); choose another.") from None
     if (there := _read(folder / FACTS)) is None:
-        if any(path.suffix != ".part" for path in folder.iterdir()):
+        if not all(is_part(path.name) for path in folder.iterdir()):
             raise HmmInferError(f"The folder '{folder}' holds something else than finished jobs; give a new or an empty one.")
         _write(folder / FACTS, dict(facts))
         return {}
@@ -90,9 +90,7 @@ def keep(folder: Path, k: int, result: Any) -> None:
 
 
 def _write(path: Path, content: Any) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    temporary.write_text(json.dumps(content), encoding="utf-8")
-    os.replace(temporary, path)
+    write_whole(path, json.dumps(content).encode())
 
 
 def _read(path: Path) -> Any:

@@ -45,8 +45,9 @@ def _couple_forward(theta, *data):
 
 def _couple_pullback(theta, *rest):
     law_index, macro_index, direct_index, order = rest[:4]
-    x, y_bar = rest[n_data], rest[-1].copy()
+    x, y_bar = rest[n_data], rest[-1]
     if order.size > 0:
+        y_bar = np.empty(order.size)
         y_bar[order] = rest[-1]
     n_y = y_bar.size - direct_index.size
     n_effective = x.size - macro_index.size

@@ -16,13 +16,13 @@ import numpy as np
 import scipy.linalg.cython_lapack as cython_lapack
 from numba import types
 from numba.extending import get_cython_function_address
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from hmminfer.engine.native import compiled
 
 # Decorator for functions that call kernels many times: on bands as narrow as ours, threads of BLAS only wait for each other (ten times slower
 # where several processes share the cores).
-one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
+one_thread = ThreadpoolController().wrap(limits=1, user_api="blas")
 
 _CAPSULE_NAME = ctypes.pythonapi.PyCapsule_GetName
 _CAPSULE_NAME.restype, _CAPSULE_NAME.argtypes = ctypes.c_char_p, [ctypes.py_object]

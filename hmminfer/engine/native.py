@@ -78,7 +78,7 @@ def compiled(function: Any = None, *, fastmath: Any = False) -> Any:
     known = {function.__name__, *function.__globals__, *vars(builtins)}  # its own name too: a function may call itself
     if unknown := sorted(_loaded(function.__code__) - known):
         raise NameError(f"{function.__module__}.{function.__name__} is compiled before {', '.join(unknown)} is defined; move its definition up.")
-    kept, name = fingerprint_of(function), function.__qualname__
+    kept, name = fingerprint_of(function, repr(sorted(fastmath or ()))), function.__qualname__
     function.__qualname__ = f"{name}_{kept}"  # numba reads the name of its cache file from here, once
     dispatcher = njit(cache=True, error_model="numpy", fastmath=fastmath)(function)
     function.__qualname__ = name

@@ -21,7 +21,7 @@ from hmminfer.inference.homogenisation import known_error
 from hmminfer.system.foreign_priors import as_prior
 from hmminfer.system.likelihood import NORMAL, POISSON, STUDENT, draw, log_density
 from hmminfer.system.model import Model
-from hmminfer.system.parameters import Field, Parameter, ParameterSet, wrap_axial
+from hmminfer.system.parameters import Field, Parameter, wrap_axial
 from hmminfer.system.priors import Prior
 from hmminfer.system.tables import Table
 
@@ -85,7 +85,9 @@ class Problem:
             held[name] = model.parameters[name].held(value)
         model = replace(model, fixed=held)
         scales, extra, tail = (tuple(_with_prior(p, (priors or {}).get(p.name)) for p in group) for group in (scales, extra, tail))
-        model = replace(model, parameters=ParameterSet(tuple(p if p.name in held else supported(p) for p in model.parameters)))
+        for p in model.parameters:
+            if p.name not in held:
+                _refuse_outside(p)
         model.check_accuracy(model.vector(), "the prior medians")
         if discrepancy_kind == "homogenisation":
             error = known_error(model)
@@ -269,23 +271,17 @@ def _no_model(given: Any) -> str:
     return f"{type(given).__name__} is no model; build one from data: hmminfer.models.fibre_composite.EXPERIMENTS.coupons.model('my.csv')."
 
 
-NEVER = 1e-9  # share of a prior outside the support of its parameter that no run will ever draw
+NEVER = 1e-4  # share of a prior outside the support of its parameter; a Normal that is not cut there holds 3e-5 on each side
 
 
-def supported(p: Parameter) -> Parameter:
-    """A parameter whose prior stays inside its support: a prior that reaches beyond is truncated there, if its kind can be."""
-    if isinstance(p, Field) or p.axial or p.nuisance:
-        return p
-    outside = p.prior.outside(p.lower, p.upper)
-    if outside < NEVER:
-        return p
-    inside = p.prior.within(p.lower, p.upper)
-    if inside is None:
+def _refuse_outside(p: Parameter) -> None:
+    """Raise an error if a prior that cannot be cut at the support of its parameter (see :class:`.Parameter`) reaches beyond it."""
+    outside = 0.0 if isinstance(p, Field) or p.axial else p.prior.outside(p.lower, p.upper)
+    if outside > NEVER:
         raise HmmInferError(
             f"The prior {p.prior} of '{p.name}' reaches outside its support [{p.lower:g}, {p.upper:g}] {p.unit}".rstrip()
             + f" ({outside:.1%} of it); give one inside, such as a LogNormal or Normal, which are cut there.".replace("%", " %")
         )
-    return replace(p, prior=inside)
 
 
 def _with_prior(p: Parameter, prior: Prior | str | None) -> Parameter:

@@ -22,6 +22,10 @@ from hmminfer.inference.results import of_trace
 from hmminfer.system.draws import fixed_of
 
 GROUPS = ("fitted", "posterior_predictive", "prior", "prior_predictive", "observed_data", "constant_data")  # that tables and checks read
+TRACE = (
+    "To a trace of build() give its model beside it, or complete it: hmminfer.completed(trace, model, ...) with the noise, priors and fixed values "
+    "that build() had."
+)
 LONG = 20  # entries from which a vector appears in tables only through its hyperparameters
 INTERVAL = f"{SHARE:.0%} interval".replace("%", " %")
 SAID = f"Intervals are the shortest that hold {SHARE:.0%} of the draws.".replace("%", " %")
@@ -74,19 +78,13 @@ class Reading:
         if problem is not None and any(group not in result.children for group in GROUPS):
             return cls(of_trace(problem if isinstance(problem, Problem) else Problem.of(problem), result))
         if "observed_data" in result.children and "quantity" not in result["observed_data"].coords:
-            raise HmmInferError(
-                "This trace was not made by fit() or preview(): give its model beside it, or complete it: hmminfer.completed(trace, model, ...) with the "
-                "noise, priors and fixed values that build() had."
-            )
+            raise HmmInferError(f"This trace was not made by fit() or preview(). {TRACE}")
         return cls(result)
 
     def __getitem__(self, group: str) -> xr.Dataset:
         """A group of the result; one that the result lacks is an error."""
         if group not in self.tree.children:
-            raise HmmInferError(
-                f"This result has no group '{group}'; take the whole result that fit() or preview() gave. To a trace of build() give its model beside it, "
-                "or complete it: hmminfer.completed(trace, model, ...) with the noise, priors and fixed values that build() had."
-            )
+            raise HmmInferError(f"This result has no group '{group}'; take the whole result that fit() or preview() gave. {TRACE}")
         return self.tree[group].to_dataset()
 
     @property

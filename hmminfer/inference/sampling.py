@@ -204,6 +204,8 @@ def fit(
         raise HmmInferError(f"target_accept is {target_accept}; give a rate between 0 and 1, such as 0.8 or 0.95.")
     if resume is not None and sampler != "nuts":
         raise HmmInferError(f"A run of the sampler '{sampler}' cannot be resumed; run it again with more draws.")
+    if resume is not None and "fitted" not in resume.children:
+        raise HmmInferError("A result of version 0.1.0 can be read and predicted from, but not extended; repeat its run, with more draws.")
     seed = int(np.random.SeedSequence().generate_state(1)[0] % 2**31) if seed is None else int(seed)
     if sampler == LAPLACE:
         return preview(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind, draws=draws, seed=seed, progress=progress)
@@ -346,16 +348,8 @@ def _fit_by_simulation(problem: Problem, draws: int, chains: int, seed: int, pro
     """Approximate Bayesian computation of a simulated model; the noise of each row is its tolerance."""
     model = problem.model
     assert isinstance(model.kernel, Simulation)
-    if problem.noise or problem.extra:
+    if problem.noise or problem.extra or problem.tail:
         raise HmmInferError("A simulated experiment needs a known tolerance; fill in the column sd, or give noise as numbers.")
-    for p in problem.free:
-        tried = p.prior.sample(np.random.default_rng(seed), 1000)
-        outside = tried[(tried < p.lower) | (tried > p.upper)]
-        if outside.size:
-            raise HmmInferError(
-                f"The prior of '{p.name}' reaches outside its support [{p.lower:g}, {p.upper:g}], for example to {outside[0]:.3g}; give one inside, "
-                "such as a LogNormal, or bounds: Normal(1, 0.5, lower=0.001)."
-            )
     draw = model.kernel.draw
     found = abc(
         lambda values, rng: draw(model.vector(values), rng),

@@ -25,7 +25,7 @@ def log_density(kind: str, y: Any, f: np.ndarray, sigma: Any, nu: Any = None) ->
     if kind == NORMAL:
         out = -0.5 * z**2 - np.log(sigma * np.sqrt(2.0 * np.pi))
     else:
-        nu = np.asarray(nu)[..., None]
+        nu = np.minimum(nu, 1e6)[..., None]  # beyond, the law is normal to 1e-6, and the difference of gammaln is lost in rounding
         out = gammaln(0.5 * (nu + 1.0)) - gammaln(0.5 * nu) - 0.5 * np.log(np.pi * nu) - np.log(sigma) - 0.5 * (nu + 1.0) * np.log1p(z**2 / nu)
     return np.where(np.isnan(f), -np.inf, out)
 

@@ -124,6 +124,11 @@ class Informed:
     held: dict[str, float]
     cautions: tuple[Callable[[Any], str], ...] = ()
 
+    @property
+    def parts(self) -> dict[str, Any]:
+        """These as parts of a :class:`.Model`."""
+        return {"parameters": self.parameters, "fixed": self.held, "cautions": self.cautions}
+
 
 def informed(
     parameters: ParameterSet,

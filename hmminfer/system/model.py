@@ -110,6 +110,7 @@ class Model:
         """
         return self.parameters.vector({**self.fixed, **(values or {})}, strict)
 
+    @one_thread
     def evaluate(self, values: Mapping[str, Any] | None = None) -> np.ndarray:
         """y at named values, (n_out,); if there is no solution, an error names the parameters that prevent it."""
         theta = self.vector(values)

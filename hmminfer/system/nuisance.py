@@ -14,7 +14,6 @@ are understood by every experiment, in the data file, as ``--set`` and as keywor
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -83,17 +82,17 @@ def observed(model: Any, nuisances: Sequence[Nuisance]) -> Any:
         if group:
             kernel = shifted(kernel, np.stack([n.column for n in group], axis=1), relative)
             parameters += [n.parameter for n in group]
-    return replace(model, kernel=kernel, parameters=ParameterSet(tuple(parameters)))
+    return replace(model, kernel=kernel, parameters=ParameterSet(tuple(parameters)), nuisances=tuple(nuisances))
 
 
 def _sd(name: str, value: Any, unit: str) -> float:
     """Standard deviation from text such as "3 %" or "0.5 degC": a difference, to which the zero of a scale does not matter."""
-    if isinstance(value, str) and (match := re.fullmatch(r"\s*[-+.\d]+(?:[eE][-+]?\d+)?(.*)", value)):
-        sd = units.parse(value, unit) - units.parse(f"0 {match[1]}", unit)
-    else:
-        sd = units.parse(value, unit)
+    number, own = units.split(str(value), unit)
+    sd = number * units.factor(own or unit, unit)
     if not sd > 0.0:
         raise HmmInferError(
             f"{name} is {value}; give the standard deviation of that error, a positive number in {units.name(unit) if unit else '%'}."
         )
+    if name.startswith(GAIN) and sd >= 1.0:
+        raise HmmInferError(f"{name} is {value}, a gain that is wrong by {100 * sd:g} %; write '{number:g} %' if that is meant.")
     return sd

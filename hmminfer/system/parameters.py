@@ -22,7 +22,7 @@ import numpy as np
 from hmminfer import units
 from hmminfer.errors import HmmInferError, unknown
 from hmminfer.system.foreign_priors import as_prior
-from hmminfer.system.priors import Axial, HalfNormal, LogNormal, Normal, Prior, Uniform
+from hmminfer.system.priors import Axial, HalfNormal, LogNormal, Prior
 
 FIELD_PARTS, LENGTH_UNIT = ("amplitude", "length_scale"), "mm"
 AMPLITUDE, LENGTH_SCALE = HalfNormal(10.0), LogNormal(30.0, 0.5)  # default priors of a field
@@ -56,15 +56,15 @@ class Parameter:
 
     def __post_init__(self) -> None:
         low, high = self.prior.box(4.0)
-        if not isinstance(self.prior, Normal | LogNormal | Uniform) or (self.lower <= low and high <= self.upper):
+        if self.lower <= low and high <= self.upper:
             return
-        lower, upper = max(self.prior.lower, self.lower), min(self.prior.upper, self.upper)
+        lower, upper = self.bounds
         if not lower < upper:
             raise HmmInferError(
                 f"The prior {self.prior} of '{self.name}' lies outside its support [{self.lower:g}, {self.upper:g}] {self.unit}".rstrip()
                 + "; give one inside."
             )
-        object.__setattr__(self, "prior", replace(self.prior, lower=lower, upper=upper))
+        object.__setattr__(self, "prior", self.prior.within(lower, upper))
 
     @property
     def length(self) -> int:

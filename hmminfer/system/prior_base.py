@@ -43,9 +43,9 @@ class Prior:
         law = self._frozen()
         return float(law.cdf(lower) if a < lower else 0.0) + float(law.sf(upper) if b > upper else 0.0)
 
-    def within(self, lower: float, upper: float) -> Prior | None:
-        """The law truncated to [lower, upper]; None for a kind that cannot be truncated."""
-        return None
+    def within(self, lower: float, upper: float) -> Prior:
+        """The law truncated to [lower, upper]; a kind that cannot be truncated stays as it is."""
+        return self
 
     def sample(self, rng: np.random.Generator, size: int) -> np.ndarray:
         """Independent draws."""

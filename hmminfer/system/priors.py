@@ -154,6 +154,9 @@ class Uniform(Prior):
     def box(self, width: float = 4.0) -> tuple[float, float]:
         return self.lower, self.upper
 
+    def within(self, lower: float, upper: float) -> Prior:
+        return replace(self, lower=max(lower, self.lower), upper=min(upper, self.upper))
+
     def quantile(self, u: Any) -> Any:
         return self.lower + (self.upper - self.lower) * special.ndtr(u)
 

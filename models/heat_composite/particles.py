@@ -64,16 +64,7 @@ def particles(table: Table) -> Model:
     about = {"scheme": table.settings["scheme"]}
     observables = by_quantity(table, {"particle_diameter": "um", "volume_fraction": ""})
     told = informed(parameters, kernel, table.settings, table)
-    return Model(
-        parameters=told.parameters,
-        kernel=kernel,
-        observables=observables,
-        table=table,
-        about=about,
-        panels=("ratios", "ridge"),
-        derived=(KAPITZA,),
-        cautions=told.cautions,
-    )
+    return Model(**told.parts, kernel=kernel, observables=observables, table=table, about=about, panels=("ratios", "ridge"), derived=(KAPITZA,))
 
 
 @prediction(

@@ -156,18 +156,7 @@ def plate(table: Table) -> Model:
     observables = by_quantity(table, {"x": "mm", "y": "mm", "time": "s"})
     scene = {"domain": domain, "settings": s, "limit": limit}
     panels = ("content_mean", "content_sd", "against", "scores") if field else ()
-    return Model(
-        parameters=told.parameters,
-        kernel=kernel,
-        observables=observables,
-        fixed=told.held,
-        table=table,
-        about=about,
-        scene=scene,
-        panels=panels,
-        derived=tuple(derived),
-        cautions=told.cautions,
-    )
+    return Model(**told.parts, kernel=kernel, observables=observables, table=table, about=about, scene=scene, panels=panels, derived=tuple(derived))
 
 
 @compiled

@@ -146,11 +146,9 @@ def films(table: Table) -> Model:
     about |= {} if levels is None else {"levels": ", ".join(f"{v:g} %" for v in levels)}
     observables = by_quantity(table, {"thickness": "nm", "humidity": "%", "temperature": "K"})
     return Model(
-        parameters=told.parameters,
+        **told.parts,
         kernel=kernel,
         observables=observables,
-        fixed=told.held,
-        cautions=told.cautions,
         table=table,
         about=about,
         scene={"settings": s},

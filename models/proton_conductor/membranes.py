@@ -142,15 +142,13 @@ def membranes(table: Table) -> Model:
     panels = ("ratios",) if n <= 4 else ("against", "scores")
     told = informed(parameters, kernel, s, table, UNSEEN, UNIFORM)
     return Model(
-        parameters=told.parameters,
+        **told.parts,
         kernel=kernel,
         observables=observables,
-        fixed=told.held,
         table=table,
         about=about,
         panels=panels,
         derived=(Derived("swollen_conductivity", "S/cm", partial(_swollen, float(s["liquid_water_content"])), "in liquid water, at 303 K"),),
-        cautions=told.cautions,
     )
 
 

@@ -149,12 +149,10 @@ def confined(table: Table) -> Model:
     about = {k: s[k] for k in ("micro", "test", "thickness", "bath", "steps", "elements")}
     told = informed(parameters, kernel, s, table, UNSEEN, IDEAL)
     return Model(
-        parameters=told.parameters,
+        **told.parts,
         kernel=kernel,
         observables=by_quantity(table, {"time": "s"}),
-        fixed=told.held,
         derived=(Derived("consolidation_coefficient", "um^2/s", _consolidation, "H k_0, of the network without its charges"),),
-        cautions=told.cautions,
         table=table,
         about=about,
         scene={"settings": s},

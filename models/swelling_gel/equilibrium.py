@@ -120,12 +120,10 @@ def equilibrium(table: Table) -> Model:
     derived = (Derived("youngs_modulus", "MPa", _youngs, "of the network alone"),) if s["network"] == "tissue" else ()
     about = {k: s[k] for k in ("micro", "network", "volume", "temperature")}
     return Model(
-        parameters=told.parameters,
+        **told.parts,
         kernel=kernel,
         observables=by_quantity(table, {"bath": "mmol/L"}),
-        fixed=told.held,
         derived=derived,
-        cautions=told.cautions,
         table=table,
         about=about,
         scene={"settings": s},

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,8 +16,10 @@ from hmminfer.diagnostics.reporting import report
 from hmminfer.diagnostics.sensitivity import identifiability
 from hmminfer.errors import HmmInferError
 from hmminfer.inference.axial import axial_modes
+from hmminfer.inference.noise import TAIL
+from hmminfer.inference.problem import Problem
 from hmminfer.system.parameters import Parameter, ParameterSet
-from hmminfer.system.priors import Axial, LogNormal, Normal
+from hmminfer.system.priors import Axial, Gamma, LogNormal, Normal
 
 
 def wrap(theta):
@@ -302,10 +304,13 @@ class FormulaProblem:
     sd: np.ndarray
     table: Any = None
     noise: tuple = ()
+    law: str = "normal"
+    tail: tuple = ()
+    log_likelihood, replicated, _nu = Problem.log_likelihood, Problem.replicated, Problem._nu
 
     @property
     def free(self):
-        return tuple(self.model.parameters)
+        return (*self.model.parameters, *self.tail)
 
     def sigma_of(self, draws):
         return self.sd
@@ -400,6 +405,21 @@ def test_calibration_passes_and_its_negative_control_fails():
     assert not sbc(p, n=40, seed=1, noise_factor=0.7, progress=False).ok
 
 
+def test_calibration_knows_students_noise():
+    """Heavy tails in the data and in the posterior agree; a posterior with the normal law of the same scale is too sure, and found to be."""
+    p = problem(lambda x: np.full(5, x[0]), [0.3] * 5, C)
+    p.law, p.tail = "student", (replace(TAIL, prior=Gamma(2.5, 0.1)),)
+    assert sbc(p, n=100, seed=4, progress=False).ok
+
+    def normal(assumed, seed):
+        precision = 1.0 / 2.0**2 + 5.0 / 0.3**2
+        mean = assumed.table.value.sum() / 0.3**2 / precision
+        rng = np.random.default_rng(seed)
+        return {"offset": mean + rng.standard_normal(49) / np.sqrt(precision), "noise_nu": assumed.tail[0].prior.sample(rng, 49)}
+
+    assert not sbc(p, n=100, draws=49, seed=4, posterior=normal, progress=False).ok
+
+
 @pytest.mark.validates(
     "all",
     "simulation-based calibration of counts",
@@ -410,7 +430,7 @@ def test_calibration_of_counts_and_its_negative_control():
     """Four counts of 1.5 and 3 on average; a posterior that takes them for Gaussian with half of their sd is wrong, and found to be."""
     few = Parameter("mean", "", LogNormal(1.5, 0.8), lower=0.0)
     p = problem(lambda x: np.array([x[0], x[0], 2.0 * x[0], 2.0 * x[0]]), [0.6, 0.6, 0.9, 0.9], few)
-    p.model.likelihood = "poisson"
+    p.model.likelihood = p.law = "poisson"
     assert sbc(p, n=150, seed=3, progress=False).ok
 
     def gaussian(assumed, seed):

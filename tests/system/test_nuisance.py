@@ -61,3 +61,17 @@ def test_gradients_of_nuisances_are_exact():
 def test_counts_take_no_calibration():
     with pytest.raises(HmmInferError, match="neither calibration nor offset"):
         models.morphogen_tissue.EXPERIMENTS.spreading.model(calibration="3 %")
+
+
+def test_a_model_knows_the_errors_of_its_instruments():
+    """Those asked for by settings too, so that searches start with their best values."""
+    model = models.fibre_composite.EXPERIMENTS.coupons.model(offset_shear_modulus="0.5 GPa")
+    assert [n.parameter.name for n in model.nuisances] == ["offset_shear_modulus"]
+    problem = Problem.of(model)
+    draws = problem.prior_draws(np.random.default_rng(0), 3)
+    assert not np.array_equal(problem.aligned(draws)["offset_shear_modulus"], draws["offset_shear_modulus"])
+
+
+def test_a_gain_without_its_percent_is_asked_about():
+    with pytest.raises(HmmInferError, match="write '3 %'"):
+        models.fibre_composite.EXPERIMENTS.coupons.model(calibration=3)
