@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from hmminfer import units
-from hmminfer.errors import HmmInferError, unknown
+from hmminfer.errors import HmmInferError, abridged, unknown
 from hmminfer.system.priors import Axial, HalfNormal, LogNormal, Prior, parse_prior
 
 FIELD_PARTS, LENGTH_UNIT = ("amplitude", "length_scale"), "mm"
@@ -64,7 +64,7 @@ class Parameter:
 
     def to_vector(self, value: Any) -> np.ndarray:
         """Vector entries (..., length) of a user's value: number (for every entry), "3.5 GPa", or array with draws in front."""
-        x = np.asarray(units.parse(value, self.unit) if isinstance(value, str) else value, dtype=float)
+        x = _numbers(self, units.parse(value, self.unit) if isinstance(value, str) else value)
         if np.any(np.isnan(x)):
             raise HmmInferError(f"Parameter '{self.name}' has a value that is not a number; give it in {self.unit or 'plain numbers'}.")
         outside = (x < self.lower) | (x > self.upper)
@@ -87,6 +87,15 @@ class Parameter:
         """User's value of vector entries (..., length)."""
         x = wrap_axial(x) if self.axial else np.asarray(x)
         return x[..., 0] if self.size is None else x
+
+
+def _numbers(parameter: Parameter, value: Any) -> np.ndarray:
+    """A value as an array of floats; anything else is an error."""
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        kind = "its coefficients, which are numbers" if isinstance(parameter, Field) else "a number, text with a unit, or an array of numbers"
+        raise HmmInferError(f"'{parameter.name}' is {abridged(value)}; give {kind}.") from None
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,7 @@ class Field(Parameter):
         return 1.0
 
     def to_vector(self, value: Any) -> np.ndarray:
-        x = np.asarray(value, dtype=float)
+        x = _numbers(self, value)
         if x.ndim == 0 or x.shape[-1] != self.size:
             raise HmmInferError(f"Field '{self.name}' takes its {self.size} coefficients, got shape {x.shape}.")
         if np.any(np.isnan(x)):

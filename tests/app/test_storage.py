@@ -98,7 +98,8 @@ def small_files():
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_is_a_sentence_and_leaves_what_was_there(tmp_path, small_files):
+@pytest.mark.usefixtures("small_files")
+def test_a_full_disk_is_a_sentence_and_leaves_what_was_there(tmp_path):
     write_text(tmp_path / "posterior.nc", "the result before")
     with pytest.raises(HmmInferError, match=r"posterior.nc' cannot be written \(File too large\); free space"):
         write_netcdf(result(), tmp_path / "posterior.nc")

@@ -292,3 +292,9 @@ def test_field_basis_is_orthonormal_on_the_extended_box():
     np.testing.assert_allclose(phi.T @ (w[:, None] * phi), np.eye(12), atol=1e-12)
     assert frequencies.shape == (12, 2)
     np.testing.assert_allclose(frequencies[0], np.pi / (2 * half))
+
+
+@pytest.mark.parametrize("value", [["3 GPa", "4 GPa"], {"a": 1}, [[1], [1, 2]]])
+def test_a_value_that_is_no_number_is_named(value):
+    with pytest.raises(HmmInferError, match=r"'modulus' is .*; give a number"):
+        Parameter("modulus", "GPa", LogNormal(4.0, 0.5), "").to_vector(value)
