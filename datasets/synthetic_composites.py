@@ -21,6 +21,7 @@ MATERIAL = {
     "matrix_poisson": 0.36,
 }
 HIDDEN = {"matrix_modulus": 3.8, "volume_fraction": 0.58}
+RESIN, CONTENT = "LogNormal(4 GPa, 0.5)", "Normal(0.62, 0.06, lower=0.3, upper=0.8)"  # priors with which the files are analysed
 CELL_REFINE = 8  # the models use 4
 DISPLACEMENT_SD = 1.0  # um, about 0.02 px of a camera that sees 100 mm on 2,000 px
 FORCE_SD = 0.01  # relative
@@ -32,7 +33,7 @@ CASES: dict[str, dict[str, Any]] = {
         "mesh": {"elements_x": 64, "elements_y": 32},
         "angle": lambda x, y: 27.0 + 0.0 * x,
         "truth": "fibre_angle 27 deg, volume_fraction 0.58, matrix_modulus 3.8 GPa",
-        "known": MATERIAL,
+        "known": {**MATERIAL, "matrix_modulus": RESIN, "volume_fraction": CONTENT},
         "seed": 20261122,
     },
     "tow_steered_plate": {
@@ -41,7 +42,7 @@ CASES: dict[str, dict[str, Any]] = {
         "mesh": {"elements_x": 64, "elements_y": 32},
         "angle": lambda x, y: 20.0 + 25.0 * np.sin(np.pi * x / 100.0) + 6.0 * np.cos(np.pi * y / 50.0),
         "truth": "fibre_angle(x, y) = 20 + 25 sin(pi x / 100 mm) + 6 cos(pi y / 50 mm) deg, matrix_modulus 3.8 GPa",
-        "known": {**MATERIAL, "volume_fraction": HIDDEN["volume_fraction"]},
+        "known": {**MATERIAL, "matrix_modulus": RESIN, "volume_fraction": HIDDEN["volume_fraction"]},
         "seed": 20261123,
     },
 }
@@ -74,7 +75,7 @@ def measure(name: str) -> tuple[RawTable, dict[str, Any]]:
     for row, value, noise in zip(rows, noisy, sd, strict=True):
         row["value"], row["sd"] = f"{value:.3f}", f"{noise:.4g}"
     units = {k: " GPa" if k.endswith("modulus") else "" for k in case["known"]}
-    settings = {**s, **{k: f"{v:g}{units[k]}" if units[k] else v for k, v in case["known"].items()}}
+    settings = {**s, **{k: f"{v:g}{units[k]}" if units[k] and not isinstance(v, str) else v for k, v in case["known"].items()}}
     facts = {
         "truth": case["truth"],
         "seed": case["seed"],
@@ -219,7 +220,8 @@ def periodic_square() -> tuple[RawTable, str]:
         for (x, y), v in zip(points, noisy, strict=True)
     ]
     header = ("quantity", "x [m]", "y [m]", "value", "unit", "sd")
-    raw = RawTable("periodic_square", "", {"experiment": "periodic"}, header, rows, list(range(2, 2 + len(rows))), {})
+    known = {"conductivity": "LogNormal(1 W/m/K, 0.5)", "conductivity_slope": "LogNormal(0.8 W/m^2/K, 0.5)"}
+    raw = RawTable("periodic_square", "", {"experiment": "periodic", **known}, header, rows, list(range(2, 2 + len(rows))), {})
     return (
         raw,
         f"""title = "Synthetic square of locally periodic material, resolved at eps = 1/{1 / PERIODIC_EPS:g}"
@@ -292,10 +294,26 @@ to exp(-(ln theta)^2 / 8), which is ln theta ~ Normal(4, 2^2); the setting densi
 
 
 STRIP = {"layup": "0/90", "length": "60 mm", "layer_thickness": "1 mm"}
+T300_934 = {  # what is known of the material
+    "fibre_axial_modulus": "233 GPa",
+    "fibre_transverse_modulus": "23.1 GPa",
+    "fibre_shear_modulus": "8.96 GPa",
+    "fibre_axial_poisson": 0.2,
+    "fibre_transverse_poisson": 0.4,
+    "matrix_modulus": "4.35 GPa",
+    "matrix_poisson": 0.37,
+    "fibre_axial_expansion": "-0.54 um/m/K",
+    "fibre_transverse_expansion": "10.1 um/m/K",
+    "matrix_expansion": "LogNormal(55 um/m/K, 0.15)",
+    "fibre_heat_capacity": "1.3 MJ/m^3/K",
+    "matrix_heat_capacity": "1.4 MJ/m^3/K",
+    "fibre_axial_conductivity": "8 W/m/K",
+    "fibre_transverse_conductivity": "1 W/m/K",
+}
 STRIPS: dict[str, dict[str, Any]] = {  # (quantity, x, y, unit, sd) at each time
     "heated_strip": {
         "settings": {**STRIP, "load": "heat", "temperature_rise": "50 K", "ramp": "2 s"},
-        "known": {"volume_fraction": 0.54, "matrix_conductivity": "LogNormal(0.2 W/m/K, 0.3)"},
+        "known": {"volume_fraction": 0.54, "matrix_conductivity": "LogNormal(0.2 W/m/K, 0.3)", **T300_934},
         "times": np.linspace(4.0, 60.0, 15),
         "look": (("deflection", 60, 0, "mm", 0.01), ("temperature_change", 30, 2, "K", 0.3)),
         "title": "deflection and temperature of two layers of carbon/epoxy, 0/90, warmed from below",
@@ -303,7 +321,7 @@ STRIPS: dict[str, dict[str, Any]] = {  # (quantity, x, y, unit, sd) at each time
     },
     "stretched_strip": {
         "settings": {**STRIP, "load": "stretch", "stress": "100 MPa", "ramp": "1 s"},
-        "known": {"matrix_conductivity": 0.25},
+        "known": {"matrix_conductivity": 0.25, **T300_934, "volume_fraction": CONTENT},
         "times": np.linspace(2.0, 13.0, 12),
         "look": (("extension", 60, 1, "mm", 0.001), ("temperature_change", 30, 0, "K", 0.004), ("temperature_change", 30, 2, "K", 0.004)),
         "title": "extension and temperature of two layers of carbon/epoxy, 0/90, pulled along",
@@ -346,7 +364,7 @@ licence = "MIT, as the repository"
 truth = "volume_fraction {STRIP_TRUTH["volume_fraction"]}, matrix_expansion {STRIP_TRUTH["matrix_expansion"]:g} um/m/K, \
 matrix_conductivity {STRIP_TRUTH["matrix_conductivity"]} W/m/K"
 notes = "Truth from the full cell with {STRIP_FINE["refine"]} elements a side (the model uses 4), {STRIP_FINE["elements_x"]} x \
-8 biquadratic elements (10 x 2) and {STRIP_FINE["steps"]} time steps (40). Fibre and matrix otherwise as the model's defaults, \
+8 biquadratic elements (10 x 2) and {STRIP_FINE["steps"]} time steps (40). Fibre and matrix otherwise as the header says, \
 T300/934."
 seed = {case["seed"]}
 """,

@@ -10,6 +10,9 @@ import numpy as np
 from hmminfer import models
 from hmminfer.system.tables import RawTable
 
+RODS = {"rods": "known", "spacing": "0.64 nm", "radius": "0.55 nm"}  # chondroitin sulphate
+TISSUE = {"water_fraction": 0.8, "network_modulus": "LogNormal(0.4 MPa, 0.5)", "network_poisson": 0.1}
+CHARGE = {"fixed_charge": "LogNormal(0.2 mol/L, 0.5)"}
 GEL_FINE = {"micro_elements": 96, "micro_nodes": 80}  # the model has 16 and 32
 GELS: dict[str, dict[str, Any]] = {  # places where it is measured, with relative and absolute sd
     "salt_ladder": {
@@ -18,6 +21,7 @@ GELS: dict[str, dict[str, Any]] = {  # places where it is measured, with relativ
         "rows": [(q, "bath [mmol/L]", b) for q in ("aggregate_modulus",) for b in (1, 5, 15, 50, 150, 500, 2000)],
         "unit": "MPa",
         "sd": 0.03,
+        "known": {**RODS, **CHARGE, **TISSUE},
         "truth": {"fixed_charge": 0.25, "network_modulus": 0.45},
         "title": "confined modulus of a charged tissue in seven baths",
         "seed": 20261201,
@@ -28,7 +32,13 @@ GELS: dict[str, dict[str, Any]] = {  # places where it is measured, with relativ
         "rows": [("swelling_degree", "bath [mmol/L]", b) for b in (1, 3, 10, 30, 100, 300, 1000)],
         "unit": "",
         "sd": 0.02,
-        "known": {"water_fraction": 0.9},
+        "known": {
+            "water_fraction": 0.9,
+            **RODS,
+            **CHARGE,
+            "interaction": "Normal(0.45, 0.05, lower=0, upper=0.6)",
+            "chain_segments": "LogNormal(200, 0.5)",
+        },
         "truth": {"fixed_charge": 0.6, "interaction": 0.45, "chain_segments": 150.0},
         "title": "swelling degree of a polyelectrolyte gel prepared with 10 % polymer",
         "seed": 20261202,
@@ -41,7 +51,13 @@ GELS: dict[str, dict[str, Any]] = {  # places where it is measured, with relativ
         "sd": 0.0,
         "least": 1.0,
         "finer": {"steps": 480, "elements": 48},
-        "known": {"fixed_charge": "LogNormal(0.25 mol/L, 0.05)"},
+        "known": {
+            "fixed_charge": "LogNormal(0.25 mol/L, 0.05)",
+            **RODS,
+            **TISSUE,
+            "permeability": "LogNormal(400 um^4/uN/s, 0.7)",
+            "permeability_exponent": 2.0,
+        },
         "truth": {"fixed_charge": 0.25, "network_modulus": 0.45, "permeability": 400.0},
         "title": "creep of a charged tissue in confined compression",
         "seed": 20261203,

@@ -66,6 +66,9 @@ def stiff_column(cells: int = 400, rtol: float = 1e-6) -> tuple[RawTable, str]:
         "step": "0.03 h",
         "accuracy": 0.003,
         "decay_rate": "LogNormal(0.03 1/h, 1)",
+        "distribution": "LogNormal(5, 1)",
+        "slow_capacity": "LogNormal(3, 1)",
+        "exchange_rate": "LogNormal(0.1 1/h, 1.5)",
     }
     raw = RawTable("stiff_column", "", settings, header, rows, list(range(2, 2 + len(rows))), {})
     truth = ", ".join(f"{k} {v:g}" for k, v in t.items())

@@ -10,6 +10,9 @@ from hmminfer.micro.cells import gillespie, line
 from hmminfer.micro.movement import spreading
 from hmminfer.system.tables import RawTable
 
+RATES = {"diffusivity": "LogNormal(0.3 um^2/s, 1.5)", "degradation": "LogNormal(1.08 1/h, 1)"}  # priors with which the files are analysed
+INTENSITY = {**RATES, "amplitude": "LogNormal(150, 1)", "background": "Normal(0, 10)"}
+COUNT = {**RATES, "amplitude": "LogNormal(50, 1)", "background": "HalfNormal(1)"}
 MORPHOGEN = {"length": "119.6 um", "cell_size": "2.6 um", "nodes": 17, "patch": 2}
 MORPHOGEN_CELLS, MORPHOGEN_TISSUES = 46, 10
 MORPHOGEN_TRUTH = {"diffusivity": 0.2, "degradation": 1.8144, "binding_ratio": 1.0, "unbinding_rate": 0.5}  # um^2/s, 1/h, -, 1/s
@@ -60,7 +63,7 @@ def morphogen_growth() -> tuple[RawTable, str]:
                 {"quantity": "intensity", "position": f"{place:.4f}", "time": f"{hour:g}", "value": f"{value:.3f}", "unit": "", "sd": f"{sd:.3f}"}
             )
     header = ("quantity", "position [%]", "time [h]", "value", "unit", "sd")
-    raw = _raw("morphogen_growth", {"experiment": "growth", **MORPHOGEN}, header, rows)
+    raw = _raw("morphogen_growth", {"experiment": "growth", **MORPHOGEN, **INTENSITY}, header, rows)
     return (
         raw,
         f"""title = "Synthetic morphogen gradient building up: mean over {MORPHOGEN_TISSUES} tissues of {MORPHOGEN_CELLS} cells"
@@ -94,7 +97,7 @@ def morphogen_counts() -> tuple[RawTable, str]:
             place = f"{100.0 * (i + 0.5) / MORPHOGEN_CELLS:.4f}"
             rows.append({"quantity": "count", "specimen": "ABCDE"[tissue], "position": place, "value": f"{counted[i]}", "unit": "", "sd": ""})
     d, _, kappa, k_off = MORPHOGEN_TRUTH.values()
-    settings = {"experiment": "counts", **MORPHOGEN}
+    settings = {"experiment": "counts", **MORPHOGEN, **COUNT}
     return (
         _raw("morphogen_counts", settings, ("quantity", "specimen", "position [%]", "value", "unit", "sd"), rows),
         f"""title = \

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hmminfer.figures import overview as figures
     from hmminfer.inference import homogenisation, stochastic
     from hmminfer.inference.problem import Problem
-    from hmminfer.inference.sampling import build, fit, preview
+    from hmminfer.inference.sampling import build, completed, fit, preview
     from hmminfer.system.model import Model
     from hmminfer.system.parameters import Parameter
     from hmminfer.system.priors import Axial, Beta, Gamma, HalfNormal, LogNormal, Normal, StudentT, Uniform
@@ -50,6 +50,7 @@ __all__ = [
     "__version__",
     "build",
     "checks",
+    "completed",
     "datasets",
     "figures",
     "fit",
@@ -73,7 +74,7 @@ _HOME = {
     "system.priors": ("Axial", "Beta", "Gamma", "HalfNormal", "LogNormal", "Normal", "StudentT", "Uniform"),
     "system.tables": ("read_table",),
     "inference.problem": ("Problem",),
-    "inference.sampling": ("build", "fit", "preview"),
+    "inference.sampling": ("build", "completed", "fit", "preview"),
     "diagnostics.checking": ("checks",),
     "diagnostics.summary": ("summary",),
     "diagnostics.sensitivity": ("identifiability",),

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from rich.console import Console, Group
@@ -13,6 +17,7 @@ from rich.text import Text
 
 Printed = Group  # the type of a printed table
 WIDTH = 150  # where there is no terminal to ask: files, pipes
+EVERY = 10.0  # seconds between two lines on what is being done
 
 
 def say(*what: Any, err: bool = False) -> None:
@@ -51,10 +56,54 @@ def frame(title: str, table: Any, note: str = "") -> Printed:
 
 
 def track[T](items: Iterable[T], what: str, total: int | None = None, show: bool = True) -> Iterator[T]:
-    """Iterate with a progress bar on the terminal (or notebook); silent when ``show`` is False."""
-    if not show:
-        yield from items
-        return
-    from rich.progress import track as bar
+    """Iterate with the progress shown by :func:`working`."""
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    with working(what, total, show) as done:
+        for item in items:
+            yield item
+            done()
 
-    yield from bar(items, description=what, total=total, console=Console(stderr=True), transient=True)
+
+@contextmanager
+def working(what: str, total: int | None = None, show: bool = True) -> Iterator[Callable[[], None]]:
+    """Show what is being done and the seconds that it has taken; silent when ``show`` is False.
+
+    On a terminal or in a notebook a bar that disappears at the end; elsewhere a line every :data:`EVERY` seconds on stderr. The function that the
+    context yields is to be called after each of ``total`` parts.
+    """
+    if not show:
+        yield lambda: None
+        return
+    console = _progress()
+    if console.is_terminal or console.is_jupyter:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), *([BarColumn(), MofNCompleteColumn()] if total else []), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda: bar.advance(task)
+        return
+    count, ended, start = [0], threading.Event(), time.monotonic()
+
+    def lines() -> None:
+        while not ended.wait(EVERY):
+            part = f"{count[0]} of {total}, " if total else ""
+            say(f"{what}: {part}{time.monotonic() - start:.0f} s", err=True)
+
+    def done() -> None:
+        count[0] += 1
+
+    thread = threading.Thread(target=lines, daemon=True)
+    thread.start()
+    try:
+        yield done
+    finally:
+        ended.set()
+        thread.join()
+
+
+@cache
+def _progress() -> Console:
+    """The one console of all bars: a bar that starts while another runs is then drawn below it."""
+    return Console(stderr=True)

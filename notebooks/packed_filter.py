@@ -17,10 +17,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.closure import closure
 from hmminfer.engine.coupling import couple
+from hmminfer.engine.native import compiled
 from hmminfer.system import (
     Column,
     Experiment,
@@ -49,14 +49,14 @@ RHO_G_OVER_MU = 9.81e6  # of water at 20 degC, 1 / (m s): 1000 kg/m^3 * 9.81 m/s
 
 
 # The micro law, written once. Its exact derivative comes with it: closure() calls it with complex numbers.
-@njit(cache=True, error_model="numpy")
+@compiled
 def permeability(x, facts, out):
     """Vector in: d (um), phi. Vector out: k (um^2). Facts: none."""
     out[0] = x[0] ** 2 * x[1] ** 3 / (180.0 * (1.0 - x[1]) ** 2)
 
 
 # The macro problem: what is observed of the whole, given the law's answer.
-@njit(cache=True, error_model="numpy")
+@compiled
 def head(x, facts, out):
     """x: k (um^2). Facts of a row: time (s), h_0 (mm), bed length (mm), A / a."""
     rate = 1e-12 * x[0] * RHO_G_OVER_MU * facts[3] / (1e-3 * facts[2])

@@ -60,7 +60,7 @@ def small_reduced() -> ReducedCell:
 
 
 def small_box() -> tuple[np.ndarray, np.ndarray]:
-    """Box of the eight cell parameters for :func:`small_reduced`."""
-    centre = np.array([230.0, 15.0, 18.0, 0.20, 0.25, 3.5, 0.36, 0.60])
-    reach = np.array([23.0, 1.5, 1.8, 0.02, 0.02, 0.35, 0.02, 0.04])
+    """Box of the eight cell parameters, in units of the matrix's modulus, for :func:`small_reduced`."""
+    centre = np.array([65.0, 4.3, 5.1, 0.20, 0.25, 1.0, 0.36, 0.60])
+    reach = np.array([12.0, 0.8, 1.0, 0.02, 0.02, 0.0, 0.02, 0.04])
     return centre - reach, centre + reach

@@ -269,25 +269,25 @@ LEAVES = {
     "a table at three points": lambda: each(conductive_table("square", 1), 3),
     "a law at three points": lambda: each(conductive_cell("square", 1), 3),
 }
-SIMULATED = ("spreading", "front")  # drawn at random: no kernels
-CATALOGUE = {
-    f"{system}: {name}{' ' + str(i) if i else ''}": functools.partial(lambda s, n, i: model_of(s, n, i).kernel, system, name, i)
+MODELS = {
+    f"{system}: {name}{' ' + str(i) if i else ''}": functools.partial(model_of, system, name, i)
     for system in models.names()
-    for name in models.get(system).EXPERIMENTS
-    if name not in SIMULATED
-    for i in range(1 + len(models.get(system).EXPERIMENTS[name].variants))
+    for name, experiment in models.get(system).EXPERIMENTS.items()
+    for i in range(1 + len(experiment.variants))
 } | {
-    f"{system}: predict {name}": functools.partial(lambda s, n: prediction_of(s, n).kernel, system, name)
+    f"{system}: predict {name}": functools.partial(prediction_of, system, name)
     for system in models.names()
     for name in models.get(system).PREDICTIONS
-    if name not in SIMULATED
 }
+SIMULATED = ("spreading", "front")  # drawn at random: no kernels
+CATALOGUE = {name: functools.partial(lambda make: make().kernel, make) for name, make in MODELS.items() if name.split()[-1] not in SIMULATED}
 KERNELS = LEAVES | CATALOGUE
 # predictions share the codes of experiments, but for these
 ALONE = ("heat_composite: predict periodic_temperatures", "reactive_transport: predict breakthrough")
 CODES = {name: make for name, make in KERNELS.items() if ": predict " not in name or name in ALONE}
 JOINT = {"stacked": stacked, "fibre_composite: joint": lambda: joint().kernel}
 
+every_model = pytest.mark.parametrize("name", MODELS)
 every_kernel = pytest.mark.parametrize("name", KERNELS)
 also_joint = pytest.mark.parametrize("name", KERNELS | JOINT)
 every_code = pytest.mark.parametrize("name", CODES | JOINT)

@@ -18,7 +18,7 @@ OF_MODELS = {"engine", "system", "micro", "macro", "inference", "figures"}  # wh
 PROBABILITY = {  # who knows of each library
     "pymc": {"inference/posterior", "inference/sampling", "inference/stochastic"},
     "nutpie": {"inference/callbacks", "inference/sampling", "inference/starts"},
-    "pytensor": {"engine/operator", "inference/posterior", "inference/coordinates"},
+    "pytensor": {"engine/operator", "inference/posterior", "inference/coordinates", "inference/callbacks"},
     "rich": {"terminal"},
     "pint": {"units"},
 }

@@ -55,3 +55,57 @@ def test_convert_takes_arrays_and_factor_ignores_offsets():
 def test_refusals_name_the_remedy(value, unit, message):
     with pytest.raises(HmmInferError, match=message.replace("(", r"\(")):
         units.parse(value, unit)
+
+
+@pytest.mark.parametrize(
+    ("unit", "target", "expected"),
+    [
+        ("Msi", "GPa", 6.894757),
+        ("10^6 psi", "GPa", 6.894757),
+        ("W m-1 K-1", "W/m/K", 1.0),
+        ("W m^-1 K^-1", "W/m/K", 1.0),
+        ("W\u00b7m\u207b\u00b9\u00b7K\u207b\u00b9", "W/m/K", 1.0),
+        ("W/(m.K)", "W/m/K", 1.0),
+        ("W/(m K)", "W/m/K", 1.0),
+        ("mS cm-1", "S/cm", 1e-3),
+        ("mOhm*cm^2", "ohm*cm^2", 1e-3),
+        ("mOhm cm2", "ohm*cm^2", 1e-3),
+        ("m\u03a9 cm\u00b2", "ohm*cm^2", 1e-3),
+        ("/K", "1/K", 1.0),
+        ("10^-6/K", "um/m/K", 1.0),
+        ("10-6 K-1", "um/m/K", 1.0),
+        ("10\u207b\u2076 K\u207b\u00b9", "um/m/K", 1.0),
+        ("x10^-6 1/K", "um/m/K", 1.0),
+        ("ppm/degC", "um/m/K", 1.0),
+        ("ue/degC", "1/K", 1e-6),
+        ("\u00b5\u03b5", "", 1e-6),
+        ("vol%", "", 0.01),
+        ("%RH", "%", 1.0),
+        ("N/mm2", "MPa", 1.0),
+        ("g/cc", "kg/m^3", 1000.0),
+        ("cmH2O", "kPa", 0.0980665),
+        ("1", "%", 100.0),
+        ("-", "", 1.0),
+        ("hrs", "h", 1.0),
+    ],
+)
+def test_units_as_people_write_them(unit, target, expected):
+    assert units.factor(unit, target) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("unit", ["W/m K", "W/mK", "J/kg K", "W/m*K"])
+def test_quotients_that_can_mean_two_things_are_of_another_kind(unit):
+    with pytest.raises(HmmInferError, match=r"give the number in W/m/K, mW/m/K"):
+        units.factor(unit, "W/m/K")
+
+
+def test_the_hint_lists_units_of_the_needed_kind_alone():
+    with pytest.raises(HmmInferError) as error:
+        units.factor("Siemens/cm", "S/cm")
+    assert "Known: S/cm, mS/cm, S/m." in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["3,5", "3,5 GPa"])
+def test_a_decimal_comma_is_asked_about(text):
+    with pytest.raises(HmmInferError, match=r"3\.5 if the comma in it is a decimal comma"):
+        units.parse(text, "GPa")

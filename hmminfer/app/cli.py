@@ -17,7 +17,7 @@ import typer
 
 from hmminfer import __version__
 from hmminfer.errors import HmmInferError, Interrupted, abridged, unknown
-from hmminfer.terminal import say
+from hmminfer.terminal import say, working
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 Pairs = list[str] | None
@@ -76,7 +76,7 @@ def fit(
     dataset: Annotated[str, typer.Option(help="Dataset of the package; see: hmminfer datasets")] = "",
     set_: Annotated[Pairs, typer.Option("--set", help="Setting of the experiment, name=value; repeatable")] = None,
     prior: Annotated[Pairs, typer.Option(help='"matrix_modulus=LogNormal(3.5 GPa, 0.2)"; repeatable')] = None,
-    fix: Annotated[Pairs, typer.Option(help="Known parameter, volume_fraction=0.6; repeatable")] = None,
+    fix: Annotated[Pairs, typer.Option(help="Known parameter, volume_fraction=0.6 (several values: 0.2,0.3); repeatable")] = None,
     noise: Annotated[Pairs, typer.Option(help="3%, infer, or quantity=1um (repeatable); default: column sd")] = None,
     discrepancy: Annotated[str, typer.Option(help="Model error: none, extra (inferred per quantity) or homogenisation (learnt)")] = "",
     draws: Annotated[int | None, typer.Option(help="Draws of each chain (1000); 0 stops before sampling")] = None,
@@ -107,7 +107,7 @@ def fit(
         "settings": pairs(set_, "--set"),
         "noise": _noise(noise),
         "priors": pairs(prior, "--prior"),
-        "fixed": {k: _values(v) for k, v in pairs(fix, "--fix").items()},
+        "fixed": pairs(fix, "--fix"),
         "discrepancy": discrepancy,
         "draws": draws,
         "tune": tune,
@@ -135,42 +135,29 @@ def fit(
     _sample(recipe, output, preview, prior_predictive, quiet)
 
 
-def _values(text: str) -> Any:
-    """A value as text, or the numbers of a vector parameter."""
-    if "," not in text:
-        return text
-    try:
-        return [_number(x) for x in text.split(",")]
-    except ValueError:
-        raise HmmInferError(f"{text!r} is not a list of numbers; write plain numbers, like 10,20.") from None
-
-
-def _number(text: str) -> float:
-    """A plain number; Python's own spelling 1_000 is none."""
-    if "_" in text:
-        raise ValueError(text)
-    return float(text)
-
-
 def _noise(items: Pairs) -> Any:
     if not items:
         return None
     if any("=" in item for item in items):
         return pairs(items, "--noise")
     try:
-        return _number(items[-1])
+        return items[-1] if "_" in items[-1] else float(items[-1])  # Python's own spelling 1_000 is no number here
     except ValueError:
         return items[-1]
 
 
 def _sample(recipe: Any, output: Path | None, preview: bool, prior_predictive: bool, quiet: bool) -> None:
     """Print the problem, sample, print the outcome."""
-    problem = recipe.problem
+    with working("setting up the model (the first time it is compiled)", show=not quiet):
+        problem = recipe.problem
     from hmminfer.app import folder as runs
     from hmminfer.app.console import PREVIEW, asked, modes_text, prior_table
+    from hmminfer.diagnostics.checking import checks, checks_table
     from hmminfer.diagnostics.sensitivity import identifiability
-    from hmminfer.diagnostics.summary import summary, summary_table
+    from hmminfer.diagnostics.summary import derived_table, summary, summary_table
     from hmminfer.inference import sampling as inference
+    from hmminfer.inference.reading import Reading
+    from hmminfer.system.remarks import remarks
 
     inference.sampler_of(problem.model, recipe.sampler)
     alone = recipe.sampler == "laplace"
@@ -178,13 +165,19 @@ def _sample(recipe: Any, output: Path | None, preview: bool, prior_predictive: b
         inference.previewable(problem.model)
     folder = output or runs.free_folder(f"{problem.model.name}_{problem.model.experiment}{'_preview' if alone else ''}")
     runs.check_new(folder, again=True)
+    notes = [f"Note: {sentence}" for sentence in remarks(problem.model)]
+    if quiet and notes:
+        say(*notes, err=True)
     if not quiet:
-        say(*asked(problem, recipe), "", identifiability(problem).text(), "")
+        with working("asking what the data can see"):
+            seen = identifiability(problem).text()
+        say(*asked(problem, recipe), "", *notes, *[""] * bool(notes), seen, "")
     if prior_predictive:
         say(prior_table(problem, recipe.seed), "")
     if preview and not alone:
         tree = inference.preview(recipe.experiment_model, seed=recipe.seed, progress=not quiet, **recipe.choices)
-        say(summary_table(summary(tree), PREVIEW), *modes_text(problem, tree), "")
+        reading = Reading.of(tree)
+        say(summary_table(summary(reading), PREVIEW), *derived_table(reading), *modes_text(problem, tree), "", checks_table(checks(reading)), "")
     if recipe.draws == 0:
         say("Nothing was sampled, as --draws 0 asks.")
         return
@@ -259,6 +252,8 @@ def predict(
     if not quiet:
         title = f"{result.attrs['experiment']} of {model}, given {result.attrs['given']}"
         say(frame(title, prediction.shortened(prediction.table(result)), prediction.note(result)))
+        if result.attrs["assumed"]:
+            say(f"Not given, and taken at a fixed value or the prior's median: {result.attrs['assumed']}")
         if result.attrs.get("run_settings"):
             say(f"Settings of the run: {result.attrs['run_settings']}")
     if tree is not None and tree.attrs.get("modes", "").count("weight") > 1:
@@ -329,6 +324,41 @@ def template(
     file = output or Path(f"{model}_{experiment}.csv")
     write_template(file, known[experiment].schema)
     say(f"Wrote {file}. Fill it in, then: hmminfer fit {model} --data {file}")
+
+
+@command
+def convert(
+    file: Annotated[Path, typer.Argument(help="Table with a column for each quantity, or export of DICe, VIC, MatchID, GOM, pyvale or Ncorr (.mat)")],
+    model: Annotated[str, typer.Argument(help="Physical system; default: the one whose experiment the columns fit", show_default=False)] = "",
+    experiment: Annotated[str, typer.Option(help="How it was tested; default: the one that the columns fit")] = "",
+    column: Annotated[Pairs, typer.Option(help='What a column is, "C/C0=relative_concentration" or "U=displacement_x [px]"; repeatable')] = None,
+    pixel: Annotated[str, typer.Option(help='Size of a pixel, "25 um"')] = "",
+    y_axis: Annotated[str, typer.Option(help="up, or down as in images; exports of image correlation are known")] = "",
+    origin: Annotated[str, typer.Option(help='Lower left corner of the plate in the coordinates of the file, "120, 880 px"')] = "",
+    set_: Annotated[Pairs, typer.Option("--set", help='Column that is the same in all rows, or setting, "flow=12 mL/h"; repeatable')] = None,
+    frame: Annotated[int | None, typer.Option(help="Frame of an Ncorr file, from 1; default: the last")] = None,
+    output: Annotated[Path | None, typer.Option(help="New CSV file; default: FILE_long.csv")] = None,
+) -> None:
+    """Turn a table with a column for each quantity, or an export of image correlation, into a data file; says what it drops.
+
+    Example:  hmminfer convert DICe_solution_10.txt --experiment plate --pixel "25 um"
+    """
+    from hmminfer.app.convert import converted
+    from hmminfer.system.tables import write_table
+
+    named = {}
+    for item in column or []:
+        name, eq, target = item.rpartition("=")
+        if not eq or not name.strip() or not target.strip():
+            raise HmmInferError(f"--column {item!r} is not a name and what it is; write --column 'NAME=quantity [unit]'.")
+        named[name.strip()] = target.strip()
+    raw, system, notes = converted(file, model, experiment, named, pixel, y_axis, origin, frame, pairs(set_, "--set"))
+    target_file = output or Path(f"{file.stem}_long.csv")
+    write_table(target_file, raw, (f"Converted from {file.name}.", *notes))
+    say(
+        *notes,
+        f"Wrote {target_file}. Add what else is known as settings (hmminfer template {system}), then: hmminfer fit {system} --data {target_file}",
+    )
 
 
 @command

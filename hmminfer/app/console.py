@@ -9,7 +9,7 @@ import numpy as np
 from hmminfer.errors import unknown
 from hmminfer.inference.modes import modes_of
 from hmminfer.system.likelihood import POISSON
-from hmminfer.system.shown import counted, prior_text, story
+from hmminfer.system.shown import counted, prior_text, rows_told, story
 from hmminfer.terminal import Printed, grid, say
 
 PREVIEW = "Preview (Gaussian approximation)"
@@ -18,8 +18,7 @@ PREVIEW = "Preview (Gaussian approximation)"
 def asked(problem: Any, recipe: Any) -> list[Any]:
     """Model, data, unknowns with their priors and fixed values of a fit, to print."""
     model, table = problem.model, problem.table
-    missing = f"; {table.n_missing} missing" if table.n_missing else ""
-    settings = ", ".join(f"{k} = {v}" for k, v in {**table.settings, **model.about}.items())
+    settings = ", ".join(f"{k} = {v}" for k, v in {**table.settings, **model.about}.items() if str(v) != "")
     noise = f"noise: {recipe.noise or 'sd of each row'}"
     if model.likelihood == POISSON:
         noise = "counts: Poisson's law"
@@ -28,7 +27,8 @@ def asked(problem: Any, recipe: Any) -> list[Any]:
     rows = [[p.name, p.unit, prior_text(p), p.description] for p in problem.free]
     lines = [
         f"Model    {model.name}, experiment {model.experiment}" + (f" ({settings})" if settings else ""),
-        f"Data     {table.name}: {counted(table)}{missing}; {noise}; discrepancy: {recipe.discrepancy}",
+        f"Data     {table.name}: {counted(table)}{rows_told(table)}; {noise}; discrepancy: {recipe.discrepancy}",
+        *(f"Note     {warning}" for warning in table.warnings),
         f"Seed     {recipe.seed}",
         "",
         grid("Hidden", ["parameter", "unit", "prior", ""], rows),
@@ -80,12 +80,15 @@ def prior_table(problem: Any, seed: int) -> Printed:
 def outcome(run: Any, quiet: bool = False) -> None:
     """Print the summary, the checks and the folder of a run; if quiet, only the checks that failed and the folder."""
     from hmminfer.diagnostics.checking import checks, checks_table
-    from hmminfer.diagnostics.summary import summary, summary_table
+    from hmminfer.diagnostics.summary import derived_table, summary, summary_table
     from hmminfer.inference.reading import Reading
 
     reading = Reading.of(run.tree)
     if not quiet:
-        say(summary_table(summary(reading), PREVIEW if reading.method == "laplace" else "Posterior"), "", *modes_text(run.problem, run.tree))
+        say(summary_table(summary(reading), PREVIEW if reading.method == "laplace" else "Posterior"), *derived_table(reading), "")
+        say(*modes_text(run.problem, run.tree))
+    if quiet:  # otherwise said before sampling
+        say(*(f"Note: {warning}" for warning in run.problem.table.warnings), err=True)
     found = [c for c in checks(reading) if c.ok is False or not quiet]
     if found:
         say(checks_table(found), "")

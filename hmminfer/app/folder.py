@@ -152,14 +152,14 @@ def save(tree: xr.DataTree, folder: str | Path, recipe: Recipe | None = None) ->
         os.replace(folder / STORE, folder / DONE)  # at once: draws half removed would be taken for those of an extension
     shutil.rmtree(folder / DONE, ignore_errors=True)
     from hmminfer.diagnostics.checking import checks, checks_table
-    from hmminfer.diagnostics.summary import summary, summary_table
+    from hmminfer.diagnostics.summary import derived_table, summary, summary_table
     from hmminfer.inference.reading import Reading
     from hmminfer.terminal import text_of
 
     reading = Reading.of(tree)
     table = summary(reading)
     write_text(folder / "summary.csv", table.to_csv())
-    write_text(folder / "summary.txt", text_of(summary_table(table), "", checks_table(checks(reading))))
+    write_text(folder / "summary.txt", text_of(summary_table(table), *derived_table(reading), "", checks_table(checks(reading))))
     if recipe is not None:
         from hmminfer.figures.overview import posterior_figure
 

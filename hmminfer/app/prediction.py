@@ -52,7 +52,7 @@ def predict(
     result = built.predict(posterior, progress=progress, draws=draws, **values)
     if posterior is not None:
         taken = {k: v for k, v in asked.taken_from(posterior).items() if k not in settings}
-        result.attrs["run_settings"] = ", ".join(f"{k} = {v}" for k, v in taken.items())
+        result.attrs["run_settings"] = ", ".join(f"{k} = {v}" for k, v in taken.items() if v != "")
     if not swept:
         return result
     coords = {k: ("case", v, {"units": built.parameters[k].unit}) for k, v in swept.items()}

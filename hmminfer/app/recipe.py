@@ -20,7 +20,7 @@ from hmminfer.app import entries
 from hmminfer.app.entries import FROZEN
 from hmminfer.app.storage import write_bytes, write_text
 from hmminfer.errors import HmmInferError, abridged, unknown
-from hmminfer.system.tables import RawTable, read_table, toml
+from hmminfer.system.tables import RawTable, is_file, read_table, toml
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,6 +40,9 @@ def versions_now() -> dict[str, str]:
     """Versions of the packages on which the draws depend."""
     packages = ("pymc", "pytensor", "nutpie", "numba", "numpy")
     return {"hmminfer": __version__, **{p: importlib.metadata.version(p) for p in packages}, "python": platform.python_version()}
+
+
+LATER = {"rigid_motion": "none"}  # settings that came later, and their value in the run files of before, which do not hold them
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,9 @@ class Recipe:
     @property
     def _settings(self) -> dict[str, Any]:
         """Settings as given; the run's defaults for those that neither the data nor the user gave."""
-        return {**{k: v for k, v in self._defaults.get("settings", {}).items() if k not in self.raw.settings}, **self.settings}
+        known = self._defaults.get("settings", {})
+        later = {k: v for k, v in LATER.items() if known and k not in known and k in {s.name for s in self._experiment(self._name).schema.settings}}
+        return {**{k: v for k, v in {**later, **known}.items() if k not in self.raw.settings}, **self.settings}
 
     @property
     def _name(self) -> str:
@@ -131,17 +136,19 @@ class Recipe:
         known = self._defaults
         given = {**self.raw.settings, **self.settings, **self.priors, **self.fixed}  # a prior given replaces a fixed default, and so on
         priors, fixed = ({k: v for k, v in known.get(of, {}).items() if k not in given} for of in ("priors", "fixed"))
-        if self.resolved.get("as") == FROZEN:  # the table knows all parameters of an experiment, a model those its settings ask for
-            own = self._parameters
+        if self.resolved.get("as") == FROZEN:  # the table knows all parameters of an experiment, a model those its settings and data leave open
+            own = self._open
             priors, fixed = ({k: v for k, v in of.items() if k in own} for of in (priors, fixed))
         noise = known.get("noise") if self.noise is None else self.noise
         return {"noise": noise, "priors": {**priors, **self.priors}, "fixed": {**fixed, **self.fixed}, "discrepancy_kind": self.discrepancy}
 
     @cached_property
-    def _parameters(self) -> set[str]:
-        """Names of the model's parameters and of the amplitudes and lengths of its fields."""
-        parameters = self.experiment_model.parameters
-        return {*parameters.names, *(h.name for p in parameters for h in getattr(p, "hyperparameters", ()))}
+    def _open(self) -> set[str]:
+        """Names of the single parameters, and of the amplitudes and lengths of fields, that neither a column of the data nor the model settles."""
+        model = self.experiment_model
+        stated = {name for row in self.raw.rows for name, cell in row.items() if cell}
+        single = {p.name for p in model.parameters if p.size is None and p.name not in model.fixed and p.name not in stated}
+        return {*single, *(h.name for p in model.parameters for h in getattr(p, "hyperparameters", ()))}
 
     def fit(self, store: Path | None = None, progress: bool = True) -> xr.DataTree:
         """Sample with the choices of the recipe, its extensions included."""
@@ -158,15 +165,16 @@ class Recipe:
     def write(self, folder: Path) -> Recipe:
         """Write run.toml and copies of the files it reads; returns the recipe that reads the copies."""
         problem, experiment = self.problem, self._experiment(self._name)
-        files = {k for given in (self.raw.settings, self.settings) for k, v in given.items() if _is_file(v)}
+        given = {**experiment.schema.located(self.raw).settings, **self.settings}
+        files = {s.name for s in experiment.schema.settings if s.kind == "file" and given.get(s.name)}
         settings = {s.name: s.written(problem.table.settings[s.name]) for s in experiment.schema.settings if s.name not in files}
         written = {k: v for k, v in problem.written().items() if k != "noise" or isinstance(v, str)}
         dataset = "" if self.data else self.dataset or experiment.dataset
         mine = replace(self, sampler=self._sampler, experiment=self._name, dataset=dataset, resolved={"settings": settings, **written})
-        named = {**self.raw.settings, **self.settings, "data": self.data, "model": self.model}
+        named = {**{name: given[name] for name in files}, "data": self.data, "model": self.model}
         copies: dict[Path, str] = {}  # copy -> the file that it is a copy of
         for key, value in named.items():
-            if _is_file(value):
+            if is_file(value):
                 change = str(_copied(Path(value), folder / COPIES, copies))
                 own: dict[str, Any] = {key: change} if key in ("data", "model") else {"settings": {**mine.settings, key: change}}
                 mine = replace(mine, **own)
@@ -199,7 +207,7 @@ class Recipe:
     def read(cls, path: str | Path) -> Recipe:
         """Recipe of a run.toml, or of the folder that holds one."""
         path = Path(path) / NAME if os.path.isdir(path) else Path(path)
-        if not _is_file(str(path)):  # a pipe would be waited for
+        if not is_file(str(path)):  # a pipe would be waited for
             raise HmmInferError(f"There is no run file {abridged(str(path))}; give the run.toml of a run, or the folder that holds it.")
         try:
             given = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -222,10 +230,12 @@ class Recipe:
             raise HmmInferError('no model is named; add a line model = "fibre_composite".')
 
         def found(value: Any) -> Any:
-            return str(folder / value) if isinstance(value, str) and value and _is_file(str(folder / value)) else value
+            return str(folder / value) if isinstance(value, str) and value and is_file(folder / value) else value
 
-        given = {"resolved": {"as": FROZEN}, **given, "settings": {k: found(v) for k, v in {**options, **given.get("settings", {})}.items()}}
+        given = {"resolved": {"as": FROZEN}, **given, "settings": {**options, **given.get("settings", {})}}
         given |= {key: found(given.get(key, "")) for key in ("data", "model")}
+        files = {s.name for e in models.get(given["model"]).EXPERIMENTS.values() for s in e.schema.settings if s.kind == "file"}
+        given["settings"] = {k: found(v) if k in files else v for k, v in given["settings"].items()}
         return cls(**{**given, "extensions": tuple(given.get("extensions", ()))})
 
 
@@ -238,7 +248,3 @@ def _copied(file: Path, folder: Path, copies: dict[Path, str]) -> Path:
         folder.mkdir(exist_ok=True)
         write_bytes(target, file.read_bytes())
     return target
-
-
-def _is_file(value: Any) -> bool:
-    return isinstance(value, str) and os.path.isfile(value)  # False, and no error, for a name too long for the system

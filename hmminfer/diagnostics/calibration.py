@@ -2,50 +2,84 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import stats
 
+from hmminfer.diagnostics import jobs
+from hmminfer.diagnostics.importance import TRUSTED, importance
 from hmminfer.diagnostics.sensitivity import Standard
-from hmminfer.engine.linalg import one_thread
+from hmminfer.engine.fingerprint import fingerprint_of
 from hmminfer.errors import HmmInferError
 from hmminfer.inference.reading import LONG
 from hmminfer.system.likelihood import POISSON, draw, log_density
 from hmminfer.system.parameters import Field
-from hmminfer.terminal import track
+from hmminfer.terminal import say, track
 
 Sampler = Callable[[Any, int], Mapping[str, np.ndarray]]
+AHEAD = 64  # jobs that are with an executor at a time, at least: a cluster of that many workers has enough to do
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SBC:
-    """Ranks (n,) of the true values among ``draws`` posterior draws, and p-values of their uniformity (chi2), for each
-    scalar quantity.
+    """Ranks (n,) of the true values among ``draws`` posterior draws, for each scalar quantity.
 
-    ``pareto_k`` (n,): Pareto k of the default sampler's importance weights; its draws can be trusted below 0.7. NaN for
-    other samplers.
+    ``pareto_k`` (n,): Pareto k of the default sampler's importance weights; draws can be trusted below 0.7. NaN for other samplers, which are
+    taken at their word. ``resumed``: number of data sets that were found finished in the folder.
     """
 
     ranks: dict[str, np.ndarray]
-    p: dict[str, float]
     draws: int
     pareto_k: np.ndarray
+    resumed: int = 0
+
+    @property
+    def trusted(self) -> np.ndarray:
+        """Mask (n,) of the data sets whose draws can be trusted; ``p`` and ``ok`` count no others.
+
+        They are chosen by their data and weights, without the truth: given the data its rank among good draws is uniform all the same.
+        """
+        return ~(self.pareto_k >= TRUSTED)
+
+    @cached_property
+    def p(self) -> dict[str, float]:
+        """p-value (chi2) of uniform ranks over the trusted data sets, for each quantity; NaN if there are none."""
+        return {name: _uniformity(ranks[self.trusted], self.draws) for name, ranks in self.ranks.items()}
 
     @property
     def p_value(self) -> float:
-        """Smallest p-value, corrected for the number of quantities (Bonferroni)."""
-        return min(1.0, min(self.p.values()) * len(self.p))
+        """Smallest p-value, corrected for the number of quantities (Bonferroni); NaN if no draws can be trusted."""
+        return float(np.minimum(min(self.p.values()) * len(self.p), 1.0))
 
     @property
     def ok(self) -> bool:
-        """True if no quantity is miscalibrated at the 1 % level."""
-        return self.p_value > 0.01
+        """True if at least half of the data sets can be trusted and no quantity is miscalibrated at the 1 % level."""
+        return bool(2 * self.trusted.sum() >= len(self.trusted) and self.p_value > 0.01)
+
+    def text(self) -> str:
+        """The result in words."""
+        n, counted = len(self.trusted), int(self.trusted.sum())
+        verdict = "Calibrated" if self.ok else "Not known to be calibrated" if 2 * counted < n else "Miscalibrated"
+        lines = [f"{verdict}: p = {self.p_value:.2g} for uniform ranks of {len(self.p)} quantities over {counted} of {n} data sets."]
+        lines += [f"  {name}: p = {p:.2g}" for name, p in self.p.items()]
+        if counted < n:
+            lines.append(
+                f"Not counted: {n - counted}, whose draws cannot be trusted (Pareto k of {TRUSTED} or more); a posterior= of your own can do better."
+            )
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return self.text()
 
 
 def sbc(
@@ -57,12 +91,18 @@ def sbc(
     posterior: Sampler | None = None,
     workers: int = 1,
     progress: bool = True,
+    executor: Executor | None = None,
+    folder: str | Path | None = None,
 ) -> SBC:
     """Simulation-based calibration (Talts et al. 2018): truths from the prior, data y + sigma noise, rank of the truth.
 
     Ranks among the posterior's draws are uniform when priors, likelihood and sampler agree. An axial angle enters as
     cos 2 theta, which is the same for both signs; the log likelihood is ranked too, because it is the most sensitive to
-    wrong noise (Modrak et al. 2023).
+    wrong noise (Modrak et al. 2023). Equal seeds give equal ranks, whoever computes them.
+
+    >>> client = dask.distributed.Client("scheduler:8786")  # doctest: +SKIP
+    >>> client.upload_file("my_system.py")  # a system of one's own; the workers have hmminfer  # doctest: +SKIP
+    >>> sbc(model, n=1000, executor=client.get_executor(retries=2), folder="calibration")  # doctest: +SKIP
 
     Parameters
     ----------
@@ -71,7 +111,9 @@ def sbc(
     noise_factor : multiplies the sd the posterior assumes; anything but 1 must fail (0.7 is the negative control).
     posterior : (problem, seed) -> named independent draws, for example by :func:`hmminfer.fit`; the default is adaptive
         importance sampling, for problems without fields.
-    workers : number of processes.
+    workers : number of processes (more than one needs ``if __name__ == "__main__"`` in a script); of an executor's workers, if they are more than 64.
+    executor : any executor of :mod:`concurrent.futures` in place of processes of its own; of a cluster, for example.
+    folder : keeps each finished data set in a file. The same call goes on where one that was killed stopped, and with a larger ``n`` adds to it.
     """
     std = Standard(model)
     if posterior is None and any(isinstance(p, Field) for p in std.problem.free):
@@ -80,157 +122,96 @@ def sbc(
         raise std.model.kernel.refusal()
     if std.model.likelihood == POISSON and noise_factor != 1.0:
         raise HmmInferError("Counts have no noise to scale: noise_factor is 1 for them; give a wrong posterior= as negative control.")
-    rng = np.random.default_rng(seed)
-    bank = std.prior(rng, 1000)
+    bank = std.prior(np.random.default_rng(seed), 1000)
     y_bank = std.model.batch(std.theta(bank), strict=False)
     solved = np.isfinite(y_bank).all(axis=1)
     bank, y_bank = bank[solved], y_bank[solved]
     if len(bank) < 10:
         raise HmmInferError("The model could not be solved at almost every prior draw; widen or move the priors.")
-    truths = np.random.default_rng(seed + 1).integers(len(bank), size=n) if n > len(bank) else np.arange(n)
-    jobs = [
-        (std, bank[i], y_bank[i], np.delete(bank, i, 0), np.delete(y_bank, i, 0), draws, noise_factor, posterior, seed + 1000 + k)
-        for k, i in enumerate(truths)
-    ]
-    if workers > 1:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            results = list(track(pool.map(_one_rank, jobs), "calibration", n, progress))
-    else:
-        results = [_one_rank(job) for job in track(jobs, "calibration", show=progress)]
-    ranks = {name: np.array([r[0][name] for r in results]) for name in results[0][0]}
-    bins = int(np.clip(n // 10, 4, 20))
-    edges = np.linspace(0, draws + 1, bins + 1)
-    p = {name: float(stats.chisquare(np.histogram(r + 0.5, edges)[0]).pvalue) for name, r in ranks.items()}
-    return SBC(ranks, p, draws, np.array([r[1] for r in results]))
+    shared = dict(std=std, bank=bank, y_bank=y_bank, draws=draws, factor=noise_factor, posterior=posterior, seed=seed)
+    results: dict[int, Any] = {}
+    kept = None if folder is None else Path(folder)
+    if kept is not None:
+        facts = {"seed": int(seed), "draws": int(draws), "noise_factor": float(noise_factor), "sampler": fingerprint_of(_rank, posterior)}
+        results = {k: r for k, r in jobs.finished(kept, {**facts, "problem": _numbers(std, bank, y_bank)}).items() if k < n}
+    resumed = len(results)
+    if resumed and progress:
+        say(f"calibration: {resumed} of {n} data sets are finished in '{kept}'", err=True)
+    own = ProcessPoolExecutor(workers, mp_context=get_context("spawn")) if executor is None and workers > 1 else None
+    ahead = 2 * workers if own else max(AHEAD, 2 * workers)
+    todo = [k for k in range(n) if k not in results]
+    try:
+        with closing(jobs.stream(_rank, shared, todo, own or executor, ahead)) as stream:
+            for k, result in track(stream, "calibration", len(todo), progress):
+                results[k] = result
+                if kept is not None:
+                    jobs.keep(kept, k, result)
+    finally:
+        if own:
+            own.shutdown(cancel_futures=True)
+    ordered = [results[k] for k in range(n)]
+    ranks = {name: np.array([r["ranks"][name] for r in ordered]) for name in ordered[0]["ranks"]}
+    return SBC(ranks, draws, np.array([r["pareto_k"] for r in ordered]), resumed)
 
 
-def _one_rank(job: tuple) -> tuple[dict[str, int], float]:
-    """Ranks of one simulated truth."""
-    std, u, y, bank, y_bank, draws, factor, posterior, seed = job
-    rng = np.random.default_rng(seed)
+def _uniformity(ranks: np.ndarray, draws: int) -> float:
+    """p-value (chi2) of ranks that should be uniform on 0 ... draws; NaN of none."""
+    if len(ranks) == 0:
+        return math.nan
+    edges = np.linspace(0, draws + 1, min(int(np.clip(len(ranks) // 10, 4, 20)), draws + 1) + 1)
+    found, possible = (np.histogram(r + 0.5, edges)[0] for r in (ranks, np.arange(draws + 1)))  # not every bin holds equally many ranks
+    return float(stats.chisquare(found, possible * (len(ranks) / (draws + 1))).pvalue)
+
+
+def _numbers(std: Standard, bank: np.ndarray, y_bank: np.ndarray) -> str:
+    """Hash of a problem as numbers: its unknowns, predictions and noise at the prior draws; whatever was changed is seen in them."""
+    named = std.named(bank)
+    digest = hashlib.sha256(repr([(std.model.likelihood, *named), y_bank.shape]).encode())
+    for array in (*named.values(), y_bank, std.problem.sigma_of(named)):
+        digest.update(np.ascontiguousarray(array, dtype=float).tobytes())
+    return digest.hexdigest()
+
+
+def _rank(
+    k: int, std: Standard, bank: np.ndarray, y_bank: np.ndarray, draws: int, factor: float, posterior: Sampler | None, seed: int
+) -> dict[str, Any]:
+    """Ranks of the truth of data set k, and Pareto k. Truth, data and posterior are drawn with the seed of (seed, k)."""
+    sequence = np.random.SeedSequence(seed, spawn_key=(k,))
+    rng = np.random.default_rng(sequence)
     problem = std.problem
-    truth = {k: np.asarray(v)[None] for k, v in std.named(u).items()}
+    u, y = _truth(std, rng)
+    truth = {name: np.asarray(v)[None] for name, v in std.named(u).items()}
     law = problem.model.likelihood
     data = draw(law, rng, y, problem.sigma_of(truth)[..., : len(y)].reshape(-1))
     assumed = replace(problem, table=replace(problem.table, value=data), sd=problem.sd * factor)
-    k = math.nan
+    pareto_k = math.nan
     if posterior is None:
         fitted = Standard(assumed)
-        x, y_x, k = _importance(fitted, data, bank, y_bank, draws, rng)
+        x, y_x, pareto_k = importance(fitted, data, bank, y_bank, draws, rng)
         named = fitted.named(x)
     else:
-        named = {name: np.asarray(v) for name, v in posterior(assumed, seed).items()}
+        named = {name: np.asarray(v) for name, v in posterior(assumed, int(sequence.generate_state(1)[0]) % 2**31).items()}
         theta = std.model.vector({name: v for name, v in named.items() if name in std.model.parameters.names})
         y_x = std.model.batch(theta, strict=False)
     for where, values in ((truth, y[None]), (named, y_x)):
         sigma = assumed.sigma_of(where)
         where["log_likelihood"] = np.sum(log_density(law, data, values, sigma), axis=-1)
     axial = {p.name for p in problem.free if p.axial and not isinstance(p, Field)}
-    out = {}
+    ranks = {}
     for name, true in truth.items():
         if np.asarray(true)[0].size > LONG:
             continue
         for i, (a, b) in enumerate(zip(np.reshape(true, (1, -1))[0], np.reshape(named[name], (len(y_x), -1)).T, strict=True)):
             a, b = (np.cos(np.radians(2.0 * v)) if name in axial else v for v in (a, b))
-            out[name if np.ndim(true) == 1 else f"{name}[{i}]"] = round(float(np.mean(b < a)) * draws)
-    return out, k
+            ranks[name if np.ndim(true) == 1 else f"{name}[{i}]"] = round(float(np.mean(b < a)) * draws)
+    return {"ranks": ranks, "pareto_k": pareto_k}
 
 
-@one_thread
-def _importance(
-    std: Standard, data: np.ndarray, bank: np.ndarray, y_bank: np.ndarray, draws: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Independent posterior draws u, their y, and Pareto k: population Monte Carlo with a mixture of t densities
-    (Cappe et al. 2008).
-
-    Components start at modes reached from the best prior draws, with the Gauss-Newton covariance; their images under
-    theta -> -theta are added; three rounds of weighted draws move and reshape them, and the last one is resampled.
-    """
-    prior = [p for p in std.problem.free if p.axial]
-    axial = np.zeros(std.size, bool)
-    for p in prior:
-        axial[std.u_of[p.name]] = True
-    period, centre = np.full(std.size, np.inf), np.zeros(std.size)
-    for p in prior:
-        period[std.u_of[p.name]], centre[std.u_of[p.name]] = 180.0 / p.prior.sd, -p.prior.centre / p.prior.sd
-
-    def wrap(d: np.ndarray) -> np.ndarray:
-        return np.where(axial, d - np.where(axial, period, 1.0) * np.round(d / np.where(axial, period, np.inf)), d)
-
-    def target(u: np.ndarray, y: np.ndarray) -> np.ndarray:
-        sigma = std.problem.sigma_of(std.named(u))
-        out = np.sum(log_density(std.model.likelihood, data, y, sigma), axis=-1)
-        out = out - 0.5 * np.sum(u[..., ~axial] ** 2, axis=-1)
-        for p in prior:
-            out = out + p.prior.concentration * np.sum(np.cos(np.radians(2.0 * p.prior.sd * u[..., std.u_of[p.name]])), axis=-1)
-        return np.where(np.isfinite(out), out, -np.inf)
-
-    sigma0 = np.broadcast_to(std.problem.sigma_of(std.named(np.zeros(std.size))), data.shape)
-    free = np.isin(np.arange(std.size), std.iu)
-    gauss = (~axial).astype(float)
-
-    def residual(x: np.ndarray) -> np.ndarray:
-        y = std.model.kernel(std.theta(x))
-        return np.concatenate([np.where(np.isfinite(y), (y - data) / sigma0, 1e6), gauss * x])
-
-    def slope(x: np.ndarray) -> np.ndarray:
-        s = np.zeros((len(data), std.size))
-        s[:, free] = np.nan_to_num(std.sensitivity(x, sigma0))
-        return np.vstack([s, np.diag(gauss)])
-
-    best = np.argsort(-target(bank, y_bank))[:6]
-    centres: list[np.ndarray] = []
-    shapes: list[np.ndarray] = []
-    for i in best:
-        x = optimize.least_squares(residual, bank[i], slope, method="trf", max_nfev=30, x_scale=1.0).x
-        s = slope(x)
-        covariance = np.linalg.inv(s.T @ s + np.diag(axial * 1.0))
-        for image in (x, np.where(axial, 2.0 * centre - x, x)):
-            image = wrap(image)
-            flips = np.where(axial & (image != wrap(x)), -1.0, 1.0)
-            if all(wrap(image - c) @ np.linalg.solve(v, wrap(image - c)) > 1.0 for c, v in zip(centres, shapes, strict=True)):
-                centres.append(image)
-                shapes.append(1.3 * covariance * np.outer(flips, flips))
-    weight = np.full(len(centres), 1.0 / len(centres))
-    for size in (400, 600, 1500):
-        which = rng.choice(len(centres), size, p=weight)
-        steps = stats.multivariate_t.rvs(np.zeros(std.size), np.eye(std.size), df=6, size=size, random_state=rng).reshape(size, -1)
-        u = np.stack([wrap(centres[c] + np.linalg.cholesky(shapes[c]) @ e) for c, e in zip(which, steps, strict=True)])
-        y = np.full((size, len(data)), np.nan)
-        near = np.all(np.abs(u[:, ~axial]) < 4.0, axis=1)  # beyond is 1e-4 of the prior, and outside a reduced basis
-        y[near] = std.model.batch(std.theta(u[near]), strict=False)
-        parts = np.stack(
-            [
-                np.log(w + 1e-300) + stats.multivariate_t.logpdf(wrap(u - c), np.zeros(std.size), v, df=6)
-                for w, c, v in zip(weight, centres, shapes, strict=True)
-            ]
-        )
-        proposal = special.logsumexp(parts, axis=0)
-        log_w = target(u, y) - proposal
-        w = np.exp(log_w - special.logsumexp(log_w))
-        kept = _reshape(u, np.minimum(w, np.sort(w)[-20]), np.exp(parts - proposal), centres, shapes, wrap)
-        if size != 1500:
-            weight, centres, shapes = kept
-    from arviz_stats.base import array_stats
-
-    smooth, k = array_stats.psislw(np.minimum(log_w.max() - log_w, 700.0))  # takes minus the log weights
-    chosen = rng.choice(len(u), draws, p=np.exp(smooth) / np.exp(smooth).sum())
-    return u[chosen], y[chosen], float(k)
-
-
-def _reshape(u: np.ndarray, w: np.ndarray, share: np.ndarray, centres: list, shapes: list, wrap: Callable) -> tuple[np.ndarray, list, list]:
-    """Weight, centre and covariance of each component from weighted draws; one that lost its mass is dropped."""
-    out: list[tuple[float, np.ndarray, np.ndarray]] = []
-    for c, v, r in zip(centres, shapes, share, strict=True):
-        mass = w * r
-        total = mass.sum()
-        if total < 1e-3 * w.sum():
-            continue
-        p = mass / total
-        d = wrap(u - c)
-        mean = p @ d
-        effective = 1.0 / np.sum(p**2)
-        trust = effective / (effective + 2.0 * len(c))  # few effective draws say little about a covariance
-        out.append((total, wrap(c + trust * mean), trust * ((d - mean).T * p) @ (d - mean) + (1.0 - trust) * v))
-    total = np.array([o[0] for o in out])
-    return total / total.sum(), [o[1] for o in out], [o[2] for o in out]
+def _truth(std: Standard, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A prior draw u at which the model can be solved, and its y."""
+    for _ in range(1000):
+        u = std.prior(rng, 1)
+        y = std.model.batch(std.theta(u), strict=False)
+        if np.isfinite(y).all():
+            return u[0], y[0]
+    raise HmmInferError("The model could not be solved at 1000 prior draws; widen or move the priors.")

@@ -6,6 +6,7 @@ import logging
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -13,11 +14,14 @@ from scipy import stats
 
 from hmminfer.diagnostics.summary import shown_r_hat, summary
 from hmminfer.inference.axial import axial_modes
+from hmminfer.inference.misfit import FAR, Misfit, driven
 from hmminfer.inference.modes import modes_of
-from hmminfer.inference.reading import LONG, Reading
+from hmminfer.inference.reading import LONG, Entry, Reading
 from hmminfer.terminal import Printed, grid
 
-FEW = 400  # draws below which a histogram of 30 bins tells nothing of its ends
+AGREE = 1.01  # R-hat of chains that agree (Vehtari et al. 2021)
+FINEST, COARSEST = 1e-7, 10.0  # sd of a row over its value, or the largest of its quantity, beyond which a unit or a digit is wrong
+SURPRISE = 100.0  # times what the model gives, from which a unit is more likely wrong than the priors
 
 
 @dataclass(frozen=True)
@@ -30,10 +34,13 @@ class Check:
     advice: str
 
 
-def checks(tree: xr.DataTree | Reading) -> list[Check]:
-    """All checks of a result of :func:`hmminfer.fit` or :func:`hmminfer.preview`: sampler, data, priors, modes."""
-    reading = Reading.of(tree)
-    of_each = (_sampling, _thinned, _predictive, _steps, _pushed, _sensitivity_check, _modes_check)
+def checks(tree: xr.DataTree | Reading, problem: Any = None) -> list[Check]:
+    """All checks of a result of :func:`hmminfer.fit` or :func:`hmminfer.preview`: sampler, data, priors, modes.
+
+    A trace that PyMC sampled of :func:`hmminfer.build` needs its ``problem`` (or model) beside it.
+    """
+    reading = Reading.of(tree, problem)
+    of_each = (_sampling, _thinned, _predictive, _noise, _prior_predictive, _steps, _pushed, _sensitivity_check, _modes_check)
     return [found for check in of_each for found in check(reading)]
 
 
@@ -54,8 +61,9 @@ def _sampling(reading: Reading) -> list[Check]:
 
     table, tree = summary(reading), reading.tree
     r_hat, bulk, tail = table["r_hat"].max(), table["ess_bulk"].min(), table["ess_tail"].min()
-    more = "Chains differ: sample longer; if it stays, look at the trace for a chain in a mode of its own."
-    out = [Check("R-hat < 1.01", f"{shown_r_hat(r_hat)} ({table['r_hat'].idxmax()})", bool(r_hat < 1.01), "Chains agree." if r_hat < 1.01 else more)]
+    agree = bool(r_hat < AGREE)
+    more = "Chains agree." if agree else "Chains differ: sample longer; if it stays, look at the trace for a chain in a mode of its own."
+    out = [Check(f"R-hat < {AGREE:g}", f"{shown_r_hat(r_hat)} ({table['r_hat'].idxmax()})", agree, more)]
     for name, value, row in (("bulk", bulk, table["ess_bulk"].idxmin()), ("tail", tail, table["ess_tail"].idxmin())):
         advice = "Enough independent draws." if value > 400 else "Draw more: the Monte Carlo error of means (bulk) or interval ends (tail) is large."
         out.append(Check(f"ESS {name} > 400", f"{value:.0f} ({row})", bool(value > 400), advice))
@@ -79,16 +87,15 @@ def _thinned(reading: Reading) -> list[Check]:
 
 
 def _predictive(reading: Reading) -> list[Check]:
-    """Each row's z = (observed - predictive mean) / predictive sd; P(chi2 replicated > chi2 observed); data within
-    the prior predictive.
+    """Each row's z = (observed - predictive mean) / predictive sd; P(chi2 replicated > chi2 observed), see :class:`.Misfit`.
 
     The bound on |z| is the one that the largest of n standard normals stays below in 95 % of cases.
     """
     rows = reading.rows
     names = [r.name for r in rows]
-    y, sd = np.array([r.observed for r in rows]), np.array([r.sd for r in rows])
-    clean, drawn, prior = (np.stack([getattr(r, of) for r in rows], axis=1) for of in ("clean", "predictive", "prior"))
-    away, spread = y - drawn.mean(axis=0), drawn.std(axis=0)
+    y = np.array([r.observed for r in rows])
+    away = y - np.array([r.predictive.mean() for r in rows])
+    spread = np.array([r.predictive.std() for r in rows])
     z = np.where(away == 0.0, 0.0, away / np.where(spread > 0.0, spread, 1e-300))  # all counts drawn may be 0
     bound = float(stats.norm.isf(0.025 / len(y)))
     worst = np.argsort(-np.abs(z))
@@ -102,20 +109,50 @@ def _predictive(reading: Reading) -> list[Check]:
     )
     out = [Check(f"predictive |z| < {bound:.1f}", f"{np.abs(z[worst[0]]):.1f} ({names[worst[0]]})", ok, advice)]
     if reading.method != "abc":  # there the prediction is random too, and no row has a noise of its own
-        replicated, observed = (np.sum(((v - clean) / sd) ** 2, axis=1) for v in (drawn, y))
-        p = float(np.mean(replicated >= observed))
-        advice = (
-            "The misfit is what the noise explains."
-            if p > 0.05
-            else "The misfit is larger than the noise explains: infer the noise or a discrepancy, and see the residuals."
-        )
-        out.append(Check("chi2 p-value > 0.05", f"{p:.2f}", p > 0.05, advice))
-    low, high = np.nanquantile(prior, [0.025, 0.975], axis=0)
-    outside = [n for n, v, a, b in zip(names, y, low, high, strict=True) if not a <= v <= b]
-    ok = len(outside) <= 0.1 * len(y)
+        clean, drawn = ({k: reading.of_rows(group, k) for k in reading.measured} for group in ("fitted", "posterior_predictive"))
+        misfit = Misfit.of(reading.measured, clean, drawn)
+        out.append(Check("chi2 p-value > 0.05", misfit.value, misfit.ok, misfit.advice([e.name for e, _, _ in _driven(reading)])))
+    return out
+
+
+def _noise(reading: Reading) -> list[Check]:
+    """The sd of the rows over their values; a check only where it is beyond what instruments measure."""
+    out = []
+    for name, values in reading.measured.items():
+        sd, unit, size = reading.values("constant_data", "sd")[values["row"].values], str(values.attrs.get("units", "")), np.abs(values.values)
+        fine, coarse = sd < FINEST * size, sd > COARSEST * size.max()
+        if fine.any() or coarse.all():
+            i = int(np.argmin(sd / np.where(size > 0.0, size, np.inf) if fine.any() else -sd))
+            words = f"an sd of {sd[i]:.2g} {unit}".rstrip() + f" for {name} = {values.values[i]:.4g} {unit}".rstrip()
+            what = "No instrument measures so finely" if fine.any() else "Such data say nothing"
+            out.append(Check("sd plausible", words, False, f"{what}: check the sd and its unit, and that value and sd are not exchanged."))
+    return out
+
+
+def _prior_predictive(reading: Reading) -> list[Check]:
+    """Data within the prior predictive, and the factor by which a datum is beyond what priors and fitted model give, which is often that of a unit."""
+    rows = reading.rows
+    outside, far = _unexpected(reading), []
+    for name, values in reading.measured.items():  # of a whole quantity: single rows may be near zero
+        size = np.sqrt(np.mean(values.values**2))
+        for group in ("prior_predictive", "fitted"):
+            expected = np.sqrt(np.nanmedian(np.mean(reading.of_rows(group, name) ** 2, axis=1)))
+            if size > SURPRISE * expected > 0.0:
+                far.append((size / expected, name))
+    ok = len(outside) <= 0.1 * len(rows)
     shown = ", ".join(outside[:4]) + (" ..." if len(outside) > 4 else "")
     advice = "The priors expected such data." if ok else f"The priors did not expect {shown}: check units and labels, or widen the priors."
-    return [*out, Check("data within prior predictive 95 %", f"{len(y) - len(outside)} of {len(y)} rows", ok, advice)]
+    if not ok and far:
+        factor, name = max(far)
+        advice = f"{name} is {factor:.1g} times what the model gives: its unit is implausible. Correct the unit, the value or the priors."
+    return [Check("data within prior predictive 95 %", f"{len(rows) - len(outside)} of {len(rows)} rows", ok, advice)]
+
+
+def _unexpected(reading: Reading) -> list[str]:
+    """Rows outside the central 95 % of the prior predictive."""
+    rows = reading.rows
+    low, high = np.nanquantile(np.stack([r.prior for r in rows], axis=1), [0.025, 0.975], axis=0)
+    return [r.name for r, a, b in zip(rows, low, high, strict=True) if not a <= r.observed <= b]
 
 
 def _steps(reading: Reading) -> list[Check]:
@@ -128,24 +165,25 @@ def _steps(reading: Reading) -> list[Check]:
     return [Check("steps and elements < 0.5 of the noise", f"{worst:.2g}", ok, advice)]
 
 
-def _pushed(reading: Reading) -> list[Check]:
-    """Parameters whose posterior mean lies at least 2 prior sds from the prior median, or that pile up on a bound."""
+def _driven(reading: Reading) -> list[tuple[Entry, float, str]]:
+    """Entries at a bound or far from their prior, with the prior sds and the bound, see :func:`.driven`."""
     out = []
     for e in reading.entries:
-        name, x = e.name, e.draws
-        if e.axial or name not in reading.prior:
-            continue
-        before, unit = reading.prior[name].ravel(), f" {e.unit}".rstrip()
-        z = (x.mean() - np.median(before)) / before.std()
-        if before.min() > 0:
-            z = max(z, (np.log(x.mean()) - np.median(np.log(before))) / np.log(before).std(), key=abs)
-        edge = _piled(x, before)
-        if abs(z) < 2.0 and not edge:
-            continue
+        if not e.axial and e.name in reading.prior:
+            z, edge = driven(e.draws, reading.prior[e.name].ravel(), e.bounds)
+            out += [(e, z, edge)] if abs(z) >= FAR or edge else []
+    return out
+
+
+def _pushed(reading: Reading) -> list[Check]:
+    """Parameters whose posterior mean lies at least 2 prior sds from the prior median, or that lie or pile up on a bound."""
+    out = []
+    for e, z, edge in _driven(reading):
+        x, before, unit = e.draws, reading.prior[e.name].ravel(), f" {e.unit}".rstrip()
         way = "up" if z > 0 else "down"
         now, then = f"{x.mean():.3g} +- {x.std():.2g}{unit}", f"{np.median(before):.3g} +- {before.std():.2g}{unit}"
-        words = f"{name} {now} is pushed {way} from its prior {then}"
-        words += f" and piles up on its {edge} bound" if edge else ""
+        words = f"{e.name} {now} is pushed {way} from its prior {then}"
+        words += f" and lies on its {edge} bound" if edge else ""
         advice = (
             "Either the prior is wrong, or the model lacks something and this parameter makes up for it (a model "
             "discrepancy): do not read it as measured."
@@ -154,17 +192,17 @@ def _pushed(reading: Reading) -> list[Check]:
     return out or [Check("pushed", "none", True, "No parameter is driven far from its prior.")]
 
 
-def _piled(x: np.ndarray, before: np.ndarray) -> str:
-    """End of the range ("lower", "upper") at which the density is within a factor of two of its peak and the prior's is not; "" for
-    neither. Two standard errors are added to the prior's count, because a parameter that the data do not inform has the prior's shape.
-    """
-    if x.size < FEW:
-        return ""
-    now, then = (np.histogram(v, bins=30)[0] for v in (x, before))
-    for name, i in (("lower", 0), ("upper", -1)):
-        if now[i] > 0.5 * now.max() and not then[i] + 2.0 * np.sqrt(then[i]) > 0.5 * then.max():
-            return name
-    return ""
+def _from_data(reading: Reading) -> dict[str, float]:
+    """Share of each unknown's precision that the data give, 1 - (posterior sd / prior sd)^2, of the logarithm where the prior is positive and skewed."""
+    out = {}
+    for e in reading.entries:
+        before = reading.prior.get(e.name)
+        if e.axial or before is None:
+            continue
+        skewed = min(before.min(), e.draws.min()) > 0.0 and stats.skew(before, axis=None) > 1.0
+        now, then = (np.log(v) if skewed else v for v in (e.draws, before))
+        out[e.name] = max(0.0, 1.0 - float(np.var(now) / np.var(then)))
+    return out
 
 
 def _sensitivity_check(reading: Reading) -> list[Check]:
@@ -191,12 +229,18 @@ def _sensitivity_check(reading: Reading) -> list[Check]:
         return [Check(name, "not applicable", None, f"ArviZ could not compute it: {error}.")]
     finally:
         log.setLevel(level)
-    found = {str(k): str(v) for k, v in table["diagnosis"].items() if "potential" in str(v)}
-    if not found:
-        return [Check(name, f"{table['prior'].max():.2f}", True, "Conclusions do not hang on the priors.")]
-    words = "; ".join(f"{k}: {v.removeprefix('potential ')}" for k, v in found.items())
-    advice = "Say in the conclusions that these depend on their priors; refit with another prior to see how much."
-    return [Check(name, f"{table['prior'].max():.2f}", False, f"{words}. {advice}")]
+    value = f"{table['prior'].max():.2f}"
+    conflict = [str(k) for k, v in table["diagnosis"].items() if "conflict" in str(v)]
+    if conflict and len(_unexpected(reading)) > 0.1 * len(reading.rows):
+        advice = f"{', '.join(conflict)}: prior and data disagree, for the priors did not expect such data; find out which is wrong."
+        return [Check(name, value, False, advice)]
+    weak = {k: v for k, v in _from_data(reading).items() if v < 0.5}
+    if not weak:
+        return [Check(name, value, True, "The data give more than half of the precision of every unknown.")]
+    shares = ", ".join(f"{k} {v:.0%}".replace("%", " %") for k, v in sorted(weak.items(), key=lambda item: item[1]))
+    return [
+        Check(name, value, None, f"Of the precision of these the data give the smaller part, the prior the rest; say so with the result: {shares}.")
+    ]
 
 
 def _modes_check(reading: Reading) -> list[Check]:

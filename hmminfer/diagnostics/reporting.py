@@ -14,7 +14,7 @@ import xarray as xr
 
 from hmminfer.diagnostics.checking import Check, checks, checks_table
 from hmminfer.diagnostics.sensitivity import Identifiability, identifiability
-from hmminfer.diagnostics.summary import summary, summary_table
+from hmminfer.diagnostics.summary import derived_table, summary, summary_table
 from hmminfer.errors import HmmInferError
 from hmminfer.figures.overview import posterior_figure
 from hmminfer.figures.sampling_figures import predictive_figure, prior_posterior_figure, rank_figure, trace_figure
@@ -44,7 +44,7 @@ def report(tree: xr.DataTree | Reading, problem: Any = None, folder: str | Path 
     ``folder`` receives report.txt and the figures as PNG; files that exist there are an error. ``show``: print the report,
     and display the figures in a notebook.
     """
-    reading = Reading.of(tree)
+    reading = Reading.of(tree, problem)
     plots: dict[str, Callable[[], Any]] = {
         "predictive": partial(predictive_figure, reading),
         "prior_posterior": partial(prior_posterior_figure, reading),
@@ -61,7 +61,7 @@ def report(tree: xr.DataTree | Reading, problem: Any = None, folder: str | Path 
     table, found = summary(reading), checks(reading)
     seen = identifiability(problem) if problem is not None else None
     title = "{} ({}): {}".format(*(reading.tree.attrs.get(k, "") for k in ("model", "experiment", "data")))
-    parts = [summary_table(table, title), "", checks_table(found)]
+    parts = [summary_table(table, title), *derived_table(reading), "", checks_table(found)]
     if seen is not None:
         parts += ["\nWhat the data can see, before sampling", seen.text()]
     if show:

@@ -12,6 +12,8 @@ from hmminfer.errors import HmmInferError
 from hmminfer.inference.reading import LONG
 from hmminfer.system.parameters import Field, Parameter
 
+GAIN = 0.01  # of a quantity's values: an error of an instrument that would be called small
+
 
 class Standard:
     """The unknowns of a problem in prior-standardised coordinates u: Normal(0, 1) a priori, except axial angles, which
@@ -100,7 +102,7 @@ class Identifiability:
     direction whose value is above 1. ``contraction``: 1 - posterior sd / prior sd of each unknown; ``seen``, ``flat``:
     combinations that the data determine, or do not, each with the share of its prior sd that is left; ``fields``: number
     of coefficients of each field that the data determine, and their total number; ``symmetric``: angles whose sign the
-    data do not determine.
+    data do not determine; ``absorbed``: errors of an instrument that would pass for values of unknowns, in sentences.
     """
 
     singular: np.ndarray
@@ -109,6 +111,7 @@ class Identifiability:
     flat: list[tuple[str, float]]
     fields: dict[str, tuple[int, int]]
     symmetric: list[str]
+    absorbed: list[str]
 
     def text(self) -> str:
         """The result in words, for readers who know the material rather than the algebra."""
@@ -125,6 +128,7 @@ class Identifiability:
             "The data are expected to narrow: " + ", ".join(f"{k} by {max(v, 0.0):.0%}".replace("%", " %") for k, v in self.contraction.items()) + "."
         )
         lines += [f"Both signs of {name} explain the data equally: expect separate modes." for name in self.symmetric]
+        lines += self.absorbed
         return "\n".join(lines)
 
 
@@ -149,16 +153,19 @@ def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifia
     n = int(np.clip(2000 // min(len(problem.sd), 2 * len(std.iu)), 8, n_draws)) if len(std.iu) > LONG else n_draws
     draws = std.prior(rng, n)
     sigma = np.broadcast_to(problem.sigma_of(std.named(draws)), (n, len(problem.sd)))
-    singular, logs, sds, counts = [], [], [], []
+    singular, logs, sds, counts, unseen = [], [], [], [], []
     each = [std.regression(rng, sigma[0])] if std.model.simulated else (std.sensitivity(u, s) for u, s in zip(draws, sigma, strict=True))
-    for S in each:
+    for u, scale_of, S in zip(draws, sigma, each, strict=False):
+        errors = {} if std.model.simulated else _errors(problem.table.quantity, std.model.kernel(std.theta(u)), scale_of)
         if not np.all(np.isfinite(S)):
             continue
         counts.append([int(np.sum(np.linalg.svd(S[:, place[p.name]], compute_uv=False) > 1.0)) for p in fields])
         if aside:
             f = S[:, np.concatenate([place[p.name] for p in aside])]
-            S = np.linalg.solve(np.linalg.cholesky(np.eye(len(S)) + f @ f.T), S)
+            root = np.linalg.cholesky(np.eye(len(S)) + f @ f.T)
+            S, errors = np.linalg.solve(root, S), {k: np.linalg.solve(root, d) for k, d in errors.items()}
         S = S[:, index]
+        unseen.append({k: _into(S, d) for k, d in errors.items()})
         _, value, vt = np.linalg.svd(np.vstack([S, np.zeros((len(index), len(index)))]), full_matrices=False)
         singular.append(value)
         logs.append((vt.T * -np.log1p(value**2)) @ vt)
@@ -179,7 +186,43 @@ def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifia
         groups.append([(_combination(v[:, k], names, scale), float(left[k])) for k in order])
     contraction = dict(zip(names, 1.0 - np.median(sds, axis=0), strict=True))
     seen_of = {p.name: (int(np.median([c[i] for c in counts])), p.length) for i, p in enumerate(fields)}
-    return Identifiability(np.array(singular), contraction, groups[0], groups[1], seen_of, _symmetric(std, draws[:8]))
+    return Identifiability(np.array(singular), contraction, groups[0], groups[1], seen_of, _symmetric(std, draws[:8]), _absorbed(unseen, names))
+
+
+def _errors(quantity: np.ndarray, y: np.ndarray, sigma: np.ndarray) -> dict[str, np.ndarray]:
+    """Errors of an instrument over the noise, (rows,), by their words: a gain, and an offset where it is another pattern than the gain, of
+    :data:`GAIN` of each quantity's values.
+    """
+    out = {}
+    for name in dict.fromkeys(quantity.tolist()):
+        rows = quantity == name
+        size = np.sqrt(np.mean(y[rows] ** 2)) if np.all(np.isfinite(y)) else 0.0
+        out[f"A gain error of {100 * GAIN:g} % in {name}"] = np.where(rows, GAIN * y / sigma, 0.0)
+        if np.ptp(y[rows]) > 0.1 * size:
+            out[f"An offset of {100 * GAIN:g} % of the root mean square in {name}"] = np.where(rows, GAIN * size / sigma, 0.0)
+    return out
+
+
+def _into(S: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """Shifts of the estimates over their posterior sds, (I + S^T S)^-1 S^T d / sd, by an error d of the data; 0 where the misfit that remains
+    would be noticed: more than two standard deviations of the chi-square.
+    """
+    left, value, right = np.linalg.svd(np.vstack([S, np.zeros((S.shape[1], S.shape[1]))]), full_matrices=False)  # S may have fewer rows than columns
+    shift = right.T @ (value / (1.0 + value**2) * (left[: len(d)].T @ d))
+    sd = np.sqrt(np.sum(right.T**2 / (1.0 + value**2), axis=1))
+    rest = d - S @ shift
+    return np.where(rest @ rest < 2.0 * np.sqrt(2.0 * len(d)), shift / sd, 0.0)
+
+
+def _absorbed(unseen: list[dict[str, np.ndarray]], names: list[str]) -> list[str]:
+    """Sentences on errors that move an unknown by more than half its posterior sd and are not noticed, at the median of the draws."""
+    out = []
+    for what in dict.fromkeys(k for each in unseen for k in each):
+        shift = np.median([np.abs(each.get(what, np.zeros(len(names)))) for each in unseen], axis=0)
+        moved = [i for i in np.argsort(-shift)[:3] if shift[i] > 0.5]
+        if moved:
+            out.append(f"{what} would go unseen into " + ", ".join(f"{names[i]} ({shift[i]:.1f} of its posterior sd)" for i in moved) + ".")
+    return out
 
 
 def _power(p: Parameter) -> float:

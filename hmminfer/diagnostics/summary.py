@@ -51,6 +51,27 @@ def summary(tree: xr.DataTree | Reading) -> pd.DataFrame:
     return out.assign(mcse=out["sd"] / np.sqrt(out["ess_bulk"]))
 
 
+def derived_summary(tree: xr.DataTree | Reading) -> pd.DataFrame:
+    """One row for each derived quantity (effective moduli, a decay length): mean, sd, shortest 89 % interval (low, high), unit.
+
+    It follows from the unknowns and has no convergence of its own. Draws where it does not exist are left out.
+    """
+    rows = {}
+    for e in Reading.of(tree).derived:
+        x = e.draws[np.isfinite(e.draws)]
+        low, high = interval(x) if x.size else (math.nan, math.nan)
+        rows[e.name] = {"mean": x.mean() if x.size else math.nan, "sd": x.std() if x.size else math.nan, "low": low, "high": high, "unit": e.unit}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "sd", "low", "high", "unit"])
+
+
+def derived_table(tree: xr.DataTree | Reading) -> list[Any]:
+    """The derived quantities as printed below a summary; nothing for a result that has none."""
+    table = derived_summary(tree)
+    rows = [[str(name), f"{r['mean']:.4g}", f"{r['sd']:.2g}", f"{r['low']:.4g} to {r['high']:.4g}", r["unit"]] for name, r in table.iterrows()]
+    columns = ["derived", "mean", "sd", INTERVAL, "unit"]
+    return ["", grid("Derived from the unknowns", columns, rows, right=("mean", "sd", INTERVAL))] if rows else []
+
+
 def _modes_of_chains(labels: list[np.ndarray], shape: tuple[int, ...]) -> list[np.ndarray]:
     """Groups of chains that stay in the same mode of every axial angle; a single group of all chains if chains change modes."""
     every = [np.arange(shape[0])]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hmminfer.engine.kernel import Code, Kernel, fingerprint_of
+from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.native import specialise
 
 formula: Any = None  # bound when the templates are compiled
@@ -64,8 +64,7 @@ def _pullback(x, facts, sizes, y_bar):
 def closure_code(module: str, name: str) -> Code:
     """Code of the formula ``name`` in ``module``."""
     function = getattr(importlib.import_module(module), name)
-    key = f"{module}.{name}_{fingerprint_of(function)}"  # numba's disk cache does not see that a formula was edited
-    forward, pullback = (specialise(template, key, formula=function) for template in (_forward, _pullback))
+    forward, pullback = (specialise(template, formula=function) for template in (_forward, _pullback))
     return Code((__name__, "closure_code", module, name), forward, pullback, data="f2 i1")
 
 

@@ -17,10 +17,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
-from hmminfer.engine.native import specialise
+from hmminfer.engine.native import compiled, specialise
 
 # The templates below are compiled with these names bound to the parts being composed (see native.specialise).
 law_forward: Any = None
@@ -33,22 +32,26 @@ law_end = n_data = law_state = state_end = 0
 
 
 def _couple_forward(theta, *data):
-    """Data: three index arrays, the law's arrays up to ``law_end``, the macro problem's. State: x, the law's, the macro problem's."""
-    law_index, macro_index, direct_index = data[:3]
-    law_out = law_forward(theta[law_index], *data[3:law_end])
+    """Data: four index arrays, the law's arrays up to ``law_end``, the macro problem's. State: x, the law's, the macro problem's."""
+    law_index, macro_index, direct_index, order = data[:4]
+    law_out = law_forward(theta[law_index], *data[4:law_end])
     x = np.concatenate((law_out[0], theta[macro_index]))
     macro_out = macro_forward(x, *data[law_end:])
     y = np.concatenate((macro_out[0], theta[direct_index]))
+    if order.size > 0:
+        y = y[order]
     return (y, x, *law_out[1:], *macro_out[1:])
 
 
 def _couple_pullback(theta, *rest):
-    law_index, macro_index, direct_index = rest[:3]
-    x, y_bar = rest[n_data], rest[-1]
+    law_index, macro_index, direct_index, order = rest[:4]
+    x, y_bar = rest[n_data], rest[-1].copy()
+    if order.size > 0:
+        y_bar[order] = rest[-1]
     n_y = y_bar.size - direct_index.size
     n_effective = x.size - macro_index.size
     x_bar = macro_pullback(x, *rest[law_end:n_data], *rest[state_end:-1], y_bar[:n_y].copy())
-    law_bar = law_pullback(theta[law_index], *rest[3:law_end], *rest[law_state:state_end], x_bar[:n_effective].copy())
+    law_bar = law_pullback(theta[law_index], *rest[4:law_end], *rest[law_state:state_end], x_bar[:n_effective].copy())
     theta_bar = np.zeros(theta.size)
     for i in range(law_index.size):
         theta_bar[law_index[i]] += law_bar[i]
@@ -61,14 +64,12 @@ def _couple_pullback(theta, *rest):
 
 @cache
 def couple_code(law: Code, macro: Code) -> Code:
-    """Code of macro(law(theta[law_index]), theta[macro_index]) followed by theta[direct_index]."""
-    end = 3 + law.n_data
+    """Code of macro(law(theta[law_index]), theta[macro_index]) followed by theta[direct_index], then put in order."""
+    end = 4 + law.n_data
     total = end + macro.n_data
-    name = f"{law.fingerprint}_{macro.fingerprint}"
-    forward = specialise(_couple_forward, name, law_forward=law.calls[0], macro_forward=macro.calls[0], law_end=end)
+    forward = specialise(_couple_forward, law_forward=law.calls[0], macro_forward=macro.calls[0], law_end=end)
     pullback = specialise(
         _couple_pullback,
-        name,
         law_pullback=law.calls[1],
         macro_pullback=macro.calls[1],
         law_end=end,
@@ -77,17 +78,25 @@ def couple_code(law: Code, macro: Code) -> Code:
         state_end=total + 1 + law.n_state,
     )
     recipe = (__name__, "couple_code", law.recipe, macro.recipe)
-    return Code(recipe, forward, pullback, f"i1 i1 i1 {law.data} {macro.data}", f"f1 {law.state} {macro.state}")
+    return Code(recipe, forward, pullback, f"i1 i1 i1 i1 {law.data} {macro.data}", f"f1 {law.state} {macro.state}")
 
 
 def couple(
-    law: Kernel, macro: Kernel, law_index: Sequence[int], macro_index: Sequence[int], direct_index: Sequence[int], example: np.ndarray
+    law: Kernel,
+    macro: Kernel,
+    law_index: Sequence[int],
+    macro_index: Sequence[int],
+    direct_index: Sequence[int],
+    example: np.ndarray,
+    direct: np.ndarray | None = None,
 ) -> Kernel:
     """Kernel of a law coupled to a macro problem: y = (macro(law(theta[law_index]), theta[macro_index]), theta[direct_index]).
 
-    ``example``: one theta at which the whole can be solved.
+    ``example``: one theta at which the whole can be solved. ``direct`` (rows,): True for each row of y that is one of theta's, to put the rows of
+    both kinds in the order of a data file.
     """
-    indices = tuple(np.asarray(i, dtype=np.int64) for i in (law_index, macro_index, direct_index))
+    order: Any = [] if direct is None else np.argsort(np.argsort(direct, kind="stable"))
+    indices = tuple(np.asarray(i, dtype=np.int64) for i in (law_index, macro_index, direct_index, order))
     return Kernel(couple_code(law.code, macro.code), indices + law.data + macro.data, np.ascontiguousarray(example, dtype=float))
 
 
@@ -123,11 +132,9 @@ def beside_code(first: Code, other: Code) -> Code:
     """Code of two laws that share one vector of parameters."""
     end = 2 + first.n_data
     total = end + other.n_data
-    name = f"{first.fingerprint}_{other.fingerprint}"
-    forward = specialise(_beside_forward, name, law_forward=first.calls[0], other_forward=other.calls[0], law_end=end)
+    forward = specialise(_beside_forward, law_forward=first.calls[0], other_forward=other.calls[0], law_end=end)
     pullback = specialise(
         _beside_pullback,
-        name,
         law_pullback=first.calls[1],
         other_pullback=other.calls[1],
         law_end=end,
@@ -180,8 +187,8 @@ def _each_pullback(x, *rest):
 @cache
 def each_code(law: Code) -> Code:
     """Code of one law evaluated at many points."""
-    forward = specialise(_each_forward, law.fingerprint, law_forward=law.calls[0], law_pullback=law.calls[1])
-    pullback = specialise(_each_pullback, law.fingerprint)
+    forward = specialise(_each_forward, law_forward=law.calls[0], law_pullback=law.calls[1])
+    pullback = specialise(_each_pullback)
     return Code((__name__, "each_code", law.recipe), forward, pullback, f"i1 {law.data}", "f3")
 
 
@@ -195,13 +202,13 @@ def each(law: Kernel, n: int) -> Kernel:
     return Kernel(law.code.each or each_code(law.code), (count, *law.data), np.tile(law.example, n))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _affine_forward(theta, matrix, offset, link):
     x = matrix @ theta + offset
     return (np.exp(x) if link[0] else x,)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _affine_pullback(theta, matrix, offset, link, x_bar):
     x = matrix @ theta + offset
     if np.isnan(x).any():
@@ -221,12 +228,12 @@ def affine(matrix: np.ndarray, offset: np.ndarray | float = 0.0, log: bool = Fal
     return Kernel(AFFINE, (matrix, shift, np.array([int(log)], dtype=np.int64)), np.full(matrix.shape[1], 0.5))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _known_forward(theta, values):
     return (values.copy(),)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _known_pullback(theta, values, y_bar):
     return np.zeros(theta.size)
 

@@ -17,9 +17,7 @@ Laws, macro problems and whole models are all kernels; :mod:`hmminfer.engine.cou
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -27,11 +25,11 @@ from typing import Any
 
 import numpy as np
 
+from hmminfer.engine.fingerprint import fingerprint_of
 from hmminfer.engine.native import array_types, seal
 from hmminfer.errors import HmmInferError
 
 Recipe = tuple  # nested tuples of strings and ints
-OURS = __name__.split(".")[0]  # the package whose modules are looked into: all of it, not this wing alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +54,7 @@ class Code:
     each: Code | None = None
 
     def __reduce__(self) -> tuple[Callable, tuple]:
-        return rebuild, (self.recipe,)
+        return _same, (self.recipe, self.fingerprint)
 
     @property
     def n_data(self) -> int:
@@ -91,67 +89,14 @@ def rebuild(recipe: Recipe) -> Code:
     return target(*(rebuild(a) if isinstance(a, tuple) else a for a in arguments))
 
 
-def fingerprint_of(*functions: Any) -> str:
-    """Hash of functions: their bytecode, constants and defaults, and those of all functions and arrays that they reach."""
-    digest = hashlib.sha256()
-    seen: set[int] = set()
-    for function in functions:
-        _hash_object(function, digest, seen)
-    return digest.hexdigest()[:24]
-
-
-def _hash_object(thing: Any, digest: Any, seen: set[int]) -> None:
-    """Feed a function into ``digest``: code, constants, defaults, closures and the globals it names."""
-    function = getattr(thing, "py_func", thing)
-    if id(function) in seen:
-        return
-    if isinstance(function, types.FunctionType):
-        seen.add(id(function))
-        # with its module: what is kept on disk names the modules it came from, and could not be read after a move
-        digest.update(f"{function.__module__}.{function.__name__}".encode())
-        _hash_code(function.__code__, digest)
-        for cell in function.__closure__ or ():
-            _hash_object(cell.cell_contents, digest, seen)
-        _hash_object(function.__defaults__, digest, seen)
-        names = sorted(_global_names(function.__code__))
-        for name in names:
-            if name not in function.__globals__:
-                continue
-            digest.update(name.encode())
-            value = function.__globals__[name]
-            if isinstance(value, types.ModuleType) and value.__name__.split(".")[0] == OURS:
-                for attribute in names:  # module.attribute of our own: what it names counts, not the module
-                    if hasattr(value, attribute):
-                        _hash_object(getattr(value, attribute), digest, seen)
-            else:
-                _hash_object(value, digest, seen)
-    elif isinstance(function, np.ndarray):
-        digest.update(str((function.dtype, function.shape)).encode() + function.tobytes())
-    elif isinstance(function, (int, float, str, bool, type(None))):
-        digest.update(repr(function).encode())
-    elif isinstance(function, tuple):
-        for item in function:
-            _hash_object(item, digest, seen)
-    else:  # modules, builtins, types, external functions: by name
-        digest.update(str(getattr(function, "__name__", getattr(function, "symbol", type(function).__name__))).encode())
-
-
-def _hash_code(code: types.CodeType, digest: Any) -> None:
-    digest.update(code.co_code)
-    digest.update(repr(code.co_names).encode())
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            _hash_code(constant, digest)
-        else:
-            digest.update(repr(sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant).encode())
-
-
-def _global_names(code: types.CodeType) -> set[str]:
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names |= _global_names(constant)
-    return names
+def _same(recipe: Recipe, fingerprint: str) -> Code:
+    """The code that a recipe names, if it is the code that was pickled: another machine may hold another version of a file."""
+    code = rebuild(recipe)
+    if code.fingerprint != fingerprint:
+        raise HmmInferError(
+            f"The code {recipe} is not the same here as where it was pickled; use the same files, and the same versions of hmminfer and Python, in both."
+        )
+    return code
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,11 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 import scipy.linalg.cython_lapack as cython_lapack
-from numba import njit, types
+from numba import types
 from numba.extending import get_cython_function_address
 from threadpoolctl import threadpool_limits
+
+from hmminfer.engine.native import compiled
 
 # Decorator for functions that call kernels many times: on bands as narrow as ours, threads of BLAS only wait for each other (ten times slower
 # where several processes share the cores).
@@ -41,7 +43,7 @@ _dpbtrs = _lapack("dpbtrs", 9)
 _dgbtrf = _lapack("dgbtrf", 8)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def band_cholesky(ab):
     """Overwrite ``ab`` with its band Cholesky factor; True on success (A is positive definite)."""
     uplo = np.full(1, 76, dtype=np.uint8)
@@ -53,7 +55,7 @@ def band_cholesky(ab):
     return info[0] == 0
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def band_solve(factor, b):
     """Overwrite the rows of ``b`` (m, n) with the solutions of A x = b for the factor from :func:`band_cholesky`."""
     uplo = np.full(1, 76, dtype=np.uint8)
@@ -66,7 +68,7 @@ def band_solve(factor, b):
     _dpbtrs(uplo.ctypes, n.ctypes, kd.ctypes, nrhs.ctypes, factor.ctypes, ldab.ctypes, b.ctypes, ldb.ctypes, info.ctypes)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def band_lu(ab, band):
     """Overwrite ``ab`` with the LU factors (partial pivoting) of a general band matrix of half width ``band``; (success, pivots).
 
@@ -81,12 +83,12 @@ def band_lu(ab, band):
     return info[0] == 0, pivots
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _swap(x, i, j):
     x[i], x[j] = x[j], x[i]
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def _dot(a, x):
     s = 0.0
     for k in range(min(a.size, x.size)):
@@ -94,14 +96,14 @@ def _dot(a, x):
     return s
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def _subtract(x, a, scale):
     for k in range(min(a.size, x.size)):
         x[k] -= scale * a[k]
 
 
 # LAPACK's dgbtrs calls BLAS twice for each column, which takes longer than the arithmetic on bands as narrow as ours
-@njit(cache=True, error_model="numpy")
+@compiled
 def band_lu_solve(factor, band, pivots, b, transposed):
     """Overwrite the rows of ``b`` (m, n) with solutions of A x = b, or of A^T x = b, for factors from :func:`band_lu`."""
     n, diagonal = factor.shape[0], 2 * band
@@ -125,7 +127,7 @@ def band_lu_solve(factor, band, pivots, b, transposed):
 
 
 # reassociation lets the inner products use vector instructions; NaN still propagates
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def cholesky(a):
     """Overwrite the lower triangle of a small dense ``a`` with its Cholesky factor; True if positive definite."""
     n = a.shape[0]
@@ -145,7 +147,7 @@ def cholesky(a):
     return True
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def cholesky_solve(factor, b):
     """Overwrite the rows of ``b`` (m, n) with solutions for a dense factor from :func:`cholesky`."""
     n = factor.shape[0]
@@ -161,7 +163,7 @@ def cholesky_solve(factor, b):
                 b[r, k] -= factor[i, k] * b[r, i]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def spd_inverse(a):
     """Inverse of a small symmetric positive definite matrix; NaN everywhere if it is not one."""
     factor = a.copy()
@@ -173,7 +175,7 @@ def spd_inverse(a):
     return inverse
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def dense_solve(a, b):
     """Overwrite ``b`` (n,) with the solution of A x = b, and ``a`` with its elimination (partial pivoting); for a few unknowns.
 
@@ -200,7 +202,7 @@ def dense_solve(a, b):
         b[j] /= a[j, j]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def tridiagonal_solve(low, diagonal, up, b):
     """Overwrite ``b`` (n,) with the solution of a tridiagonal system and ``diagonal`` with its inverse pivots; no pivoting.
 

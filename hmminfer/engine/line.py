@@ -6,13 +6,14 @@ Element e holds the nodes 2 e, 2 e + 1, 2 e + 2; an integral over it is its leng
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hmminfer.engine.native import compiled
 
 POINT, WEIGHT = np.polynomial.legendre.leggauss(3)
 POINT, WEIGHT = 0.5 * (POINT + 1.0), 0.5 * WEIGHT
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def shape(s):
     """Shape functions (3,) of an element's nodes at s in [0, 1], and their derivatives with respect to s."""
     n, d = np.empty(3), np.empty(3)

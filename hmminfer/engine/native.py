@@ -8,7 +8,9 @@ conversion. Cached callers refer to the symbol, so it is registered as soon as a
 
 from __future__ import annotations
 
-from types import FunctionType
+import builtins
+import dis
+from types import CodeType, FunctionType
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -16,6 +18,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
+
+from hmminfer.engine.fingerprint import KEPT, fingerprint_of
 
 _KINDS = {"f": types.float64, "i": types.int64}
 
@@ -63,11 +67,33 @@ def seal(function: Any, spec: str, symbol: str) -> Any:
     return njit(error_model="numpy")(sealed)
 
 
-def specialise(template: Any, name: str, **bindings: Any) -> Any:
+def compiled(function: Any = None, *, fastmath: Any = False) -> Any:
+    """Decorator: ``numba.njit`` with its disk cache, in which a function is found by the fingerprint of all code it reaches.
+
+    Numba alone looks at the file that defines a function, and not at what is compiled into it from other files: after an edit there, or an
+    upgrade, it would answer with the old code.
+    """
+    if function is None:
+        return lambda f: compiled(f, fastmath=fastmath)
+    known = {function.__name__, *function.__globals__, *vars(builtins)}  # its own name too: a function may call itself
+    if unknown := sorted(_loaded(function.__code__) - known):
+        raise NameError(f"{function.__module__}.{function.__name__} is compiled before {', '.join(unknown)} is defined; move its definition up.")
+    kept, name = fingerprint_of(function), function.__qualname__
+    function.__qualname__ = f"{name}_{kept}"  # numba reads the name of its cache file from here, once
+    dispatcher = njit(cache=True, error_model="numpy", fastmath=fastmath)(function)
+    function.__qualname__ = name
+    setattr(function, KEPT, kept)
+    return dispatcher
+
+
+def specialise(template: Any, **bindings: Any) -> Any:
     """The plain function ``template`` compiled with some of its global names bound to other functions and constants.
 
-    Unlike a closure the result is kept in numba's disk cache, under ``name``, which must be unique to the bindings.
+    Unlike a closure the result is kept in numba's disk cache.
     """
-    function = FunctionType(template.__code__, {**template.__globals__, **bindings}, template.__name__)
-    function.__qualname__ = f"{template.__name__}_{name}"
-    return njit(cache=True, error_model="numpy")(function)
+    return compiled(FunctionType(template.__code__, {**template.__globals__, **bindings}, template.__name__))
+
+
+def _loaded(code: CodeType) -> set[str]:
+    """Global names that a function reads."""
+    return {i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"}

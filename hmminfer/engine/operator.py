@@ -190,7 +190,7 @@ def apply_vector(kernel: Kernel | Joint | Simulation, theta: Any) -> Any:
         raise kernel.refusal()
     if pytensor.config.floatX != "float64":
         raise HmmInferError("hmminfer computes in float64; set pytensor.config.floatX = 'float64' (it is float32 here).")
-    theta = pt.cast(theta, "float64")
+    theta = pt.specify_shape(pt.cast(theta, "float64"), (kernel.n_in,))
     if isinstance(kernel, Joint):
         return pt.concatenate([apply_vector(k, theta[i]) for k, i in zip(kernel.parts, kernel.indices, strict=True)])
     # as a list: the one output of a kernel without state would be a vector, and [0] its first entry
@@ -211,9 +211,31 @@ def apply(parameters: Any, fixed: Mapping[str, Any], kernel: Kernel | Joint | Si
         raise HmmInferError(f"Give a variable or a number for {', '.join(missing)}.")
     parts = []
     for p in parameters:
-        if p.name in variables:
-            value = pt.as_tensor_variable(variables[p.name]).astype("float64")
-            parts.append(pt.atleast_1d(value if p.per_unit == 1.0 else value * p.per_unit))
+        given: Any = variables.get(p.name)
+        if isinstance(given, Variable):
+            x = _shaped(p, pt.as_tensor_variable(given).astype("float64"))
+            parts.append(x if p.per_unit == 1.0 else x * p.per_unit)
         else:
-            parts.append(pt.constant(p.to_vector(fixed[p.name])))
+            x = p.to_vector(fixed[p.name] if given is None else given)
+            if x.ndim != 1:
+                raise HmmInferError(f"'{p.name}' has shape {np.shape(given)}; {_wanted(p)}")
+            parts.append(pt.constant(x))
     return apply_vector(kernel, pt.concatenate(parts))
+
+
+def _shaped(p: Any, x: Any) -> Any:
+    """A variable as the entries of a parameter, its shape checked: now where it is known, else when the graph is evaluated."""
+    if p.size is None:
+        if x.type.ndim != 0:
+            raise HmmInferError(f"'{p.name}' is a variable of {x.type.ndim} dimensions; {_wanted(p)}")
+        return x[None]
+    if x.type.ndim != 1 or x.type.shape[0] not in (None, p.size):
+        shape = f"{x.type.ndim} dimensions" if x.type.ndim != 1 else f"length {x.type.shape[0]}"
+        raise HmmInferError(f"'{p.name}' is a variable of {shape}; {_wanted(p)}")
+    return pt.specify_shape(x, (p.size,))
+
+
+def _wanted(p: Any) -> str:
+    if p.size is None:
+        return "it is one number: give a scalar, for many of them use pytensor.graph.vectorize_graph."
+    return f"it has {p.size} entries: give a vector of that length (pt.full({p.size}, x) for the same in each)."

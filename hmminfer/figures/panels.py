@@ -125,9 +125,8 @@ def scores(ax: Any, reading: Reading, model: Any = None) -> None:
 @panel
 def against(ax: Any, reading: Reading, model: Any = None) -> None:
     """Measured values over predictive means; quantities of three rows or fewer are left out."""
-    observed = reading["observed_data"]
     units = set()
-    for colour, (name, v) in zip(CYCLE, ((n, v) for n, v in observed.data_vars.items() if v.size > 3), strict=False):
+    for colour, (name, v) in zip(CYCLE, ((n, v) for n, v in reading.measured.items() if v.size > 3), strict=False):
         drawn = reading.of_rows("posterior_predictive", name)
         ax.plot(drawn.mean(axis=0), v.values, "o", ms=3, alpha=0.7, color=colour, mew=0, label=str(name).replace("_", " "))
         units.add(v.attrs.get("units", ""))

@@ -16,73 +16,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.cache import cached_arrays
-from hmminfer.engine.kernel import Code, Kernel
-from hmminfer.engine.native import specialise
+from hmminfer.engine.kernel import Kernel
+from hmminfer.engine.shift import shifted
 from hmminfer.errors import HmmInferError
 from hmminfer.system.model import Model
 from hmminfer.system.parameters import Field, Parameter, ParameterSet
 from hmminfer.system.priors import Normal
 from hmminfer.system.tables import Table
 from hmminfer.terminal import track
-
-law_forward: Any = None  # bound when the templates are compiled
-law_pullback: Any = None
-
-
-def _forward(theta, *data):
-    """Data: [inputs of the law, relative or not], m, V, B, index of each z, its (2, k) centre and scale, 1 where logarithmic; then the law's.
-
-    State: f, then the law's.
-    """
-    n = data[0][0]
-    out = law_forward(theta[:n].copy(), *data[7:])
-    d = shift(theta, data[0], data[1], data[2], data[3], data[4], data[5], data[6])
-    y = out[0] * (1.0 + d) if data[0][1] == 1 else out[0] + d
-    return (y, out[0], *out[1:])
-
-
-def _pullback(theta, *rest):
-    n, relative, y_bar = rest[0][0], rest[0][1] == 1, rest[-1]
-    f = rest[n_data]
-    d = shift(theta, rest[0], rest[1], rest[2], rest[3], rest[4], rest[5], rest[6])
-    if np.isnan(f[0]) or np.isnan(d[0]):
-        return np.full(theta.size, np.nan)
-    f_bar = y_bar * (1.0 + d) if relative else y_bar.copy()
-    d_bar = y_bar * f if relative else y_bar.copy()
-    law_bar = law_pullback(theta[:n].copy(), *rest[7:n_data], *rest[after:-1], f_bar)
-    z_bar = d_bar @ rest[3]
-    for k in range(z_bar.size):
-        at = rest[4][k]
-        law_bar[at] += z_bar[k] / (rest[5][1, k] * (theta[at] if rest[6][k] == 1 else 1.0))
-    return np.concatenate((law_bar, d_bar @ rest[2]))
-
-
-@njit(cache=True, error_model="numpy")
-def shift(theta, sizes, mean, modes, slopes, index, units, logarithmic):
-    """d = m + B z(theta) + V xi."""
-    z = np.empty(index.size)
-    for k in range(index.size):
-        x = theta[index[k]]
-        z[k] = ((np.log(x) if logarithmic[k] == 1 else x) - units[0, k]) / units[1, k]
-    return mean + modes @ theta[sizes[0] :] + slopes @ z
-
-
-n_data = after = 0
-
-
-@cache
-def shifted_code(law: Code) -> Code:
-    """Code of a model with an additive or relative Gaussian error; the weights of its modes follow the model's parameters in the vector."""
-    forward = specialise(_forward, law.fingerprint, law_forward=law.calls[0])
-    pullback = specialise(_pullback, law.fingerprint, law_pullback=law.calls[1], n_data=7 + law.n_data, after=8 + law.n_data)
-    return Code((__name__, "shifted_code", law.recipe), forward, pullback, f"i1 f1 f2 f2 i1 f2 i1 {law.data}", f"f1 {law.state}".strip())
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,13 +67,9 @@ class HomogenisationError:
             raise HmmInferError(f"The error was learnt for {len(self.mean)} rows, the model has {model.n_out}; learn it anew.")
         k = self.modes.shape[1]
         weights = Parameter(name, "", Normal(0.0, 1.0), description, size=k, symbol="\\xi", nuisance=True)
-        flags = np.array([model.kernel.n_in, int(self.relative)], dtype=np.int64)
         slopes = self.slopes if self.index.size else np.zeros((len(self.mean), 0))
         units, logarithmic = _units(model, self.index)
-        arrays = (flags, self.mean, self.modes, slopes, self.index.astype(np.int64), units, logarithmic)
-        data = (*(np.ascontiguousarray(a) for a in arrays), *model.kernel.data)
-        example = np.concatenate([model.kernel.example, np.full(k, 0.1)])
-        kernel = Kernel(shifted_code(model.kernel.code), data, example)
+        kernel = shifted(model.kernel, self.modes, self.relative, self.mean, slopes, self.index, units, logarithmic)
         table = replace(model.table, sd=self.widened(model.table.sd, model.table))
         about = {**model.about, name: f"{k} modes, {'relative' if self.relative else 'absolute'}"}
         parameters = ParameterSet((*model.parameters, weights))
@@ -183,6 +125,9 @@ def learn(
     where = model.parameters.slices()
     for name, value in model.fixed.items():
         thetas[:, where[name]] = model.parameters[name].to_vector(value)
+    for p in model.parameters:
+        if p.nuisance:  # an instrument's error is none of the model's
+            thetas[:, where[p.name]] = 0.0
     differences = []
     for theta in track(thetas, "resolved solves", show=progress):
         f = model.kernel(theta)

@@ -16,12 +16,14 @@ from hmminfer import units
 from hmminfer.errors import HmmInferError, unknown
 from hmminfer.inference.discrepancy import scale
 from hmminfer.system.parameters import Parameter
-from hmminfer.system.priors import LogNormal
+from hmminfer.system.priors import Gamma, LogNormal
 from hmminfer.system.tables import Table
 
 ASSUMED = 0.03
 ROUNDING = 1e-13  # relative error of a solve in double precision, at best
 COLUMN = "column"  # the noise of the data's own column sd, by name
+TAIL = Parameter("noise_nu", "", Gamma(20.0, 14.0), "degrees of freedom of the noise; small where there are outliers", 0.0, symbol="\\nu")
+"""Juarez & Steel 2010 (J. Bus. Econ. Stat. 28:52) recommend Gamma(2, 0.1), which has this mean and standard deviation."""
 
 
 def stated_or_assumed(table: Table, share: float = ASSUMED) -> np.ndarray:
@@ -29,8 +31,15 @@ def stated_or_assumed(table: Table, share: float = ASSUMED) -> np.ndarray:
     return np.where(np.isfinite(table.sd), table.sd, share * scale(table))
 
 
+def student(noise: Any) -> tuple[bool, Any]:
+    """True if a noise has Student's law, and the noise of its scales: "student" is that of the column sd, "student(3%)" is "3%"."""
+    match = re.fullmatch(r"\s*student\s*(?:\((.*)\))?\s*", noise) if isinstance(noise, str) else None
+    return (False, noise) if match is None else (True, match[1])
+
+
 def settled(table: Table, noise: Any) -> tuple[np.ndarray, tuple[Parameter, ...]]:
     """Known sd of every row, and the unknown scales of a noise that is inferred; ``noise`` as in :func:`hmminfer.fit`."""
+    noise = student(noise)[1]
     if noise is None or (isinstance(noise, str) and noise == COLUMN):
         missing = np.flatnonzero(~np.isfinite(table.sd))
         if missing.size:
@@ -82,6 +91,9 @@ def written(noise: Any) -> Any:
     """The same noise with every default written out: "column" for None, "infer(3%)" for "infer"."""
     if noise is None:
         return COLUMN
+    heavy, scales = student(noise)
+    if heavy:
+        return f"student({written(scales)})"
     return f"infer({ASSUMED * 100:g}%)" if isinstance(noise, str) and noise == "infer" else noise
 
 

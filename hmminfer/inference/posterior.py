@@ -6,7 +6,9 @@ This file, :mod:`hmminfer.inference.sampling` and :mod:`hmminfer.inference.stoch
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
+import operator
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +17,7 @@ import numpy as np
 import pymc as pm
 import pytensor
 import pytensor.tensor as pt
+from pymc.logprob.transforms import Transform
 from pymc.pytensorf import compile as compile_pymc
 from pytensor.graph.replace import graph_replace
 from pytensor.graph.rewriting.utils import rewrite_graph
@@ -28,42 +31,100 @@ from hmminfer.inference.callbacks import nutpie_model
 from hmminfer.inference.coordinates import Conditional, coordinates_of
 from hmminfer.inference.modes import Mode, find_modes, weighed, wrapped
 from hmminfer.inference.problem import Problem
-from hmminfer.system.likelihood import POISSON
+from hmminfer.inference.results import predictions
+from hmminfer.system.likelihood import POISSON, STUDENT
 from hmminfer.system.parameters import Field, Parameter
 from hmminfer.system.priors import WRAP, Axial, Beta, Gamma, HalfNormal, LogNormal, Normal, StudentT, Uniform
 from hmminfer.terminal import track
 
 
-def pymc_model(problem: Problem) -> pm.Model:
-    """The posterior as a PyMC model."""
-    table = problem.table
-    with pm.Model(coords={"row": np.arange(len(table))}) as model:
+class Scaled(Transform):
+    """Value variable in standard deviations of the (normal) variable, times ``width``.
+
+    The angle of a fibre is sampled as its double angle in radians, the coefficients of a field as standard normal numbers; both have the name and
+    the unit of the parameter in every trace.
+    """
+
+    name = "scaled"
+    ndim_supp = 0
+
+    def __init__(self, width: float = 1.0) -> None:
+        self.width = width
+
+    def forward(self, value: Any, *inputs: Any) -> Any:
+        return value * self.width / inputs[-1]
+
+    def backward(self, value: Any, *inputs: Any) -> Any:
+        return value * inputs[-1] / self.width
+
+    def log_jac_det(self, value: Any, *inputs: Any) -> Any:
+        return pt.log(inputs[-1] / self.width) + 0.0 * value
+
+
+def pymc_model(problem: Problem, angles: Mapping[str, Any] | None = None, share: bool = False) -> pm.Model:
+    """The posterior as a PyMC model, apart from any model in whose context it is built. Its variables have the names and units of the parameters.
+
+    Where the model has no solution, or a parameter is outside its support, the density is zero. ``angles``: values at which PyMC starts unknown
+    angles. With ``share`` the noise and the fixed values are data of the model, so that every trace of it carries them.
+    """
+    table, parameters = problem.table, problem.model.parameters
+    with pm.Model(coords={"row": np.arange(len(table))}, model=None) as model:
         variables: dict[str, Any] = {}
         for p in problem.free:
-            variables[p.name] = prior_variable(p, problem.value_name(p), variables)
-        parts = []
-        for p in problem.model.parameters:
-            parts.append(variables[p.name] if p.name in variables else pt.constant(p.to_vector(problem.model.fixed[p.name])))
-        y = apply_vector(problem.model.kernel, pt.concatenate([pt.atleast_1d(x) for x in parts]))
-        if problem.model.likelihood == POISSON:
+            variables[p.name] = prior_variable(p, p.name, variables, (angles or {}).get(p.name, 0.0))
+        parts: list[Any] = []
+        inside: list[Any] = []
+        for p in parameters:
+            if p.name not in variables:
+                value = p.to_vector(problem.model.fixed[p.name])
+                if share:
+                    x = pm.Data(p.name, p.from_vector(value))
+                    parts.append(pt.atleast_1d(x) * p.per_unit)
+                else:
+                    parts.append(pt.constant(value))
+                continue
+            x = pt.atleast_1d(variables[p.name])
+            parts.append(x * p.per_unit)
+            if not p.axial and p.prior.outside(p.lower, p.upper) > 0.0:
+                inside.append(pt.all((x >= p.lower) & (x <= p.upper)))
+        sd = pm.Data("sd", problem.sd, dims="row") if share and problem.law != POISSON else problem.sd
+        y = apply_vector(problem.model.kernel, pt.concatenate(parts))
+        poisson = problem.law == POISSON
+        possible = functools.reduce(operator.and_, inside, ~pt.isnan(y))
+        y = pt.switch(possible, y, -1.0 if poisson else np.inf)
+        if poisson:
             pm.Poisson("observed", y, observed=table.value.astype(np.int64), dims="row")
+        elif problem.law == STUDENT:
+            nu = variables[problem.tail[0].name]
+            pm.StudentT("observed", nu=nu, mu=y, sigma=_sigma(problem, variables, sd), observed=table.value, dims="row")
         else:
-            pm.Normal("observed", y, _sigma(problem, variables), observed=table.value, dims="row")
+            pm.Normal("observed", y, _sigma(problem, variables, sd), observed=table.value, dims="row")
     return model
 
 
-def prior_variable(p: Parameter, name: str, variables: Mapping[str, Any]) -> Any:
-    """Random variable(s) of one unknown; returns its entries of the kernel's vector."""
+def start_angles(problem: Problem) -> dict[str, np.ndarray]:
+    """For each unknown angle the value, of 64 on the circle, under which the data are most likely, other unknowns at their prior medians."""
+    axial = [p for p in problem.free if p.axial and not isinstance(p, Field)]
+    if not axial:
+        return {}
+    drawn = problem.prior_draws(np.random.default_rng(0), 64)
+    draws = {k: v if k in {p.name for p in axial} else np.broadcast_to(np.median(v, axis=0), v.shape) for k, v in drawn.items()}
+    draws = problem.aligned(draws)
+    logp = problem.log_likelihood(predictions(problem, draws, False, ""), draws).sum(axis=-1)
+    return {p.name: draws[p.name][int(np.argmax(logp))] for p in axial}
+
+
+def prior_variable(p: Parameter, name: str, variables: Mapping[str, Any], angle: Any = 0.0) -> Any:
+    """Random variable of one unknown, in its unit. An axial one starts at ``angle``: the centre of its wide law, which does not matter on the circle."""
     if isinstance(p, Field):
-        z = pm.Normal(name, 0.0, 1.0, shape=p.length)
         amplitude, length = (variables[h.name] for h in p.hyperparameters)
-        return z * p.scales(amplitude, length, sqrt=pt.sqrt)
+        return pm.Normal(name, 0.0, p.scales(amplitude, length, sqrt=pt.sqrt), shape=p.length, transform=Scaled())
     shape = () if p.size is None else p.size
     if isinstance(p.prior, Axial):
-        t = pm.Normal(name, 0.0, WRAP, shape=shape)
+        theta = pm.Normal(name, angle, WRAP / p.per_unit, shape=shape, transform=Scaled(WRAP))
         if p.prior.concentration > 0:
-            pm.Potential(f"{p.name}_prior", pt.sum(p.prior.concentration * pt.cos(t - math.radians(2 * p.prior.mean))))
-        return t
+            pm.Potential(f"{p.name}_prior", pt.sum(p.prior.concentration * pt.cos((theta - p.prior.mean) * p.per_unit)))
+        return theta
     return PYMC[type(p.prior)](p.prior, name, shape)
 
 
@@ -92,9 +153,8 @@ PYMC: dict[type, Any] = {  # the random variable of each kind of prior
 }
 
 
-def _sigma(problem: Problem, v: Mapping[str, Any]) -> Any:
-    """Noise sd of every row, known or symbolic."""
-    sigma: Any = problem.sd
+def _sigma(problem: Problem, v: Mapping[str, Any], sigma: Any) -> Any:
+    """Noise sd of every row from the known ``sigma`` and the unknown scales."""
     for group, base in ((problem.noise, None), (problem.extra, discrepancy.scale(problem.table))):
         if group:
             which = problem.group_of(group)
@@ -166,8 +226,8 @@ class Compiled:
         if isinstance(self.coordinates, Conditional):
             return self._field_modes(self.coordinates, rng, searches or 2, progress)
         searches = searches or 16
-        starts = self.problem.unconstrain(self.problem.prior_draws(rng, 20 * searches))
-        found = find_modes(self, starts, self.problem.axial_positions(), searches, progress)
+        starts = self.problem.unconstrain(self.problem.aligned(self.problem.prior_draws(rng, 20 * searches)))
+        found = find_modes(self, starts, self.problem.axial_positions(), searches, progress, self.problem.box())
         if not found:
             raise self._no_start(starts)
         return found
@@ -186,11 +246,11 @@ class Compiled:
         """
         draws = self.problem.prior_draws(rng, 40 * searches)
         for f in self.problem.fields:
-            draws[self.problem.value_name(f)][:] = 0.0
+            draws[f.name][:] = 0.0
             for h in f.hyperparameters:
                 draws[h.name][:] = np.median(draws[h.name])
-        starts = self.problem.unconstrain(draws)
-        misfit = np.array([coordinates.objective(x) for x in starts])
+        starts = self.problem.unconstrain(self.problem.aligned(draws))
+        misfit = np.array([coordinates.objective(x) for x in track(starts, "trying starts", show=progress)])
         order = [i for i in np.argsort(misfit) if np.isfinite(misfit[i])][:searches]
         if not order:
             raise self._no_start(starts)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,15 +26,17 @@ from threadpoolctl import threadpool_limits
 from hmminfer.engine.simulation import Simulation
 from hmminfer.errors import HmmInferError, Interrupted, unknown, whole
 from hmminfer.inference.interrupts import deferred
-from hmminfer.inference.modes import chain_starts, modes_of
-from hmminfer.inference.posterior import Compiled, pymc_model
+from hmminfer.inference.misfit import at_the_mode
+from hmminfer.inference.modes import chain_starts, inside, modes_of
+from hmminfer.inference.posterior import Compiled, pymc_model, start_angles
 from hmminfer.inference.problem import Problem
-from hmminfer.inference.results import assemble, extend
+from hmminfer.inference.results import assemble, extend, of_trace
 from hmminfer.inference.starts import start_of_chain
 from hmminfer.inference.stochastic import abc, sample_smc
 from hmminfer.system.model import Model
-from hmminfer.system.parameters import Field, ParameterSet
+from hmminfer.system.parameters import ParameterSet
 from hmminfer.system.priors import Prior
+from hmminfer.terminal import say, working
 
 LAPLACE = "laplace"
 SAMPLERS = ("nuts", "smc", "demetropolis", "abc", LAPLACE)
@@ -48,9 +51,15 @@ def build(
     discrepancy_kind: str = "none",
     **other: Any,
 ) -> pm.Model:
-    """The posterior of a model and its data as a PyMC model, for further work in PyMC; the arguments are those of :func:`fit`."""
+    """The posterior of a model and its data as a PyMC model, for further work in PyMC; the arguments are those of :func:`fit`.
+
+    Its variables have the names and units of the result of :func:`fit`, so that traces of either serve the other: PyMC's functions take a result,
+    and :meth:`hmminfer.Model.predict`, :func:`hmminfer.checks` and :func:`hmminfer.report` a trace (the latter two with the model beside it).
+    Angles start where the data are likely: angle 0 is a saddle, from which no gradient leads away.
+    """
     _refuse("build", other)
-    return pymc_model(Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind))
+    problem = Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind)
+    return pymc_model(problem, start_angles(problem), share=True)
 
 
 def preview(
@@ -60,7 +69,7 @@ def preview(
     priors: Mapping[str, Prior | str] | None = None,
     fixed: Mapping[str, Any] | None = None,
     discrepancy_kind: str = "none",
-    draws: int = 1000,
+    draws: int = 400,
     seed: int = 0,
     progress: bool = True,
     **other: Any,
@@ -70,19 +79,42 @@ def preview(
     The arguments are those of :func:`fit`.
     """
     _refuse("preview", other)
-    previewable(model)
     whole("draws", draws)
     whole("seed", seed, 0)
     problem = Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind)
-    compiled = Compiled(problem)
+    previewable(model)
+    compiled = _compiled(problem, progress)
     found = compiled.modes(seed, progress)
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(draws, [m.weight for m in found])
     compiled.standardise(found)
-    x = np.concatenate([compiled.coordinates.sample(m, rng, n) for m, n in zip(found, counts, strict=True)])[None]
+    box, sample = problem.box(), compiled.coordinates.sample
+    x = np.concatenate([inside(partial(sample, m, rng), n, box) for m, n in zip(found, counts, strict=True)])[None]
     tree = assemble(problem, x, {}, found, seed, progress)
     tree.attrs.update(method=LAPLACE, interrupted=0, tune=0)
     return tree
+
+
+def completed(
+    trace: xr.DataTree,
+    model: Model | Problem,
+    *,
+    noise: Any = None,
+    priors: Mapping[str, Prior | str] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    discrepancy_kind: str = "none",
+    seed: int = 0,
+    progress: bool = False,
+    **other: Any,
+) -> xr.DataTree:
+    """A result like that of :func:`fit` from a trace that PyMC sampled of :func:`build`, with predictions, densities, units and provenance.
+
+    ``model`` and its choices are those given to :func:`build`; values in the trace that say otherwise are an error.
+    """
+    _refuse("completed", other)
+    choices: dict[str, Any] = {"noise": noise, "priors": priors, "fixed": fixed, "discrepancy_kind": discrepancy_kind}
+    problem = model if isinstance(model, Problem) else Problem.of(model, **choices)
+    return of_trace(problem, trace, seed, progress)
 
 
 # arguments that users of PyMC and nutpie try first, and what they are called here
@@ -106,7 +138,7 @@ OURS = {
 def _refuse(function: str, other: Mapping[str, Any]) -> None:
     """Raise an error for an argument that a function does not take, naming the right or nearest one."""
     for name in other:
-        known = list(inspect.signature({"build": build, "preview": preview, "fit": fit}[function]).parameters)[1:-1]
+        known = list(inspect.signature(globals()[function]).parameters)[1:-1]
         ours = OURS.get(name)
         if ours in known:
             raise HmmInferError(f"{function}() takes no argument {name!r}; it is called {ours!r} here.")
@@ -164,6 +196,7 @@ def fit(
     values, modes and versions are in the attributes. An interrupt keeps the draws made so far; "smc" and "abc" have none before their end.
     """
     _refuse("fit", other)
+    problem = Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind)
     sampler = sampler_of(model, sampler)
     for name, value, least in (("draws", draws, 1), ("tune", tune, 1), ("chains", chains, 1), ("seed", seed or 0, 0)):
         whole(name, value, least)
@@ -174,15 +207,16 @@ def fit(
     seed = int(np.random.SeedSequence().generate_state(1)[0] % 2**31) if seed is None else int(seed)
     if sampler == LAPLACE:
         return preview(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind, draws=draws, seed=seed, progress=progress)
-    problem = Problem.of(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind)
     if sampler == "abc":
         return _fit_by_simulation(problem, draws, chains, seed, progress)
     if sampler != "nuts":
         return _fit_without_gradient(problem, sampler, draws, tune, chains, seed, progress)
-    compiled = Compiled(problem)
+    compiled = _compiled(problem, progress)
     if resume is None:
         found = compiled.modes(seed, progress)
-        starts = chain_starts(found, chains, np.random.default_rng(seed))
+        if progress:
+            say(at_the_mode(problem, found), err=True)
+        starts = np.clip(chain_starts(found, chains, np.random.default_rng(seed)), *problem.box())
     else:
         found = modes_of(resume)
         starts = np.asarray(resume["sampler_state"]["last"].values)
@@ -193,6 +227,12 @@ def fit(
     tree = assemble(problem, x, stats, found, seed, progress)
     tree.attrs.update(method="nuts", interrupted=int(interrupted), tune=tune)
     return tree if resume is None else extend(resume, tree)
+
+
+def _compiled(problem: Problem, progress: bool) -> Compiled:
+    """The compiled posterior of a problem."""
+    with working("compiling the posterior (the first time about 20 s)", show=progress):
+        return Compiled(problem)
 
 
 def sampler_of(model: Model, asked: str) -> str:
@@ -279,7 +319,8 @@ def _unpack(trace: Any, every_chain: bool = False) -> tuple[np.ndarray, dict[str
     if n == 0:
         raise _nothing_kept()
     chains = np.sort(chains)
-    names = {"diverging": "diverging", "energy": "energy", "n_steps": "n_steps", "depth": "tree_depth", "step_size": "step_size", "logp": "lp"}
+    names = {"mean_tree_accept": "acceptance_rate", "depth": "tree_depth", "logp": "lp"}
+    names |= {name: name for name in ("diverging", "energy", "n_steps", "step_size")}
     kept = {new: stats[old].values[chains, :n] for old, new in names.items() if old in stats}
     return x[chains, :n], kept
 
@@ -348,11 +389,7 @@ def _fit_without_gradient(problem: Problem, sampler: str, draws: int, tune: int,
                     raise
                 raise _nothing_kept() from error  # no chain has ended its tuning
     posterior = trace["posterior"].to_dataset()
-    parts = []
-    for p in problem.free:
-        v = posterior[problem.value_name(p)].values
-        v = v[..., None] if v.ndim == 2 else v
-        parts.append(v if isinstance(p, Field) or p.axial else p.prior.to_unconstrained(v))
-    tree = assemble(problem, np.concatenate(parts, axis=2), {}, [], seed, progress)
+    x = problem.unconstrain({p.name: posterior[p.name].values for p in problem.free})
+    tree = assemble(problem, x, {}, [], seed, progress)
     tree.attrs.update(method=sampler, interrupted=int(interrupt.asked), tune=tune)
     return tree

@@ -6,17 +6,17 @@ Vector in: effective data.  Vector out: the same. Exact.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.native import compiled
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _forward(x):
     return (x.copy(),)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(x, y_bar):
     return y_bar.copy()
 

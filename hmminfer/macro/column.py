@@ -23,10 +23,10 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.linalg import tridiagonal_solve
+from hmminfer.engine.native import compiled
 from hmminfer.engine.sdirk import GAMMA, KAPPA
 from hmminfer.errors import HmmInferError
 
@@ -56,7 +56,7 @@ def _to_series(count: int) -> np.ndarray:
     return out @ np.linalg.inv(chebyshev.chebvander(z, count - 1))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _mass_times(u, h, out):
     """out = M u for linear elements of length h."""
     n = u.size - 1
@@ -66,7 +66,7 @@ def _mass_times(u, h, out):
     out[n] = h / 6.0 * (2.0 * u[n] + u[n - 1])
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _matrix(density, h, flow, spread, low, diagonal, up):
     """M diag(density) + transport: flow = gamma dt v, spread = gamma dt a_L v / h; overwrites its last three arguments."""
     n = density.size - 1
@@ -79,13 +79,13 @@ def _matrix(density, h, flow, spread, low, diagonal, up):
         diagonal[i] = h / 3.0 * density[i] + spread + 0.5 * flow
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _place_in_series(c, scales):
     """z of the polynomial at a concentration; ``scales`` = c_max, c_s."""
     return 2.0 * c / (c + scales[1]) * (scales[0] + scales[1]) / scales[0] - 1.0
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _stored(c, series, scales, factor, store, slope, z):
     """Overwrite ``store`` with T(c) and ``slope`` with dT/dc: Horner's rule, all places at once; ``z`` is work space."""
     n = c.size
@@ -102,7 +102,7 @@ def _stored(c, series, scales, factor, store, slope, z):
         store[i] *= factor * c[i]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _stage(c, stored, slow, series, scales, factor, slow_store, alpha, a_l, decay, h, v, inlet, dt, work):
     """Overwrite the guess ``c`` with the solution of one stage of length dt (gamma included) from ``stored`` and ``slow``; True if found."""
     n = c.size
@@ -132,7 +132,26 @@ def _stage(c, stored, slow, series, scales, factor, slow_store, alpha, a_l, deca
     return False
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
+def _split(x, n_points, n_columns):
+    """R, f (ones where x holds none), and (R_k, alpha, a_L, decay)."""
+    factors = np.ones(n_columns)
+    if x.size > n_points + 4:
+        factors[:] = x[n_points : n_points + n_columns]
+    return x[:n_points].copy(), factors, (x[-4], x[-3], x[-2], x[-1])
+
+
+@compiled
+def _times(matrix, x):
+    """matrix @ x, without BLAS: quicker to compile, and as quick for a dozen numbers."""
+    out = np.zeros(matrix.shape[0])
+    for i in range(matrix.shape[0]):
+        for j in range(x.size):
+            out[i] += matrix[i, j] * x[j]
+    return out
+
+
+@compiled
 def _forward(x, facts, first, dt, inlet, column, step, node, share, to_series, scales, sizes):
     """``facts`` (columns, 3): L, v, c_in of the pulse; ``first`` (columns + 1,): a column's steps; ``inlet`` (steps,): c at x < 0.
 
@@ -178,26 +197,7 @@ def _forward(x, facts, first, dt, inlet, column, step, node, share, to_series, s
     return y, c, s
 
 
-@njit(cache=True, error_model="numpy")
-def _times(matrix, x):
-    """matrix @ x, without BLAS: quicker to compile, and as quick for a dozen numbers."""
-    out = np.zeros(matrix.shape[0])
-    for i in range(matrix.shape[0]):
-        for j in range(x.size):
-            out[i] += matrix[i, j] * x[j]
-    return out
-
-
-@njit(cache=True, error_model="numpy")
-def _split(x, n_points, n_columns):
-    """R, f (ones where x holds none), and (R_k, alpha, a_L, decay)."""
-    factors = np.ones(n_columns)
-    if x.size > n_points + 4:
-        factors[:] = x[n_points : n_points + n_columns]
-    return x[:n_points].copy(), factors, (x[-4], x[-3], x[-2], x[-1])
-
-
-@njit(cache=True, error_model="numpy")
+@compiled
 def _stage_pullback(c, slow, stored_bar, slow_bar, c_bar, series, scales, factor, slow_store, alpha, a_l, decay, h, v, dt, out, series_bar, work):
     """Cotangents of a stage's starting values, overwriting those of its answers; adds those of (f, R_k, alpha, a_L, decay) to ``out``.
 
@@ -239,7 +239,7 @@ def _stage_pullback(c, slow, stored_bar, slow_bar, c_bar, series, scales, factor
     out[2] += of_exchange * dt / (1.0 + alpha * dt) ** 2
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(x, facts, first, dt, inlet, column, step, node, share, to_series, scales, sizes, c, s, y_bar):
     columns, n = facts.shape[0], sizes[0] + 1
     r, factors, (slow_store, alpha, a_l, decay) = _split(x, to_series.shape[0], columns)

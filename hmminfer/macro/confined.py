@@ -25,11 +25,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.linalg import band_lu, band_lu_solve
 from hmminfer.engine.line import POINT, WEIGHT, shape
+from hmminfer.engine.native import compiled
 from hmminfer.engine.sdirk import GAMMA, KAPPA
 from hmminfer.macro.swelling import N_PARAMETERS, add_to_coefficients, equilibrium, interpolation, network_facts, stress
 from hmminfer.macro.time_grid import graded_grid
@@ -39,7 +39,7 @@ BY_LOAD, BY_STRAIN = 0, 1
 ITERATIONS = 40
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def resistance(volume, p):
     """J / k (N s/mm^4) and its derivatives with respect to J, w, k_0, M; ``p`` ends in (c_0, w, .., A, k_0, M)."""
     water, k0, m = p[1], p[5], p[6]
@@ -48,7 +48,7 @@ def resistance(volume, p):
     return (a, a * (1.0 / volume - 2.0 / free - m * volume), a * (2.0 / water - 2.0 / free), -a / k0, -0.5 * a * (volume**2 - 1.0))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _system(y, rate, per_rate, side, p, c, facts, square, jacobian):
     """Internal forces r (nodes but the first) at the values ``y`` and rates, and their band matrix; d rate / d y = ``per_rate``."""
     n_e = side.size - 1
@@ -80,14 +80,14 @@ def _system(y, rate, per_rate, side, p, c, facts, square, jacobian):
     return r, ab
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _hold(ab, last):
     """Replace the equation of the top by y = given."""
     for k in range(max(0, last - 2), last + 1):
         ab[k, 4 + last - k] = 1.0 if k == last else 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _stage(base, y, dt, control, target, side, p, c, facts, square):
     """Solve one stage for ``y`` in place; (success, compression of the top)."""
     per_rate, last = 1.0 / (GAMMA * dt), y.size - 1
@@ -132,7 +132,7 @@ def _stage(base, y, dt, control, target, side, p, c, facts, square):
     return False, 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _forward(x, matrix, facts, side, dt, bath, control, target, first, thickness, step, share, what):
     """``dt``, ``bath``, ``control`` (steps,), ``target`` (steps, 2) at both stages; ``first`` = [first bath], ``thickness`` = [mm, tare, scale of y].
 
@@ -179,7 +179,7 @@ def _forward(x, matrix, facts, side, dt, bath, control, target, first, thickness
     return y, u, more
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _adjoint_stage(base, y, dt, control, side, p, c, facts, square, y_bar, top_bar, base_bar, p_bar, c_bar):
     """From cotangents of a stage's values and of the compression at its top: adds those of its base, parameters and nodes.
 
@@ -233,7 +233,7 @@ def _adjoint_stage(base, y, dt, control, side, p, c, facts, square, y_bar, top_b
     return target_bar, square_bar
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(x, matrix, facts, side, dt, bath, control, target, first, thickness, step, share, what, u, more, y_bar):
     n, n_tail = matrix.shape[0], N_PARAMETERS + 2
     x_bar = np.zeros(x.size)

@@ -14,15 +14,15 @@ Dimensionless or in the unit of C_eff. Exact, no discretisation.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.native import compiled
 from hmminfer.macro.lamina import compliance_pullback, plane_stress, strain_rotation
 
 KINDS = {"youngs_modulus": 0, "shear_modulus": 1, "poisson_ratio": 2, "shear_coupling": 3}
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _value(kind, s):
     """Observable, and its derivative with respect to the entries of the rotated compliance (3, 3)."""
     d = np.zeros((3, 3))
@@ -39,7 +39,7 @@ def _value(kind, s):
     return sign * s[0, j] / s[0, 0], d
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _forward(x, kind, angle_of, known):
     """``angle_of[row]``: index of the row's hidden angle after the 36, or -1 for the known double angle ``known[row]``."""
     s, _, full = plane_stress(x[:36].copy().reshape(6, 6))
@@ -51,7 +51,7 @@ def _forward(x, kind, angle_of, known):
     return y, s, full
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(x, kind, angle_of, known, s, full, y_bar):
     out = np.zeros(x.size)
     s_bar = np.zeros((3, 3))

@@ -18,16 +18,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
 from scipy.sparse import csr_array
 
 from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.linalg import band_cholesky, band_solve
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 from hmminfer.macro.domain import Domain, Numbering
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def add_stiffness(x, scale, dofs, zone, unit, ab, u):
     """Add scale K to the band ``ab`` of the free unknowns, and -scale K u of the prescribed ones to the free part of ``u``; ``x`` (zones, >= 3)."""
     n_free, n = ab.shape[0], dofs.shape[1]
@@ -45,7 +45,7 @@ def add_stiffness(x, scale, dofs, zone, unit, ab, u):
                     u[row] -= (a11 * unit[p, 0, i, j] + a22 * unit[p, 1, i, j] + a12 * unit[p, 2, i, j]) * u[c]
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def stiffness_times(x, dofs, zone, unit, u):
     """K u over all unknowns, prescribed ones included."""
     out = np.zeros(u.size)
@@ -59,7 +59,7 @@ def stiffness_times(x, dofs, zone, unit, u):
     return out
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def add_stiffness_bar(v, u, dofs, zone, unit, x_bar):
     """Add d(v^T K u)/dA to ``x_bar``."""
     for p in range(dofs.shape[0]):
@@ -76,7 +76,7 @@ def add_stiffness_bar(v, u, dofs, zone, unit, x_bar):
         x_bar[zone[p], 2] += s2
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def rows_times(indptr, indices, values, u, out):
     """``out[i]`` = row i of a sparse matrix times u."""
     for i in range(indptr.size - 1):
@@ -86,7 +86,7 @@ def rows_times(indptr, indices, values, u, out):
         out[i] = s
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _forward(x, dofs, zone, unit, load, prescribed, indptr, indices, values, virtual, order, sizes):
     """``load`` (all unknowns): int f N and boundary flows; ``virtual`` (rows, all unknowns); ``sizes`` = [band, numbers of a zone]."""
     n_free = load.size - prescribed.size
@@ -107,7 +107,7 @@ def _forward(x, dofs, zone, unit, load, prescribed, indptr, indices, values, vir
     return raw[order], u, ab
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(x, dofs, zone, unit, load, prescribed, indptr, indices, values, virtual, order, sizes, u, ab, y_bar):
     n_free = load.size - prescribed.size
     x_bar = np.zeros(x.size)

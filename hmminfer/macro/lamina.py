@@ -10,14 +10,14 @@ with Q0..Q4 linear in (Q11, Q22, Q12, Q66); the same holds for the compliance wi
 """
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.linalg import spd_inverse
+from hmminfer.engine.native import compiled
 
 _IN_PLANE = np.array([0, 1, 5])
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def plane_stress(c):
     """Reduced compliance S (3, 3) and stiffness Q (3, 3), order [11, 22, 12], and the full compliance (6, 6)."""
     full = spd_inverse(0.5 * (c + c.T))
@@ -28,14 +28,7 @@ def plane_stress(c):
     return s, spd_inverse(s), full
 
 
-@njit(cache=True, error_model="numpy")
-def plane_stress_pullback(q, full, q_bar):
-    """Cotangent of C from that of Q: Q = P(C^-1)^-1, so S_bar = -Q Q_bar Q and C_bar = -S S_bar S."""
-    s_bar = -(q @ (0.5 * (q_bar + q_bar.T)) @ q)
-    return compliance_pullback(full, s_bar)
-
-
-@njit(cache=True, error_model="numpy")
+@compiled
 def compliance_pullback(full, s_bar):
     """Cotangent of C from that of the reduced compliance."""
     padded = np.zeros((6, 6))
@@ -45,7 +38,14 @@ def compliance_pullback(full, s_bar):
     return -(full @ padded @ full)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
+def plane_stress_pullback(q, full, q_bar):
+    """Cotangent of C from that of Q: Q = P(C^-1)^-1, so S_bar = -Q Q_bar Q and C_bar = -S S_bar S."""
+    s_bar = -(q @ (0.5 * (q_bar + q_bar.T)) @ q)
+    return compliance_pullback(full, s_bar)
+
+
+@compiled
 def rotation(t):
     """R (3, 3) with Qbar = R Q R^T for engineering strains, and dR/dt: R carries stress from fibre to load axes."""
     c, s = np.cos(0.5 * t), np.sin(0.5 * t)
@@ -56,7 +56,7 @@ def rotation(t):
     return r, d
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def strain_rotation(t):
     """T (3, 3) with Sbar = T S T^T (carries engineering strain from fibre to load axes), and dT/dt."""
     r, d = rotation(t)

@@ -198,9 +198,9 @@ def _pullback(x, facts, thickness, bath, specimen, what, element, weight, sizes,
 def membrane_code(law: Code) -> Code:
     """Code of membranes with the law ``law``."""
     calls = {"law_forward": law.calls[0], "law_pullback": law.calls[1]}
-    solver = specialise(_newton, law.fingerprint, **calls)
-    forward = specialise(_forward, law.fingerprint, newton=solver, **calls)
-    pullback = specialise(_pullback, law.fingerprint, newton=solver, law_end=law.n_data, **calls)
+    solver = specialise(_newton, **calls)
+    forward = specialise(_forward, newton=solver, **calls)
+    pullback = specialise(_pullback, newton=solver, law_end=law.n_data, **calls)
     data = f"f2 f1 f2 i1 i1 i1 f2 i1 {law.data}"
     return Code((__name__, "membrane_code", law.recipe), forward, pullback, data.strip(), "f2 f3")
 

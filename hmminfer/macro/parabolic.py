@@ -19,18 +19,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from scipy.sparse import csr_array
 
 from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.linalg import band_cholesky, band_solve
+from hmminfer.engine.native import compiled
 from hmminfer.engine.sdirk import GAMMA, KAPPA
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.elliptic import add_stiffness, pieces
 from hmminfer.macro.time_grid import time_grid
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def _mass_times(c, dofs, zone, unit, u, n_free):
     """Free part of M u, for ``u`` that is zero at prescribed values."""
     out = np.zeros(n_free)
@@ -48,7 +48,7 @@ def _mass_times(c, dofs, zone, unit, u, n_free):
     return out
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def _add_outer(weight, v, u, dofs, total):
     """Add weight v u^T of each element to ``total`` (elements, nodes, nodes)."""
     for e in range(dofs.shape[0]):
@@ -58,7 +58,7 @@ def _add_outer(weight, v, u, dofs, total):
                 total[e, i, j] += a * u[dofs[e, j]]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _forward(x, dofs, zone, unit, mass, load, shape, prescribed, start, indptr, indices, values, step, share, dt, sizes):
     """``shape`` (steps, 2): s(t) at both stages; ``step``, ``share`` (rows,): y = (1 - share) H T_step + share H T_(step+1).
 
@@ -108,7 +108,7 @@ def _forward(x, dofs, zone, unit, mass, load, shape, prescribed, start, indptr, 
     return y, t, ab
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(x, dofs, zone, unit, mass, load, shape, prescribed, start, indptr, indices, values, step, share, dt, sizes, t, ab, y_bar):
     n_free, n_steps = load.size - prescribed.size, shape.shape[0]
     x_bar = np.zeros(x.size)

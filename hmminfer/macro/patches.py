@@ -25,11 +25,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.linalg import band_lu, band_lu_solve
-from hmminfer.engine.native import specialise
+from hmminfer.engine.native import compiled, specialise
 from hmminfer.engine.sdirk import GAMMA, KAPPA
 from hmminfer.errors import HmmInferError
 from hmminfer.macro.time_grid import time_grid
@@ -80,7 +79,7 @@ def interpolation(nodes: np.ndarray, points: np.ndarray) -> np.ndarray:
     return weights
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _lift(q, h):
     """Value, slope and curvature at Gauss point ``q`` (rows) of the quadratic shape functions of an element's nodes (columns)."""
     at = POINT[q]
@@ -113,7 +112,7 @@ def _ask(u, theta, h, number, *law):
     return answer, derivative
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _balance(answer, h, source):
     """m_i du_i/dt of all nodes."""
     n = answer.shape[0]
@@ -126,7 +125,7 @@ def _balance(answer, h, source):
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _matrix(derivative, h):
     """d(balance)/du as a band matrix of half width 2, in the storage of :func:`hmminfer.engine.linalg.band_lu`."""
     n = derivative.shape[0]
@@ -143,7 +142,7 @@ def _matrix(derivative, h):
     return ab
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _along(derivative, d_u, h, p):
     """d(balance) (nodes, p + 1) along theta and J, at values whose derivatives are ``d_u``."""
     n = derivative.shape[0]
@@ -305,19 +304,19 @@ def _history_pullback(x, *rest):
 @cache
 def steady_code(law: Code) -> Code:
     """Code of a steady profile whose patches have the law ``law``."""
-    asked = specialise(_ask, law.fingerprint, law_forward=law.calls[0], law_pullback=law.calls[1])
-    forward = specialise(_steady_forward, law.fingerprint, ask=asked)
-    pullback = specialise(_steady_pullback, law.fingerprint)
+    asked = specialise(_ask, law_forward=law.calls[0], law_pullback=law.calls[1])
+    forward = specialise(_steady_forward, ask=asked)
+    pullback = specialise(_steady_pullback)
     return Code((__name__, "steady_code", law.recipe), forward, pullback, f"f1 f2 f1 {law.data}", "f1 f3")
 
 
 @cache
 def history_code(law: Code) -> Code:
     """Code of a profile in time whose patches have the law ``law``."""
-    asked = specialise(_ask, law.fingerprint, law_forward=law.calls[0], law_pullback=law.calls[1])
-    solver = specialise(_stage, law.fingerprint, ask=asked)
-    forward = specialise(_history_forward, law.fingerprint, ask=asked, stage=solver)
-    pullback = specialise(_history_pullback, law.fingerprint)
+    asked = specialise(_ask, law_forward=law.calls[0], law_pullback=law.calls[1])
+    solver = specialise(_stage, ask=asked)
+    forward = specialise(_history_forward, ask=asked, stage=solver)
+    pullback = specialise(_history_pullback)
     return Code((__name__, "history_code", law.recipe), forward, pullback, f"f1 f2 f1 i1 f1 i1 {law.data}", "f1 f2")
 
 

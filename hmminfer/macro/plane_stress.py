@@ -16,16 +16,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 from scipy.sparse import csr_array
 
 from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.linalg import band_cholesky, band_solve
+from hmminfer.engine.native import compiled
 from hmminfer.macro.lamina import plane_stress, plane_stress_pullback
 from hmminfer.macro.plate_mesh import Plate
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _invariants(q):
     u = np.empty(5)
     u[0] = (3.0 * q[0, 0] + 3.0 * q[1, 1] + 2.0 * q[0, 1] + 4.0 * q[2, 2]) / 8.0
@@ -36,7 +36,7 @@ def _invariants(q):
     return u
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _invariants_pullback(u):
     q = np.zeros((3, 3))
     q[0, 0] = (3.0 * u[0] + u[2] + u[3] + u[4]) / 8.0 + 0.5 * u[1]
@@ -46,7 +46,7 @@ def _invariants_pullback(u):
     return q
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _rotated(u, t, out):
     """(Q11, Q22, Q12, Q66, Q16, Q26) at the double angle t for every point: ``out`` (points, 6)."""
     for p in range(t.size):
@@ -60,7 +60,7 @@ def _rotated(u, t, out):
         out[p, 5] = 0.5 * u[1] * s - u[2] * s2
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def _element_stiffness(grad, weight, q, ke):
     """Upper block rows of the element matrix (2 n, 2 n), n nodes; ``grad`` (points, n, 2), ``q`` (points, 6)."""
     n = grad.shape[1]
@@ -84,7 +84,7 @@ def _element_stiffness(grad, weight, q, ke):
                     ke[2 * i + 1, d * n + j] += gy * sy[d, j] + gx * sxy[d, j]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _strain(e, p, gradient, dofs, u):
     exx = eyy = gxy = 0.0
     for i in range(dofs.shape[1] // 2):
@@ -96,7 +96,7 @@ def _strain(e, p, gradient, dofs, u):
     return exx, eyy, gxy
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _forward(x, gradient, weight, dofs, phi, known, load, prescribed, indptr, indices, values, virtual, touched, order, band):
     """``dofs`` (elements, 2 n): free ones first, in band order; ``touched``: elements that contribute to a reaction."""
     n_free, n_e, n_p, n = load.size, weight.shape[0], weight.shape[1], gradient.shape[2]
@@ -156,7 +156,7 @@ def _forward(x, gradient, weight, dofs, phi, known, load, prescribed, indptr, in
     return raw[order], q, full, rotated, t, u, ab
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(
     x, gradient, weight, dofs, phi, known, load, prescribed, indptr, indices, values, virtual, touched, order, band, q, full, rotated, t, u, ab, y_bar
 ):

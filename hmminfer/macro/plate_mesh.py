@@ -13,6 +13,7 @@ import skfem
 
 from hmminfer.errors import HmmInferError
 from hmminfer.macro.domain import Domain
+from hmminfer.units import factor
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,23 +128,25 @@ def _lattice(start: int, rows: int, columns: int) -> np.ndarray:
     return np.stack([grid[:-1, :-1], grid[1:, :-1], grid[1:, 1:], grid[:-1, 1:]], axis=-1).reshape(-1, 4)
 
 
-def from_file(path: str | Path) -> Plate:
-    """Plate from any 2-D mesh file that meshio reads (triangles or quadrilaterals, mm); third coordinates are dropped."""
+def from_file(path: str | Path, unit: str = "mm") -> Plate:
+    """Plate from any 2-D mesh file that meshio reads (triangles or quadrilaterals); ``unit`` of its coordinates, third ones are dropped."""
     path = Path(path)
-    if not path.exists():
+    if not path.is_file():
         raise HmmInferError(f"Mesh file '{path}' does not exist; check the path.")
     import meshio
 
     try:
         raw = meshio.read(path)
-    except (meshio.ReadError, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # each reader of meshio raises its own types for a broken file
         raise HmmInferError(f"meshio cannot read '{path}': {error}. Give a mesh format that meshio knows (.msh, .vtu, .inp ...).") from None
     for kind, cls in (("quad", skfem.MeshQuad), ("triangle", skfem.MeshTri)):
         cells = [block.data for block in raw.cells if block.type == kind]
         if cells:
             t = np.concatenate(cells)
             used, compact = np.unique(t, return_inverse=True)
-            p = np.ascontiguousarray(raw.points[used, :2].T.astype(float))
+            p = factor(unit, "mm") * np.ascontiguousarray(raw.points[used, :2].T.astype(float))
+            if not np.all(np.ptp(p, axis=1) > 0.0):
+                raise HmmInferError(f"The mesh '{path}' does not lie in the plane of x and y; export it there, with x along the load.")
             return Plate(cls(p, np.ascontiguousarray(compact.reshape(t.shape).T)))
     found = ", ".join(sorted({block.type for block in raw.cells})) or "none"
     raise HmmInferError(f"'{path}' holds no plane triangles or quadrilaterals (cells found: {found}); export a 2-D mesh.")

@@ -116,10 +116,6 @@ def _multiscale(u, p, k, q, delta, long_step, n, a, b):
     return out
 
 
-def _name(*functions: Any) -> str:
-    return "_".join(f"{f.py_func.__module__}.{f.py_func.__qualname__}" for f in functions)
-
-
 def _check(k: int, delta: float, long_step: float, shortest: float) -> None:
     if k < 0 or not delta > 0.0 or not long_step > 0.0:
         raise HmmInferError(f"k = {k}, delta = {delta:g}, Delta = {long_step:g}: give k >= 0 and positive steps.")
@@ -134,8 +130,7 @@ def projective(inner: Any, form: str = "euler") -> Callable[..., np.ndarray]:
     """Projective integration with the compiled ``inner(y, p, h) -> y``: a function (y, p, k, delta, Delta, n) -> states (n + 1, size)."""
     a, b, c = tableau(form)
     shortest = float(c[c > 0.0].min(initial=1.0))
-    name = _name(inner)
-    run = specialise(_project, name, burst=specialise(_projective_burst, name, inner_step=inner))
+    run = specialise(_project, burst=specialise(_projective_burst, inner_step=inner))
 
     def integrate(y: Any, p: Any, k: int, delta: float, long_step: float, n: int) -> np.ndarray:
         _check(k, delta, long_step, shortest)
@@ -151,9 +146,7 @@ def multiscale(lift: Any, inner: Any, restrict: Any, form: str = "euler") -> Cal
     ``lift(U, p) -> y``, ``inner(y, p, h) -> y`` and ``restrict(y, p) -> U`` are compiled; k steps let transients decay, q steps are averaged.
     """
     a, b, _ = tableau(form)
-    name = _name(lift, inner, restrict)
-    parts = {"lift_state": lift, "inner_step": inner, "restrict_state": restrict}
-    run = specialise(_multiscale, name, burst=specialise(_multiscale_burst, name, **parts))
+    run = specialise(_multiscale, burst=specialise(_multiscale_burst, lift_state=lift, inner_step=inner, restrict_state=restrict))
 
     def integrate(u: Any, p: Any, k: int, q: int, delta: float, long_step: float, n: int) -> np.ndarray:
         if q < 1:

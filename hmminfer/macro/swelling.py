@@ -25,9 +25,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 
 PRESSURE_AT, PRESSURE_OF, PRESSURE, VOLUME, MODULUS, DEGREE = range(6)
@@ -50,7 +50,7 @@ def interpolation(lower: float, upper: float, n: int) -> np.ndarray:
     return matrix / nodes(lower, upper, n)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def pressure(charge, c, bounds):
     """Pi, dPi/dc_F and the place xi in [-1, 1] of c_F among the nodes, for the coefficients ``c``; real or complex."""
     width = bounds[1] - bounds[0]
@@ -65,7 +65,7 @@ def pressure(charge, c, bounds):
     return charge * g, g + slope, xi
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def stress(volume, p, c, facts, out):
     """out: s, s_J, then s with respect to the five of ``p``, c_F, xi. ``facts`` = [ln c_F least, greatest, R T / v_1, network]."""
     charge0, water, first, second, chains = p[0], p[1], p[2], p[3], p[4]
@@ -104,7 +104,7 @@ def stress(volume, p, c, facts, out):
     out[7], out[8] = charge, xi
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def add_to_coefficients(weight, charge, xi, bar):
     """Add ``weight`` dPi/dc at c_F to ``bar``, the cotangent of the coefficients."""
     t0, t1 = weight * charge, weight * charge * xi
@@ -113,7 +113,7 @@ def add_to_coefficients(weight, charge, xi, bar):
         t0, t1 = t1, 2.0 * xi * t1 - t0
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def equilibrium(load, p, c, facts):
     """J at which s(J) + ``load`` = 0; NaN if there is none within the nodes' range, or if no material has the parameters p."""
     if not (p[0] > 0.0 and 0.0 < p[1] < 1.0 and p[2] > 0.0):
@@ -146,7 +146,7 @@ def equilibrium(load, p, c, facts):
     return volume if out[1] > 0.0 and np.isfinite(out[0]) else np.nan
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _forward(x, matrix, facts, what, bath, load, charge):
     """``matrix``: see :func:`interpolation`; per row ``what``, ``bath``, ``load`` T (infinite: J is held at 1), ``charge`` c_F (PRESSURE_AT).
 
@@ -174,7 +174,7 @@ def _forward(x, matrix, facts, what, bath, load, charge):
     return y, volume
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(x, matrix, facts, what, bath, load, charge, volume, y_bar):
     n, start = matrix.shape[0], x.size - N_PARAMETERS
     p = x[start:].copy()

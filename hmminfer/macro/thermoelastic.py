@@ -23,11 +23,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from scipy.sparse import csr_array
 
 from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.linalg import band_lu, band_lu_solve
+from hmminfer.engine.native import compiled
 from hmminfer.engine.sdirk import GAMMA, KAPPA
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.time_grid import time_grid
@@ -37,7 +37,7 @@ EXAMPLE = np.array([70.0, 50.0, 20.0, 22.0, 1.0, 0.5, 1200.0, 1500.0, 100.0, 2.0
 MICRO, MILLI = 1e-6, 1e-3  # lengths in mm, GPa = J/mm^3; kPa/K in GPa/K; MJ/m^3/K in J/mm^3/K; W/m/K in W/mm/K
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _matrices(x, zone, unit, scale):
     """Element matrices of the step and, in the rows of the temperature only, of the heat content; ``scale`` = gamma dt."""
     step = np.zeros((zone.size, unit.shape[2], unit.shape[2]))
@@ -51,7 +51,7 @@ def _matrices(x, zone, unit, scale):
     return step, heat
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def _times(matrix, dofs, z, first, every):
     """Rows first, first + every, ... of the element matrices times z, summed."""
     out, local = np.zeros(z.size), np.empty(dofs.shape[1])
@@ -66,7 +66,7 @@ def _times(matrix, dofs, z, first, every):
     return out
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def _content_back(heat, dofs, z):
     """The transposed heat content applied to z, of which only the entries of temperatures are read."""
     out, local = np.zeros(z.size), np.empty(dofs.shape[1])
@@ -81,7 +81,7 @@ def _content_back(heat, dofs, z):
     return out
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def _add_outer(weight, v, z, dofs, total):
     for e in range(dofs.shape[0]):
         for i in range(dofs.shape[1]):
@@ -91,7 +91,7 @@ def _add_outer(weight, v, z, dofs, total):
                     total[e, i, j] += a * z[dofs[e, j]]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _forward(x, dofs, zone, unit, load, amplitude, held, indptr, indices, values, step, share, scale, sizes):
     """``load`` (loads, values), heat times gamma dt; ``amplitude`` (steps, 2, loads), ``held`` (steps, 2, prescribed): at both stages.
 
@@ -150,7 +150,7 @@ def _forward(x, dofs, zone, unit, load, amplitude, held, indptr, indices, values
     return y, z, ab, pivots
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(x, dofs, zone, unit, load, amplitude, held, indptr, indices, values, step, share, scale, sizes, z, ab, pivots, y_bar):
     band, n_free = sizes[0], sizes[1]
     n_steps, n = amplitude.shape[0], load.shape[1]

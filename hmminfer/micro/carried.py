@@ -13,14 +13,14 @@ A reference: used by tests only.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 from hmminfer.micro.cells import _grown
 from hmminfer.micro.movement import _chances, _check, _contacts, _neighbour, _places
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _run(rng, occupied, source, rates, motility, adhesion, times):
     hop, bind, unbind, decay = rates
     columns, rows = occupied.shape

@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from scipy.spatial import cKDTree
 from skfem import ElementQuad2
 from skfem.quadrature import get_quadrature
 from skfem.refdom import RefQuad
 
+from hmminfer.engine.native import compiled
 from hmminfer.errors import unknown
 
 CORE = 0.55  # circumradius of the core polygon over the fibre radius: keeps every angle between 45 and 135 degrees
@@ -45,7 +45,7 @@ class MeshArrays(NamedTuple):
     weight: np.ndarray
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def geometry(coords, shape_gradient, grad):
     """Physical gradients of the nine shape functions at one point into ``grad`` (9, 2); returns det J."""
     j00 = j01 = j10 = j11 = 0.0
@@ -61,7 +61,7 @@ def geometry(coords, shape_gradient, grad):
     return det
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def element_coordinates(e, r, mesh, coords):
     """Places of an element's nodes at fibre radius r into ``coords`` (9, 2)."""
     for n in range(9):
@@ -70,7 +70,7 @@ def element_coordinates(e, r, mesh, coords):
         coords[n, 1] = mesh.a[node, 1] + r * mesh.b[node, 1]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def velocity_gradient(e, grad, mesh):
     """L = sum_n b_n (x) grad N_n = d(dx/dr)/dx at one point: d|J| = |J| tr L dr, d(grad N) = -L^T grad N dr."""
     l22 = l23 = l32 = l33 = 0.0

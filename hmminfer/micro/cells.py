@@ -17,7 +17,8 @@ nothing else is remembered. ``rates`` = hop (to each neighbour), bind, unbind, d
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hmminfer.engine.native import compiled
 
 
 def line(n: int) -> np.ndarray:
@@ -58,7 +59,7 @@ def steady_mean(neighbours: np.ndarray, source: np.ndarray, rates: np.ndarray) -
     return np.linalg.solve(a, -np.concatenate([source, np.zeros(len(source))])).reshape(2, -1)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _spread(counts):
     """Cell of each molecule, with room to grow."""
     places = np.empty(2 * counts.sum() + 1024, np.int64)
@@ -70,14 +71,14 @@ def _spread(counts):
     return places, k
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _grown(places):
     more = np.empty(2 * places.size, np.int64)
     more[: places.size] = places
     return more
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def gillespie(rng, neighbours, source, rates, free, bound, times):
     """Free and bound molecules (times, 2, cells) at increasing ``times``, from ``free`` and ``bound`` at 0; exact. And the events."""
     hop, bind, unbind, decay, decay_free = rates
@@ -143,7 +144,7 @@ def gillespie(rng, neighbours, source, rates, free, bound, times):
     return out, events
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def leap(rng, neighbours, source, rates, free, bound, dt, steps):
     """Free and bound molecules (2, cells) after ``steps`` of ``dt``: in a step each molecule acts at most once.
 
@@ -180,7 +181,7 @@ def leap(rng, neighbours, source, rates, free, bound, dt, steps):
     return now
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def langevin(neighbours, source, rates, free, bound, dt, noise):
     """Free and bound molecules (2, cells), real numbers, after len(noise) steps of ``dt``; explicit Euler-Maruyama.
 

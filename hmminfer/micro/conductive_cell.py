@@ -13,7 +13,9 @@ The heat capacity of a volume is the mean of its phases', exactly in the limit o
 Vector in:  k_m, k_i, h, v, c_m, c_i. The radius R of the inclusion is known; only h R, a conductivity, matters. In perfect contact h is unseen.
             Heat, charge, mass: any linear conduction.
 Vector out: A11, A22, A12, the unit of k; c, the unit of c_m.
-Error: fourth order in the element size; c exact.
+Error: fourth order in the element size where the gap between inclusions is resolved; c exact. With 4 elements to a side, relative, at any ratio
+    of k_i to k_m: 1.2e-3 up to v = 0.7 of a square array (1.2e-4 at a ratio of 10) and 9e-4 up to 0.85 of a hexagonal one. Near contact, where the
+    gap closes, insulating inclusions err most: 1.2e-2 at v = 0.76 (square), 7e-3 at 0.89 (hexagonal); 8 elements leave 8e-4 at both.
 """
 
 from __future__ import annotations
@@ -21,14 +23,14 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.linalg import band_cholesky, band_solve
+from hmminfer.engine.native import compiled
 from hmminfer.micro.cell_mesh import MeshArrays, cell_mesh, element_coordinates, geometry, velocity_gradient, with_interface
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _solve(k_m, k_i, surface, r, mesh, edges, form, band):
     """Fluctuations of the two unit gradients (2, slots); True when solved."""
     n = mesh.slot.max() + 1
@@ -65,7 +67,7 @@ def _solve(k_m, k_i, surface, r, mesh, edges, form, band):
     return ok, w
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _gradients(e, grad, w, mesh, total):
     """``total[k] = e_k + grad w_k`` at one point."""
     total[0, 0] = total[1, 1] = 1.0
@@ -78,7 +80,7 @@ def _gradients(e, grad, w, mesh, total):
                 total[k, 1] += grad[i, 1] * w[k, s]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _restrict(w, r, mesh, edges, form):
     """Energy forms (3, 2, 2): of the matrix and of the inclusion at unit conductivity, of the surface at unit h R."""
     out = np.zeros((3, 2, 2))
@@ -99,7 +101,7 @@ def _restrict(w, r, mesh, edges, form):
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _radius_bar(k_m, k_i, bar, w, r, mesh):
     """Derivative of sum_ij bar_ij A_ij by the radius at fixed w: through d|J| and d(grad N); the surface's form does not see r."""
     r_bar = 0.0
@@ -124,7 +126,7 @@ def _radius_bar(k_m, k_i, bar, w, r, mesh):
     return r_bar
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _forward(p, a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes):
     """``sizes`` = [disc area, largest volume fraction, band, R]. State: w, then the three energy forms."""
     mesh = MeshArrays(a, b, connectivity, slot, is_fibre, gradient, weight)
@@ -140,7 +142,7 @@ def _forward(p, a, b, connectivity, slot, is_fibre, gradient, weight, edges, for
     return np.full(4, np.nan), np.full((2, slot.max() + 1), np.nan), np.full((3, 2, 2), np.nan)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(p, a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes, w, parts, y_bar):
     mesh = MeshArrays(a, b, connectivity, slot, is_fibre, gradient, weight)
     bar = np.array([[y_bar[0], 0.5 * y_bar[2]], [0.5 * y_bar[2], y_bar[1]]])

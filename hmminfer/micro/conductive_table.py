@@ -18,10 +18,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.cache import cached_arrays
-from hmminfer.engine.kernel import Code, Kernel, fingerprint_of
+from hmminfer.engine.fingerprint import fingerprint_of
+from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.native import compiled
 from hmminfer.micro import conductive_cell as full
 from hmminfer.micro.cell_mesh import MAX_FRACTION
 from hmminfer.terminal import track
@@ -31,7 +32,7 @@ TERMS = {False: (26, 1, 14), True: (44, 8, 18)}  # of b, s and v: without and wi
 BLOCK = 128  # points summed together: their series stay in the processor's cache, and matrices so small in one thread of BLAS
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def _chebyshev(x, t, d):
     """T_k(x) and T_k'(x) of many points x into the rows of ``t`` and ``d`` (terms, points)."""
     for i in range(x.size):
@@ -45,7 +46,7 @@ def _chebyshev(x, t, d):
             d[k, i] = 2.0 * t[k - 1, i] + 2.0 * x[i] * d[k - 1, i] - d[k - 2, i]
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def _series(place, coefficients, out):
     """kappa and its derivatives by b, s and w, ``out`` (4, points), at ``place`` (3, points); ``coefficients`` (terms of s, of b, of w).
 
@@ -81,7 +82,7 @@ def _series(place, coefficients, out):
         out[3, i] *= kappa
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _place(p, gap, radius):
     """b, 2 s - 1, w; ``gap`` = [middle and half length of ln(r_t - r), r_t, lowest v, highest v, whether surfaces resist, error]."""
     surface = p[2] * radius
@@ -93,13 +94,13 @@ def _place(p, gap, radius):
     return (k - p[0]) / (k + p[0]), s, (np.log(gap[2] - np.sqrt(p[3])) - gap[0]) / gap[1]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _inside(p, gap):
     positive = p[0] > 0.0 and p[1] > 0.0 and p[2] > 0.0 and p[4] > 0.0 and p[5] > 0.0
     return positive and gap[3] <= p[3] <= gap[4] and p[1] < np.inf
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _forward(p, coefficients, gap, a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes):
     """State: kappa and its derivatives."""
     if _inside(p, gap):
@@ -112,7 +113,7 @@ def _forward(p, coefficients, gap, a, b, connectivity, slot, is_fibre, gradient,
     return y, np.full(4, y[0] / p[0])
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _carry(p, gap, radius, kappa, y_bar, out):
     """The cotangent of p inside the table, into ``out``."""
     out[:] = 0.0
@@ -132,7 +133,7 @@ def _carry(p, gap, radius, kappa, y_bar, out):
         out[1] = slope * m
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(p, coefficients, gap, a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes, kappa, y_bar):
     if not _inside(p, gap):  # solved once more for the rare point outside
         cell = (a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes)
@@ -143,7 +144,7 @@ def _pullback(p, coefficients, gap, a, b, connectivity, slot, is_fibre, gradient
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _each_forward(x, count, coefficients, gap, a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes):
     """Many points in one loop, :data:`BLOCK` at a time: what a call costs would be most of it. State: kappa, derivatives (points, 4)."""
     n, cell = count[0], (a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes)
@@ -172,7 +173,7 @@ def _each_forward(x, count, coefficients, gap, a, b, connectivity, slot, is_fibr
     return y, state
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _each_pullback(x, count, coefficients, gap, a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes, state, y_bar):
     x_bar, cell = np.empty(x.size), (a, b, connectivity, slot, is_fibre, gradient, weight, edges, form, sizes)
     for i in range(count[0]):

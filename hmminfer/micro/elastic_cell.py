@@ -20,10 +20,10 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.linalg import band_cholesky, band_solve
+from hmminfer.engine.native import compiled
 from hmminfer.micro.cell_mesh import MeshArrays, cell_mesh, element_coordinates, geometry, velocity_gradient
 from hmminfer.micro.phases import isotropic, isotropic_pullback, transversely_isotropic, transversely_isotropic_pullback
 
@@ -31,7 +31,7 @@ UNIT = np.stack([np.eye(6), np.eye(6)])  # unit strains in fibre and matrix
 EXAMPLE = np.array([230.0, 15.0, 18.0, 0.20, 0.25, 3.5, 0.36, 0.60])
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def assemble(c_fibre, c_matrix, unit, r, mesh, band):
     """Band stiffness of the cell and its load vectors -int B^T C e_k, for any pair of phase matrices.
 
@@ -75,7 +75,7 @@ def assemble(c_fibre, c_matrix, unit, r, mesh, band):
     return ab, load
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _strains(e, grad, w, unit, mesh, strain):
     """Total strains of the loads at one point: ``strain[k] = e_k + B w_k``; ``unit`` (loads, 6)."""
     n_slots = w.shape[1] // 3
@@ -94,7 +94,7 @@ def _strains(e, grad, w, unit, mesh, strain):
             strain[k, 5] += g2 * w1
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def energies(c_fibre, c_matrix, unit, w, r, mesh):
     """Restriction: int (e_i + B w_i)^T C (e_j + B w_j), (loads, loads), for fluctuations ``w`` (loads, dofs); the cell has unit area."""
     n_loads = unit.shape[1]
@@ -112,7 +112,7 @@ def energies(c_fibre, c_matrix, unit, w, r, mesh):
     return 0.5 * (out + out.T)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _forward(p, a, b, connectivity, slot, is_fibre, gradient, weight, sizes):
     """p -> (C_eff.ravel(), w); ``sizes`` = [disc area, largest volume fraction, band]."""
     mesh = MeshArrays(a, b, connectivity, slot, is_fibre, gradient, weight)
@@ -129,7 +129,7 @@ def _forward(p, a, b, connectivity, slot, is_fibre, gradient, weight, sizes):
     return np.full(36, np.nan), np.full((6, 3 * (slot.max() + 1)), np.nan)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def energies_pullback(c_fibre, c_matrix, unit, w, bar, r, mesh):
     """Derivative of the energies at fixed w for a symmetric cotangent ``bar`` (loads, loads): of C and of the unit strains in fibre and
     matrix, (2, 6, 6) and (2, loads, 6), and of the radius through d|J| and d(grad N).
@@ -180,7 +180,7 @@ def energies_pullback(c_fibre, c_matrix, unit, w, bar, r, mesh):
     return phase_bar, unit_bar, r_bar
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(p, a, b, connectivity, slot, is_fibre, gradient, weight, sizes, w, y_bar):
     """Derivative of the energy form at fixed w: moduli through C, the volume fraction through dr/dv."""
     mesh = MeshArrays(a, b, connectivity, slot, is_fibre, gradient, weight)

@@ -8,18 +8,18 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.native import compiled
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _forward(x):
     k = x[0] if x[0] > 0.0 else np.nan
     return (np.array([k, k, 0.0 * k]),)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(x, y_bar):
     return np.array([y_bar[0] + y_bar[1] if x[0] > 0.0 else np.nan])
 

@@ -13,13 +13,13 @@ Vector out: k along, k across, R. Any consistent units (R: length per conductivi
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.closure import closure
 from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.native import compiled
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def means(k, t, r):
     """(k along, k across, R) of layers with conductivities ``k`` and thicknesses ``t`` and contacts ``r``; real or complex numbers."""
     total, along, across = t[0] * 0.0, k[0] * t[0] * 0.0, t[0] / k[0] * 0.0
@@ -32,7 +32,7 @@ def means(k, t, r):
     return along / total, total / across, across
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _forward(x, layers):
     n = layers[0]
     k, t, r = x[0 : 2 * n : 2].copy(), x[1 : 2 * n : 2].copy(), x[2 * n :].copy()
@@ -43,7 +43,7 @@ def _forward(x, layers):
     return (np.full(3, np.nan),)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(x, layers, y_bar):
     n = layers[0]
     k, t, r = x[0 : 2 * n : 2].copy(), x[1 : 2 * n : 2].copy(), x[2 * n :].copy()
@@ -67,7 +67,7 @@ def laminate(layers: int, contacts: int = 0) -> Kernel:
     return Kernel(CODE, (np.array([layers], dtype=np.int64),), example)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def inclined(x, facts, out):
     """x: k_m, k_i, h, v, c_m, c_i. facts: half thickness of the included layers, angle (rad) of the layers, 1 where contacts resist."""
     k_m, k_i, h, v, c_m, c_i = x

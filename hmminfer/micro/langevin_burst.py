@@ -29,22 +29,22 @@ Error:      k / k_off of the loss. Where c'' is not what diffusion and degradati
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 
 INPUTS = 8  # with a derivative
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _positive(n):
     """p(n), smooth and positive, and its derivative."""
     root = np.sqrt(n * n + 1.0)
     return 0.5 * (n + root), 0.5 * (1.0 + n / root)
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def _factor(diagonal, off, n):
     """Inverse pivots, and what a row takes of the next, of a tridiagonal matrix with constant entries (Thomas)."""
     inverse, share = np.empty(n), np.empty(n)
@@ -57,7 +57,7 @@ def _factor(diagonal, off, n):
 
 
 # loops and not array expressions: these would ask for memory in the innermost loop
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def _solve(inverse, share, off, right):
     """Overwrite the columns of ``right`` (cells, columns) with solutions for the factors from :func:`_factor`."""
     n, m = right.shape
@@ -72,7 +72,7 @@ def _solve(inverse, share, off, right):
 
 
 # reassociation lets the tangents use vector instructions; NaN still propagates
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def _forward(x, noise, step, sizes):
     """``noise`` (blocks, steps + 1, 3 cells + 1); ``step`` = [dt, l]; ``sizes`` = [cells, healing steps, sets of normals, signs: 2 or 1].
 
@@ -204,7 +204,7 @@ def _forward(x, noise, step, sizes):
     return y, jacobian
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(x, noise, step, sizes, jacobian, y_bar):
     return y_bar[0] * jacobian[0] + y_bar[1] * jacobian[1]
 

@@ -15,12 +15,12 @@ its largest rate and is refused with the right probability, so the process is ex
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _neighbour(direction, u, v, columns, rows):
     """Site next to (u, v): walls at both ends of the columns (then the first is -1), periodic along the rows."""
     if direction == 0:
@@ -32,7 +32,21 @@ def _neighbour(direction, u, v, columns, rows):
     return u, (v + 1 if v + 1 < rows else 0)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
+def _contacts(occupied, u, v):
+    """Occupied sites next to (u, v)."""
+    columns, rows = occupied.shape
+    c = 0
+    if u > 0:
+        c += occupied[u - 1, v]
+    if u + 1 < columns:
+        c += occupied[u + 1, v]
+    if rows > 1:
+        c += occupied[u, v - 1 if v > 0 else rows - 1] + occupied[u, v + 1 if v + 1 < rows else 0]
+    return c
+
+
+@compiled
 def _try(rng, occupied, x, y, i, chance):
     """One attempt of cell ``i`` at a random neighbouring site; its step along x if it moves, and whether it moved."""
     columns, rows = occupied.shape
@@ -49,33 +63,19 @@ def _try(rng, occupied, x, y, i, chance):
     return to_u - u, True
 
 
-@njit(cache=True, error_model="numpy")
-def _contacts(occupied, u, v):
-    """Occupied sites next to (u, v)."""
-    columns, rows = occupied.shape
-    c = 0
-    if u > 0:
-        c += occupied[u - 1, v]
-    if u + 1 < columns:
-        c += occupied[u + 1, v]
-    if rows > 1:
-        c += occupied[u, v - 1 if v > 0 else rows - 1] + occupied[u, v + 1 if v + 1 < rows else 0]
-    return c
-
-
-@njit(cache=True, error_model="numpy")
+@compiled
 def _chances(adhesion):
     """exp(-E c) for c contacts; one entry where there is no adhesion, so that contacts need not be counted."""
     return np.exp(-adhesion * np.arange(5)) if adhesion > 0.0 else np.ones(1)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _places(occupied):
     x, y = np.nonzero(occupied)
     return x.copy(), y.copy()
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _run(rng, occupied, motility, adhesion, times):
     now = occupied.copy()
     columns, rows = now.shape
@@ -171,7 +171,7 @@ def _check(motility: float, adhesion: float) -> None:
         raise HmmInferError(f"motility is {motility:g} and adhesion {adhesion:g}; the first is positive, the second at least 0.")
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _flux(rng, motility, adhesion, density, slope, columns, rows, heal, measure, samples, replicas):
     chance = _chances(adhesion)
     per_cell = motility * (2 if rows == 1 else 4)

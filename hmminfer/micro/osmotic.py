@@ -13,22 +13,22 @@ Vector out: Pi (MPa) at each node, bath after bath.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.closure import closure
 from hmminfer.engine.kernel import Kernel
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 from hmminfer.micro.poisson_boltzmann import rod_in_cell, thermal
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def donnan(x, facts, out):
     """x: phi. facts: c_F, c (mol/L), R T (MPa per mol/L)."""
     charge, salt, rt = facts
     out[0] = x[0] * rt * charge**2 / (np.sqrt(charge**2 + 4.0 * salt**2) + 2.0 * salt)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _cell_of(x, facts, out):
     """x: b, r_s. facts: c_F, c -> the vector of a rod's cell."""
     out[0], out[1], out[2], out[3] = facts[0] + 0.0 * x[0], facts[1] + 0.0 * x[0], x[0], x[1]

@@ -15,15 +15,15 @@ Exact for its model; the models themselves differ by some percent at f = 0.4, wh
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
+from hmminfer.engine.native import compiled
 from hmminfer.errors import unknown
 
 SCHEMES = ("dilute", "dense")  # numbered in this order for the compiled code, see _effective
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _dilute(k, m, f):
     """k_e and its derivatives by k' and k_m."""
     top, bottom = k * (1.0 + 2.0 * f) + 2.0 * m * (1.0 - f), k * (1.0 - f) + m * (2.0 + f)
@@ -33,7 +33,7 @@ def _dilute(k, m, f):
     return e, by_k, by_m
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _dense(k, m, f):
     """k_e and its derivatives by k' and k_m, from  g = (k - e) m^(1/3) - (1 - f) (k - m) e^(1/3) = 0,  e between k and m."""
     if k == m or f == 0.0:
@@ -56,7 +56,7 @@ def _dense(k, m, f):
     return e, -by_k / by_e, -by_m / by_e
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _effective(scheme, k, m, f):
     """k_e and its derivatives by k' and k_m, by the law of this number in :data:`SCHEMES`; NaN for any other."""
     if scheme == 0:
@@ -66,7 +66,7 @@ def _effective(scheme, k, m, f):
     return np.nan, np.nan, np.nan
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _forward(x, radius, fraction, scheme):
     """State: derivatives of each row by x, (rows, 3)."""
     n = radius.size
@@ -84,7 +84,7 @@ def _forward(x, radius, fraction, scheme):
     return y, slope
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(x, radius, fraction, scheme, slope, y_bar):
     return y_bar @ slope
 

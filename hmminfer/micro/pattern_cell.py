@@ -14,7 +14,8 @@ numbers in the tests before inferring conductivities with one.
 
 Vector in: x.  Vector out: A11, A22, A12, the unit of a. Error: second order in the grid where a is smooth in each element; where it is smooth
 everywhere, the answers on two grids extrapolate to an error of fourth order (``meshes`` = 2): for s = c (sin 2 pi y1 + 9/8)(cos 2 pi y2 + 9/8),
-whose tensor is the identity, 2.4 % and 0.60 % on 16 and 32 elements to a period, together 0.010 %.
+whose tensor is the identity, 2.4 % and 0.60 % on 16 and 32 elements to a period, together 0.010 %. This s varies 289-fold over a period; the error
+grows with that range and with what varies within an element, so that a sharper pattern is to be tried on two grids first.
 """
 
 from __future__ import annotations
@@ -22,17 +23,31 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit
 from scipy.sparse import coo_array
 
 from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.linalg import band_cholesky, band_solve, bandwidth_order
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError, unknown
 
 BOUNDARIES = ("periodic", "dirichlet", "flux")
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
+def _answer(x, forms, flux):
+    """A = sum x_m F_m, or its inverse where fluxes were prescribed."""
+    a00 = a11 = a01 = 0.0
+    for m in range(x.size):
+        a00 += x[m] * forms[m, 0, 0]
+        a11 += x[m] * forms[m, 1, 1]
+        a01 += x[m] * forms[m, 0, 1]
+    if flux:
+        det = a00 * a11 - a01 * a01
+        return np.array([a11 / det, a00 / det, -a01 / det])
+    return np.array([a00, a11, a01])
+
+
+@compiled
 def _forward(x, phi, slot, gradient, rim, sizes):
     """``phi`` (elements, points, terms); ``slot`` (elements, 4), -1 where nothing is solved; ``rim`` (2, slots): boundary load of unit fluxes;
     ``sizes`` = [band, slots, flux or not]. State: forms <phi_m g_i . g_j> (terms, 2, 2) of the gradients g of both unit problems.
@@ -91,21 +106,7 @@ def _forward(x, phi, slot, gradient, rim, sizes):
     return _answer(x, forms, flux), forms
 
 
-@njit(cache=True, error_model="numpy")
-def _answer(x, forms, flux):
-    """A = sum x_m F_m, or its inverse where fluxes were prescribed."""
-    a00 = a11 = a01 = 0.0
-    for m in range(x.size):
-        a00 += x[m] * forms[m, 0, 0]
-        a11 += x[m] * forms[m, 1, 1]
-        a01 += x[m] * forms[m, 0, 1]
-    if flux:
-        det = a00 * a11 - a01 * a01
-        return np.array([a11 / det, a00 / det, -a01 / det])
-    return np.array([a00, a11, a01])
-
-
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(x, phi, slot, gradient, rim, sizes, forms, y_bar):
     bar = np.array([[y_bar[0], 0.5 * y_bar[2]], [0.5 * y_bar[2], y_bar[1]]])
     if sizes[2] == 1:  # A = S^-1 and dS = -sum F_m dx_m: dA = A (sum F_m dx_m) A
@@ -121,7 +122,7 @@ def _pullback(x, phi, slot, gradient, rim, sizes, forms, y_bar):
 CODE = Code((__name__, "CODE"), _forward, _pullback, data="f3 i2 f3 f2 i1", state="f3")
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _two_forward(x, phi, slot, gradient, rim, sizes, coarse_phi, coarse_slot, coarse_gradient, coarse_rim, coarse_sizes):
     """(4 A_h - A_2h) / 3: the error of order h^2 cancels."""
     y, forms = _forward(x, phi, slot, gradient, rim, sizes)
@@ -129,7 +130,7 @@ def _two_forward(x, phi, slot, gradient, rim, sizes, coarse_phi, coarse_slot, co
     return (4.0 * y - coarse_y) / 3.0, forms, coarse_forms
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _two_pullback(x, phi, slot, gradient, rim, sizes, coarse_phi, coarse_slot, coarse_gradient, coarse_rim, coarse_sizes, forms, coarse_forms, y_bar):
     fine = _pullback(x, phi, slot, gradient, rim, sizes, forms, y_bar)
     coarse = _pullback(x, coarse_phi, coarse_slot, coarse_gradient, coarse_rim, coarse_sizes, coarse_forms, y_bar)

@@ -24,11 +24,11 @@ Source:     Fuoss, Katchalsky & Lifson 1951 (cell model); Buschmann & Grodzinsky
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.linalg import band_cholesky, band_solve
 from hmminfer.engine.line import POINT, WEIGHT, shape
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 
 GAS = 8.314462618  # J/mol/K
@@ -49,7 +49,7 @@ def bjerrum_length(temperature: float) -> float:
     return 1.671e4 / (permittivity * temperature)  # e^2 / (4 pi eps_0 k) = 1.671e4 nm K
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _cell(x, facts):
     """L = ln(R / r_s), L with respect to ln c_F (= to ln b = half of that to ln r_s), kappa^2, xi = l_B / b."""
     charge, salt, spacing, radius = x
@@ -57,7 +57,7 @@ def _cell(x, facts):
     return 0.5 * np.log(1.0 + q), -0.5 * q / (1.0 + q), 8.0 * np.pi * facts[1] * AVOGADRO * salt, facts[1] / spacing
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _sources(length, k2, radius, n_e):
     """Weights of sinh phi in the weak form over s = (ln r - ln r_s) / L in [0, 1], (elements, points)."""
     w = np.empty((n_e, 3))
@@ -67,7 +67,7 @@ def _sources(length, k2, radius, n_e):
     return w
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _system(phi, length, xi, sources):
     """Residual G of the weak form and its band matrix."""
     n_e = phi.size // 2
@@ -90,7 +90,7 @@ def _system(phi, length, xi, sources):
     return g, ab
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _forward(x, elements, facts):
     """``facts`` = [R T, l_B]. State: phi at the nodes."""
     length, _, k2, xi = _cell(x, facts)
@@ -121,7 +121,7 @@ def _forward(x, elements, facts):
     return y, phi
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(x, elements, facts, phi, y_bar):
     out = np.full(4, np.nan)
     if np.isnan(phi[0]):

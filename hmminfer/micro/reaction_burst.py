@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.linalg import dense_solve
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 from hmminfer.micro.reactions import advance, speeds
 
@@ -60,7 +60,7 @@ EXCHANGE = Network(np.array([[1, 0]]), np.array([[0, 1]]))  # A <-> B
 BINDING = Network(np.array([[1, 1, 0]]), np.array([[0, 0, 1]]))  # A + S <-> AS
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _imbalance(y, equilibrium, powers, change, of_extent):
     """g (reactions,), the sum of its terms' sizes, and dg/dxi (reactions, reactions), overwritten; dg/dy is left in the first half of ``of_species``."""
     m, n = equilibrium.size, y.size
@@ -81,7 +81,7 @@ def _imbalance(y, equilibrium, powers, change, of_extent):
     return g, size, of_species
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _keep_totals(y, lifted, change):
     """Overwrite ``y`` with the nearest lifted + N^T xi: steps of 1e9 rates leave totals wrong by the rounding of their large matrices."""
     m, n = change.shape[0] // 2, y.size
@@ -98,7 +98,7 @@ def _keep_totals(y, lifted, change):
             y[i] += change[a, i] * extent[a]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def heal(lifted, equilibrium, rate, powers, change, steps):
     """The state on the slow manifold with the totals of ``lifted``: a burst, then Newton's method; NaN where there is none."""
     m = equilibrium.size
@@ -130,7 +130,7 @@ def heal(lifted, equilibrium, rate, powers, change, steps):
     return y
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def heal_pullback(y, equilibrium, powers, change, y_bar):
     """(lifted_bar, equilibrium_bar) of a healed state: y = lifted + N^T xi with g(y, K) = 0."""
     m, n = equilibrium.size, y.size
@@ -153,13 +153,13 @@ def heal_pullback(y, equilibrium, powers, change, y_bar):
     return lifted_bar, equilibrium_bar
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _burst_forward(x, powers, change, steps):
     n, m = powers.shape[1], powers.shape[0] // 2
     return (heal(x[:n], x[n : n + m], x[n + m :], powers, change, steps),)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _burst_pullback(x, powers, change, steps, y_bar):
     n, m = powers.shape[1], powers.shape[0] // 2
     x_bar = np.zeros(x.size)
@@ -181,7 +181,7 @@ def burst_kernel(network: Network, example: Any, steps: np.ndarray | None = None
     return Kernel(BURST, (*network.arrays, given), np.array(example, dtype=float))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _storage_forward(x, powers, change, steps, dissolved):
     """State: the healed state at each concentration."""
     n, m = powers.shape[1], powers.shape[0] // 2
@@ -215,7 +215,7 @@ def _storage_forward(x, powers, change, steps, dissolved):
     return y, states
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _storage_pullback(x, powers, change, steps, dissolved, states, y_bar):
     n, m = powers.shape[1], powers.shape[0] // 2
     x_bar = np.zeros(x.size)

@@ -12,16 +12,16 @@ and linear invariants such as totals are kept to rounding. The steps are data: t
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.linalg import dense_solve
+from hmminfer.engine.native import compiled
 from hmminfer.engine.sdirk import GAMMA, KAPPA
 
 ITERATIONS = 25
 CLOSE = 1e-7  # of Newton's method: after a step this small the next one ends at rounding
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _power(x, n):
     out = 1.0
     for _ in range(n):
@@ -29,7 +29,7 @@ def _power(x, n):
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def speeds(y, k, powers, of_species):
     """Speeds r (reactions,) of all reactions, and their derivatives ``of_species`` (reactions, species), overwritten."""
     r = np.empty(k.size)
@@ -48,7 +48,7 @@ def speeds(y, k, powers, of_species):
     return r
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def stage(y, base, k, powers, change, h):
     """Overwrite the guess ``y`` with the solution of y = base + h f(y), Newton's method to rounding; whether it was found."""
     n = y.size
@@ -75,7 +75,7 @@ def stage(y, base, k, powers, change, h):
     return False
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def advance(y, k, powers, change, steps):
     """Overwrite ``y`` with the state after all ``steps`` (durations); NaN where a step cannot be solved."""
     first, base = y.copy(), y.copy()

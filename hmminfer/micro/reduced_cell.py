@@ -12,6 +12,7 @@ phase matrices,
 
     C_eff = v C_f + (1 - v) C_m - D M D^T,        M = g^T K^-1 g   (Galerkin: M_N <= M, error quadratic in that of the fluctuations).
 
+Stiffness scales with the matrix, C_eff(s p) = s C_eff(p) for moduli times s: the box is one of p in units of the matrix's modulus.
 Online the four small systems are solved directly. Inside the box the answer is that of the reduced basis, outside it that of the full
 cell, which stays one keyword away everywhere. The derivative is the exact one of whichever answered.
 
@@ -25,13 +26,14 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 from scipy.stats import qmc
 from threadpoolctl import threadpool_limits
 
 from hmminfer.engine.cache import cached_arrays
-from hmminfer.engine.kernel import Code, Kernel, fingerprint_of
+from hmminfer.engine.fingerprint import fingerprint_of
+from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.linalg import band_cholesky, band_solve, band_to_sparse, cholesky, cholesky_solve
+from hmminfer.engine.native import compiled
 from hmminfer.micro import elastic_cell as full
 from hmminfer.micro.cell_mesh import CORE, MAX_FRACTION, MeshArrays
 from hmminfer.micro.phases import isotropic, isotropic_pullback, transversely_isotropic, transversely_isotropic_pullback
@@ -41,7 +43,7 @@ CLASSES = ((1, 2), (3,), (4,), (5,))
 TERMS = 18  # of the Chebyshev series
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _series(r, gap, n):
     """Chebyshev polynomials T_0..T_{n-1} of ln(r_t - r) and their derivatives by r, (2, n); ``gap``: middle, half width, r_t."""
     s = (np.log(gap[2] - r) - gap[0]) / gap[1]
@@ -56,7 +58,7 @@ def _series(r, gap, n):
     return t
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _solve(r, t, c_fibre, c_matrix, operator, load):
     """One load class: u = K^-1 g, (m, N), and M = g^T u, (m, m).
 
@@ -83,7 +85,7 @@ def _solve(r, t, c_fibre, c_matrix, operator, load):
     return u, u @ g.T
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _solve_pullback(t, c_fibre, c_matrix, operator, load, u, m_bar):
     """Cotangents of the coefficients and of r for a cotangent ``m_bar`` of M: dM = dg^T u + u^T dg - u^T dK u."""
     n_f, n_m, terms, n = c_fibre.size, c_matrix.size, t.shape[1], load.shape[2]
@@ -106,7 +108,7 @@ def _solve_pullback(t, c_fibre, c_matrix, operator, load, u, m_bar):
     return rows[:n_f].copy(), matrix_bar, r_bar
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _contrast(c_fibre, c_matrix):
     """D (6, 5): what unit strain k loads onto (g22, g33, g23, g13, g12)."""
     d = np.zeros((6, 5))
@@ -117,15 +119,17 @@ def _contrast(c_fibre, c_matrix):
     return d
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _inside(p, box):
-    for i in range(p.size):  # noqa: SIM110 (numba has no generator expressions)
-        if not box[0, i] <= p[i] <= box[1, i]:
+    """True if p, its moduli over that of the matrix, lies in the box."""
+    for i in range(p.size):
+        x = p[i] / p[5] if i < 3 or i == 5 else p[i]
+        if not box[0, i] <= x <= box[1, i]:
             return False
     return True
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _online(p, gap, area):
     """Stiffnesses of fibre and matrix, radius, series in the radius, and contrast at p."""
     c_fibre = transversely_isotropic(p[0], p[1], p[2], p[3], p[4])
@@ -134,7 +138,7 @@ def _online(p, gap, area):
     return c_fibre, c_matrix, r, _series(r, gap, TERMS), _contrast(c_fibre, c_matrix)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _reduced(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, area):
     """C_eff (36,) of the reduced basis, and u of the four classes."""
     v = p[7]
@@ -148,7 +152,7 @@ def _reduced(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, area):
     return (v * c_fibre + (1.0 - v) * c_matrix - d @ m @ d.T).ravel(), u0, u1, u2, u3
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _reduced_pullback(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, area, u0, u1, u2, u3, y_bar):
     """The cotangent of p for the cotangent ``y_bar`` of C_eff."""
     v = p[7]
@@ -185,7 +189,7 @@ def _reduced_pullback(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, area, u0, u1, u2, 
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _forward(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, box, a, b, connectivity, slot, is_fibre, gradient, weight, sizes):
     if _inside(p, box):
         return _reduced(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, sizes[0])
@@ -193,7 +197,7 @@ def _forward(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, box, a, b, connectivity, sl
     return c_eff, np.zeros_like(g0[0]), np.zeros_like(g1[0]), np.zeros_like(g2[0]), np.zeros_like(g3[0])
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, box, a, b, connectivity, slot, is_fibre, gradient, weight, sizes, u0, u1, u2, u3, y_bar):
     if _inside(p, box):
         return _reduced_pullback(p, k0, g0, k1, g1, k2, g2, k3, g3, gap, sizes[0], u0, u1, u2, u3, y_bar)
@@ -267,7 +271,7 @@ def _phase_ratio(c: np.ndarray, reference: np.ndarray) -> float:
 def reduced_cell(
     lower: np.ndarray, upper: np.ndarray, packing: str = "hexagonal", n: int = 4, snapshots: int = 128, tolerance: float = 5e-10
 ) -> ReducedCell:
-    """Train (or recall) the reduced basis on the box ``lower <= p <= upper`` of the cell's eight parameters.
+    """Train (or recall) the reduced basis on the box ``lower <= p <= upper`` of the cell's eight parameters, in units of the matrix's modulus.
 
     ``tolerance``: share of the snapshots' energy that the basis may leave out, per load class.
     """

@@ -21,10 +21,10 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.kernel import Code, Kernel
 from hmminfer.engine.linalg import band_cholesky, band_solve
+from hmminfer.engine.native import compiled
 from hmminfer.micro.cell_mesh import MeshArrays
 from hmminfer.micro.elastic_cell import EXAMPLE, assemble, elastic_cell, energies, energies_pullback
 from hmminfer.micro.phases import isotropic, isotropic_pullback, transversely_isotropic, transversely_isotropic_pullback
@@ -33,7 +33,7 @@ REFERENCE = 293.15  # K, T0
 ENERGY = 1e-9  # GPa (1e-6)^2 / K in MJ/m^3/K^2
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _phases(p):
     """Stiffnesses of fibre and matrix, and the seven unit strains in each."""
     unit = np.zeros((2, 7, 6))
@@ -45,7 +45,7 @@ def _phases(p):
     return transversely_isotropic(p[0], p[1], p[2], p[3], p[4]), isotropic(p[5], p[6]), unit
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _forward(p, a, b, connectivity, slot, is_fibre, gradient, weight, sizes, reference):
     """``sizes`` = [disc area, largest volume fraction, band]; ``reference`` = [T0]. State: w (7, dofs)."""
     mesh = MeshArrays(a, b, connectivity, slot, is_fibre, gradient, weight)
@@ -66,7 +66,7 @@ def _forward(p, a, b, connectivity, slot, is_fibre, gradient, weight, sizes, ref
     return np.full(43, np.nan), np.full((7, 3 * (slot.max() + 1)), np.nan)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _pullback(p, a, b, connectivity, slot, is_fibre, gradient, weight, sizes, reference, w, y_bar):
     mesh = MeshArrays(a, b, connectivity, slot, is_fibre, gradient, weight)
     c_fibre, c_matrix, unit = _phases(p)

@@ -17,21 +17,21 @@ Vector out: C_eff (36), beta_eff (6), c_eps,eff. Exact; NaN where the phases are
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.closure import closure
 from hmminfer.engine.kernel import Kernel
+from hmminfer.engine.native import compiled
 from hmminfer.micro.thermoelastic_cell import ENERGY, REFERENCE, thermoelastic_cell
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _axisymmetric(e1, e2, nu12, nu23):
     """C11, C12, C22 + C23 of a transversely isotropic phase."""
     d = 1.0 - nu23 - 2.0 * nu12**2 * e2 / e1
     return e1 * (1.0 - nu23) / d, nu12 * e2 / d, e2 / d
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def identities(x, facts, out):
     """facts: T0."""
     p = x[36:]

@@ -13,6 +13,11 @@ from hmminfer.system.tables import RawTable, read_table
 _HERE = Path(__file__).parent.parent / "datasets"
 
 
+def folder() -> Path:
+    """Folder of all datasets."""
+    return _HERE
+
+
 def names() -> list[str]:
     """Names of all datasets, sorted."""
     return sorted(file.parent.name for file in _HERE.glob("*/provenance.toml"))

@@ -17,6 +17,11 @@ def draws_of(posterior: xr.DataTree | xr.Dataset) -> xr.Dataset:
     """Draws of a fit as a dataset, from the whole result, its posterior group, or that group as a dataset."""
     if isinstance(posterior, xr.Dataset):
         return posterior
+    if not isinstance(posterior, xr.DataTree):
+        group = getattr(posterior, "posterior", None)  # InferenceData of ArviZ before 1.0
+        if isinstance(group, xr.Dataset):
+            return group
+        raise HmmInferError(f"{type(posterior).__name__} is no posterior; give the result of fit(), a DataTree, or a dataset of draws.")
     group = posterior["posterior"] if "posterior" in posterior.children else posterior
     if not group.data_vars:
         raise HmmInferError("This DataTree has no 'posterior' group; give the result of fit(), or a dataset of draws.")
@@ -65,6 +70,7 @@ def named_draws(
         for name in given:
             parameters[name]
         return {}, given
+    beside = values["constant_data"].to_dataset() if isinstance(values, xr.DataTree) and "constant_data" in values.children else xr.Dataset()
     values = draws_of(values)
     dims = [d for d in ("chain", "draw", "sample") if d in values.dims]
     if not dims:
@@ -81,7 +87,7 @@ def named_draws(
             f"{', '.join(parameters.names)}; choose a prediction of the experiment that was fitted."
         )
     given = {name: stacked[name].transpose("_s", ...).values[keep] for name in names}
-    held = fixed_of(values.attrs)
+    held = {str(k): v.values for k, v in beside.data_vars.items()} | fixed_of(values.attrs)
     held = {k: v for k, v in held.items() if k in parameters.names and k not in given}
     _same_sizes(parameters, whose[1], {k: v.shape[1:] for k, v in given.items()} | {k: np.shape(v) for k, v in held.items()})
     named = {**held, **named}

@@ -6,6 +6,7 @@ A physical system declares both: experiments with the schema of their data, pred
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,15 +16,19 @@ import numpy as np
 import xarray as xr
 
 from hmminfer.errors import HmmInferError, unknown
-from hmminfer.system import datasets, shown
-from hmminfer.system.data import Schema, Setting, read_settings
+from hmminfer.system import datasets, nuisance, shown
+from hmminfer.system.data import Schema
 from hmminfer.system.draws import run_of
 from hmminfer.system.model import Model
-from hmminfer.system.tables import RawTable, Table, read_table
+from hmminfer.system.settings import Setting, read_settings
+from hmminfer.system.tables import RawTable, Table, from_frame, read_table
 
 
 class Names[T](dict[str, T]):
     """A dict whose entries are also attributes, so that a notebook completes them: ``EXPERIMENTS.coupons`` is ``EXPERIMENTS["coupons"]``."""
+
+    def __missing__(self, name: str) -> T:
+        raise unknown("name", name, self)
 
     def __getattr__(self, name: str) -> T:
         if name in self:
@@ -90,7 +95,8 @@ class Prediction:
         known = {k: v for k, v in read.items() if np.ndim(v) == 0}
         system = "" if self.siblings is None else self.siblings.system
         about = {**known, **model.about}
-        return replace(model, name=system, experiment=self.build.__name__, about=about, again=partial(self.of, **given, **python))
+        home, again = self.build.__module__, partial(self.of, **given, **python)
+        return replace(model, name=system, experiment=self.build.__name__, home=home, about=about, again=again)
 
     def of(self, posterior: xr.DataTree | xr.Dataset, *values: Any, **given: Any) -> Model:
         """Model with the settings of the run that produced a posterior; settings given here override them."""
@@ -167,7 +173,8 @@ class Experiment:
         return self.schema.experiment
 
     def model(self, data: Any = None, **settings: Any) -> Model:
-        """Model for data: a path to a CSV file, a dataset's name, a :class:`RawTable` or a checked :class:`Table`.
+        """Model for data: a path to a CSV file or spreadsheet, a dataset's name, a pandas DataFrame with the columns of a data file, a
+        :class:`RawTable` or a checked :class:`Table`.
 
         ``settings`` replace those of the file. A setting that names a parameter (here or in the file) fixes it to a value ("230 GPa")
         or gives it a prior ("LogNormal(230 GPa, 0.05)").
@@ -181,15 +188,25 @@ class Experiment:
                 raise HmmInferError(f"A checked table has its settings already; give {', '.join(asked)} with the file or the dataset instead.")
             table = data
         else:
-            raw = data if isinstance(data, RawTable) else self.raw(data)
+            raw = self.schema.located(self.raw(data))
             facts = {**{k: v for k, v in raw.settings.items() if k not in known}, **facts}
             table = self.schema.check(replace(raw, settings={k: v for k, v in raw.settings.items() if k in known}), **asked)
         model = replace(self.build(table, **python), name=self.system, experiment=self.name, home=self.build.__module__)
-        return _with_facts(model, facts, known)
+        if model.table is not None and len(model.table) < len(table):
+            model = replace(model, table=replace(model.table, n_left_out=len(table) - len(model.table)))
+        errors = {k: v for k, v in facts.items() if nuisance.is_nuisance(k)}
+        model = nuisance.observed(model, (*model.nuisances, *nuisance.asked(model.observables, model.n_out, errors)))
+        return _with_facts(model, {k: v for k, v in facts.items() if k not in errors}, known)
 
     def raw(self, data: Any = None) -> RawTable:
-        """Data as text, from a path or a dataset's name; by default the experiment's own dataset."""
-        text = str(self.dataset if data is None else data)
+        """Data as text, from a path, a dataset's name or a DataFrame; by default the experiment's own dataset."""
+        if isinstance(data, RawTable):
+            return data
+        if type(data).__name__ == "DataFrame" and hasattr(data, "to_numpy"):  # of pandas, which need not be loaded to know
+            return from_frame(data)
+        if data is not None and not isinstance(data, str | os.PathLike):
+            raise HmmInferError(f"Data are a file, the name of a dataset or a DataFrame, not a {type(data).__name__}; give one of these.")
+        text = os.fspath(self.dataset if data is None else data)
         return datasets.load(text) if text in datasets.names() or not _looks_like_path(text) else read_table(text)
 
     def __repr__(self) -> str:
@@ -216,8 +233,19 @@ class Experiments(Names[Experiment]):
         self.__dict__["predictions"] = Names({k: p for e in experiments for k, p in e.predictions.items()})
         for e in experiments:
             e.system = system
+            e.schema = replace(e.schema, system=system, elsewhere=_elsewhere(e, experiments))
         for p in self.predictions.values():
             p.siblings = self
+
+
+def _elsewhere(own: Experiment, experiments: Sequence[Experiment]) -> dict[str, str]:
+    """Other experiments that have a quantity or column, by its name, for messages."""
+    found: dict[str, list[str]] = {}
+    for e in experiments:
+        if e is not own:
+            for name in (*e.schema.quantities, *(c.name for c in e.schema.columns)):
+                found.setdefault(name, []).append(repr(e.name))
+    return {name: " or ".join(names) for name, names in found.items()}
 
 
 def _with_facts(model: Model, facts: Mapping[str, Any], known: set[str]) -> Model:
@@ -227,7 +255,7 @@ def _with_facts(model: Model, facts: Mapping[str, Any], known: set[str]) -> Mode
             raise unknown("setting or parameter", name, [*sorted(known), *model.parameters.names])
     priors = {k: v for k, v in facts.items() if isinstance(v, str) and "(" in v}
     model = model.with_priors(priors) if priors else model
-    values = {k: float(model.parameters[k].from_vector(model.parameters[k].to_vector(v))) for k, v in facts.items() if k not in priors}
+    values = {k: model.parameters[k].held(v) for k, v in facts.items() if k not in priors}
     return replace(model, fixed={**model.fixed, **values}) if values else model
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hmminfer.engine.coupling import Joint
 from hmminfer.engine.kernel import Kernel
 from hmminfer.errors import HmmInferError
 from hmminfer.system.accuracy import Accuracy
+from hmminfer.system.nuisance import Nuisance
 from hmminfer.system.observable import Observable
 from hmminfer.system.parameters import Parameter, ParameterSet
 from hmminfer.system.tables import Table
@@ -53,6 +55,11 @@ def joined(models: Sequence[Any], shared: Sequence[str], labels: Sequence[str] |
         raise HmmInferError("joint() takes counts or measured values, not both; fit them apart.")
     kernel = Joint(single, tuple(np.array(i) for i in indices), everything.vector(fixed))
     offsets = np.cumsum([0] + [m.n_out for m in models])
+    derived = tuple(
+        d.of({p.name: p.name if p.name in shared else f"{p.name}_{label}" for p in m.parameters}, label)
+        for m, label in zip(models, labels, strict=True)
+        for d in m.derived
+    )
     observables = tuple(
         _labelled(o, label, int(offset)) for m, label, offset in zip(models, labels, offsets[:-1], strict=True) for o in m.observables
     )
@@ -80,12 +87,19 @@ def joined(models: Sequence[Any], shared: Sequence[str], labels: Sequence[str] |
         "accuracy": joint_accuracy,
         "advice": " or ".join(dict.fromkeys(m.advice for m in models if m.advice)),
         "likelihood": first.likelihood,
+        "nuisances": tuple(
+            _of_part(n, label, int(o), m.n_out, kernel.n_out)
+            for m, label, o in zip(models, labels, offsets, strict=False)
+            for n in m.nuisances
+            if n.parameter.name not in shared
+        ),
+        "derived": derived,
     }
 
 
 def _joint_accuracy(parts: Sequence[Accuracy | None], indices: Sequence[Sequence[int]], example: np.ndarray) -> Accuracy | None:
-    """Accuracy of several experiments as one, with the largest of their stated errors and the first remedy; None unless all state an accuracy, on
-    the same scale.
+    """Accuracy of several experiments as one, with the largest of their stated errors and the settings that all have; None unless all state an
+    accuracy, on the same scale.
     """
     known = [a for a in parts if a is not None]
     if len(known) < len(parts) or len({a.scale for a in known}) > 1:
@@ -94,7 +108,17 @@ def _joint_accuracy(parts: Sequence[Accuracy | None], indices: Sequence[Sequence
     coarse, finer = (
         Joint(tuple(k for k in kernels if isinstance(k, Kernel)), own, example) for kernels in ([a.coarse for a in known], [a.finer for a in known])
     )
-    return Accuracy(coarse, finer, max(a.stated for a in known), known[0].remedy, known[0].scale)
+    knobs = {name: knob for name, knob in known[0].knobs.items() if all(name in a.knobs for a in known)}
+    again = partial(_joint_again, known, indices, example)
+    return Accuracy(coarse, finer, max(a.stated for a in known), known[0].scale, knobs, again)
+
+
+def _joint_again(known: Sequence[Accuracy], indices: Sequence[Sequence[int]], example: np.ndarray, changes: Mapping[str, float]) -> Accuracy:
+    """The joint accuracy with other settings, the same in all experiments."""
+    parts = [a.again(changes) if a.again is not None else a for a in known]
+    found = _joint_accuracy(parts, indices, example)
+    assert found is not None
+    return found
 
 
 def _labelled(o: Observable, label: str, offset: int) -> Observable:
@@ -103,9 +127,17 @@ def _labelled(o: Observable, label: str, offset: int) -> Observable:
     return Observable(f"{o.name}_{label}", o.unit, o.rows + offset, f"{o.dim}_{label}", coords)
 
 
+def _of_part(n: Nuisance, label: str, offset: int, rows: int, total: int) -> Nuisance:
+    """A nuisance of one experiment among several."""
+    column = np.zeros(total)
+    column[offset : offset + rows] = n.column
+    return replace(n, parameter=replace(n.parameter, name=f"{n.parameter.name}_{label}"), column=column)
+
+
 def _joined(tables: Sequence[Any]) -> Table:
     first = tables[0]
     columns = {k: np.concatenate([t.columns[k] for t in tables]) for k in first.columns}
     given = {k: v for k, v in first.given.items() if all(t.given.get(k) == v for t in tables)}
     merged = {k: np.concatenate([getattr(t, k) for t in tables]) for k in ("quantity", "value", "sd", "unit", "line")}
-    return replace(first, columns=columns, n_missing=sum(t.n_missing for t in tables), given=given, **merged)
+    sums = {k: sum(getattr(t, k) for t in tables) for k in ("n_missing", "n_left_out")}
+    return replace(first, columns=columns, given=given, warnings=tuple(w for t in tables for w in t.warnings), **sums, **merged)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,15 @@ from hmminfer.engine.kernel import Kernel
 from hmminfer.engine.linalg import one_thread
 from hmminfer.engine.simulation import Simulation
 from hmminfer.errors import HmmInferError
-from hmminfer.system import shown
+from hmminfer.system import pickling, shown
 from hmminfer.system.accuracy import Accuracy, check
-from hmminfer.system.draws import named_draws, run_of
+from hmminfer.system.derived import Derived
+from hmminfer.system.draws import draws_of, named_draws, run_of
 from hmminfer.system.joint import joined
 from hmminfer.system.likelihood import NORMAL
+from hmminfer.system.nuisance import Nuisance
 from hmminfer.system.observable import Observable, labelled
-from hmminfer.system.parameters import ParameterSet
+from hmminfer.system.parameters import Field, ParameterSet
 from hmminfer.system.priors import Prior
 from hmminfer.system.tables import Table
 
@@ -35,6 +37,7 @@ class Model:
     """Prediction y(theta) of one experiment.
 
     A call with PyTensor variables or numbers by name returns the symbolic y, with exact gradient, for use in any PyMC model.
+    A model can be pickled and copied, whatever was replaced in it, see :mod:`.pickling`.
 
     Parameters
     ----------
@@ -52,6 +55,9 @@ class Model:
     accuracy : estimator of the error of its steps and elements, if an accuracy is stated.
     advice : settings to change if there is no solution: "a smaller strain than 60 %".
     likelihood : law of a datum given its prediction, see :mod:`.likelihood`.
+    nuisances : errors of the instruments (see :mod:`.nuisance`); an experiment adds them to the kernel, a prediction leaves them out.
+    derived : quantities that a field speaks of, computed from the draws, see :mod:`.derived`.
+    cautions : functions of the model as it is settled that return a sentence to say before sampling, or "", see :mod:`.remarks`.
     name, experiment, home : name of the physical system, name of the experiment, and the module that declares it; set by the experiment.
     """
 
@@ -68,6 +74,9 @@ class Model:
     accuracy: Accuracy | None = None
     advice: str = ""
     likelihood: str = NORMAL
+    nuisances: tuple[Nuisance, ...] = ()
+    derived: tuple[Derived, ...] = ()
+    cautions: tuple[Callable[[Model], str], ...] = ()
     name: str = ""
     experiment: str = ""
     home: str = ""
@@ -94,13 +103,18 @@ class Model:
         plain = {k: v for k, v in self.about.items() if isinstance(v, str | int)}  # a number in a unit would lose it
         return {**plain, **(self.table.given if self.table is not None else {})}
 
-    def vector(self, values: Mapping[str, Any] | None = None) -> np.ndarray:
-        """Vector of named values; a parameter that is not named takes its fixed value, or its prior's median."""
-        return self.parameters.vector({**self.fixed, **(values or {})})
+    def vector(self, values: Mapping[str, Any] | None = None, strict: bool = True) -> np.ndarray:
+        """Vector of named values; a parameter that is not named takes its fixed value, or its prior's median.
+
+        A value outside its support is an error, or NaN if not ``strict``.
+        """
+        return self.parameters.vector({**self.fixed, **(values or {})}, strict)
 
     def evaluate(self, values: Mapping[str, Any] | None = None) -> np.ndarray:
         """y at named values, (n_out,); if there is no solution, an error names the parameters that prevent it."""
         theta = self.vector(values)
+        if theta.ndim > 1:
+            raise HmmInferError(f"These are {len(theta)} sets of values; predict takes draws, and evaluate one number for each parameter.")
         y = self.kernel(theta)
         if not np.all(np.isfinite(y)):
             raise HmmInferError(self.explain(theta))
@@ -131,7 +145,8 @@ class Model:
         ----------
         values : mapping of names to numbers, text with units ("3.5 GPa") or arrays of draws; or a posterior (DataTree or Dataset)
             with those names. Settings that a prediction was not given are then those of the posterior's run. Parameters that are not
-            given take their fixed value or prior median; the attribute ``given`` of the result lists the others.
+            among named values take their fixed value or prior median and are listed in the attribute ``assumed`` of the result, the others in
+            ``given``; of a posterior, a parameter that is neither in it nor fixed is an error.
         draws : use at most this many draws of a posterior, evenly spaced.
         named : values by keyword; they override those in ``values``.
 
@@ -142,6 +157,8 @@ class Model:
         if self.again is not None and isinstance(values, xr.DataTree | xr.Dataset) and run_of(values)[0] == self.name:
             return self.again(values).predict(values, progress, draws, **named)
         sizes, given = named_draws(self.parameters, (self.name, self.experiment), values, named, draws)
+        if sizes:
+            self._all_known(values, given)
         theta = self.vector(given)
         lead = theta.shape[:-1]
         flat = theta.reshape(-1, theta.shape[-1])
@@ -150,8 +167,22 @@ class Model:
         y = self.batch(flat, progress=progress, what="predicting").reshape(*lead, -1)
         dims = list(sizes) if sizes else [f"draw_{i}" if len(lead) > 1 else "draw" for i in range(len(lead))]
         out = self.to_dataset(y, dims, sizes)
+        rest = {p: self.fixed.get(p.name, p.prior.centre) for p in self.parameters if p.name not in given and not isinstance(p, Field)}
+        out.attrs["assumed"] = ", ".join(f"{p.name} = {shown.number(v)} {p.unit}".rstrip() for p, v in rest.items())
         out.attrs["given"] = ", ".join(sorted(given)) or "nothing: fixed values and prior medians"
         return out
+
+    def _all_known(self, posterior: Any, given: Mapping[str, Any]) -> None:
+        """Raise an error for a parameter that is neither in a posterior nor fixed: its prior median would pass for something known."""
+        missing = [p.name for p in self.parameters if p.name not in given and p.name not in self.fixed and not p.nuisance]
+        if missing:
+            name, own = missing[0], [str(k) for k in draws_of(posterior).data_vars]
+            near = [k for k in own if k.startswith(f"{name}_")]
+            hint = f" (the posterior has {', '.join(near)})" if near else ""
+            raise HmmInferError(
+                f"{', '.join(missing)} of '{self.experiment}' is neither in the posterior nor fixed{hint}; give a value by name: predict(posterior, "
+                f"{name}=...), or --set {name}=... in the shell."
+            )
 
     @one_thread
     def batch(self, thetas: np.ndarray, progress: bool = False, what: str = "computing", strict: bool = True) -> np.ndarray:
@@ -160,7 +191,7 @@ class Model:
 
         y = np.empty((len(thetas), self.n_out))
         for i in track(range(len(thetas)), what, show=progress and len(thetas) > 1):
-            y[i] = self.kernel(thetas[i])
+            y[i] = self.kernel(thetas[i]) if np.all(np.isfinite(thetas[i])) else np.nan
             if strict and not np.all(np.isfinite(y[i])):
                 raise HmmInferError(self.explain(thetas[i]))
         return y
@@ -180,7 +211,7 @@ class Model:
 
     def as_prediction(self, *observables: Observable) -> Model:
         """The same model without data: other ``observables`` of y, no table, no panels, no resolved problem."""
-        return replace(self, observables=observables, table=None, panels=(), resolved=None)
+        return replace(self, observables=observables, table=None, panels=(), resolved=None, nuisances=())
 
     def with_priors(self, priors: Mapping[str, Prior | str]) -> Model:
         """The same model with other priors; a parameter that gets one is no longer fixed."""
@@ -194,6 +225,11 @@ class Model:
         >>> Model.joint([cold, hot], shared=["fibre_angle"], labels=["295K", "463K"])  # doctest: +SKIP
         """
         return Model(**joined(models, shared, labels))
+
+    def __reduce__(self) -> tuple:
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        data = pickling.packed(parts, f"Model '{self.name}' ({self.experiment})")
+        return pickling.unpacked, (type(self), pickling.place(self.home), data)
 
     @property
     def __signature__(self) -> inspect.Signature:

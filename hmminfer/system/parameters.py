@@ -14,13 +14,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from hmminfer import units
-from hmminfer.errors import HmmInferError, abridged, unknown
-from hmminfer.system.priors import Axial, HalfNormal, LogNormal, Prior, parse_prior
+from hmminfer.errors import HmmInferError, unknown
+from hmminfer.system.foreign_priors import as_prior
+from hmminfer.system.priors import Axial, HalfNormal, LogNormal, Normal, Prior, Uniform
 
 FIELD_PARTS, LENGTH_UNIT = ("amplitude", "length_scale"), "mm"
 AMPLITUDE, LENGTH_SCALE = HalfNormal(10.0), LogNormal(30.0, 0.5)  # default priors of a field
@@ -33,7 +35,7 @@ class Parameter:
     Parameters
     ----------
     name, unit, description : as users see them; an axial angle is in "deg".
-    prior : in ``unit``.
+    prior : in ``unit``; a Normal, LogNormal or Uniform that reaches beyond the support (four standard deviations) is cut there.
     lower, upper : physical support; a value outside is an error.
     axial : the vector holds 2 theta in radians.
     symbol : short mathematical name for figures.
@@ -52,6 +54,18 @@ class Parameter:
     size: int | None = None
     nuisance: bool = False
 
+    def __post_init__(self) -> None:
+        low, high = self.prior.box(4.0)
+        if not isinstance(self.prior, Normal | LogNormal | Uniform) or (self.lower <= low and high <= self.upper):
+            return
+        lower, upper = max(self.prior.lower, self.lower), min(self.prior.upper, self.upper)
+        if not lower < upper:
+            raise HmmInferError(
+                f"The prior {self.prior} of '{self.name}' lies outside its support [{self.lower:g}, {self.upper:g}] {self.unit}".rstrip()
+                + "; give one inside."
+            )
+        object.__setattr__(self, "prior", replace(self.prior, lower=lower, upper=upper))
+
     @property
     def length(self) -> int:
         """Entries in the vector."""
@@ -62,13 +76,23 @@ class Parameter:
         """Vector entry of one unit: pi / 90 for an axial angle in degrees, else 1."""
         return math.pi / 90.0 if self.axial else 1.0
 
-    def to_vector(self, value: Any) -> np.ndarray:
-        """Vector entries (..., length) of a user's value: number (for every entry), "3.5 GPa", or array with draws in front."""
-        x = _numbers(self, units.parse(value, self.unit) if isinstance(value, str) else value)
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Range of possible values: of the support and the prior's."""
+        return max(self.lower, self.prior.bounds[0]), min(self.upper, self.prior.bounds[1])
+
+    def to_vector(self, value: Any, strict: bool = True) -> np.ndarray:
+        """Vector entries (..., length) of a user's value: number (for every entry), "3.5 GPa", or array with draws in front.
+
+        A value outside the support is an error, or NaN if not ``strict``.
+        """
+        x = self._numbers(value)
         if np.any(np.isnan(x)):
             raise HmmInferError(f"Parameter '{self.name}' has a value that is not a number; give it in {self.unit or 'plain numbers'}.")
         outside = (x < self.lower) | (x > self.upper)
-        if np.any(outside):
+        if not strict:
+            x = np.where(outside, np.nan, x)
+        elif np.any(outside):
             value_outside = f"{x[outside].flat[0]:g} {self.unit}".rstrip()
             raise HmmInferError(
                 f"Parameter '{self.name}' = {value_outside} is outside its support [{self.lower:g}, {self.upper:g}]; give a value inside."
@@ -83,19 +107,44 @@ class Parameter:
             )
         return np.radians(2.0 * x) if self.axial else x
 
+    @property
+    def middle(self) -> np.ndarray:
+        """Vector entries (length,) of the prior's median; of a field zeros."""
+        return np.full(self.length, self.prior.centre) * self.per_unit
+
+    def held(self, value: Any) -> Any:
+        """User's value at which the parameter is held: a number, or an array of its entries where these differ. Draws are refused."""
+        entries = np.asarray(self.from_vector(self.to_vector(value)))
+        if entries.ndim > (self.size is not None):
+            given = ", ".join(f"{x:g}" for x in entries.ravel()[:4])
+            asked = f", {'.'.join(given.split(', '))} if a decimal comma was meant" if self.size is None and entries.size == 2 else ""
+            what = "one number" if self.size is None else f"one number, or {self.size}"
+            raise HmmInferError(
+                f"Parameter '{self.name}' is held at {what}, and {entries.size} are given ({given}); write one, with a decimal point{asked}."
+            )
+        one = self.size is None or (not isinstance(self, Field) and np.all(entries == entries[0]))
+        return float(entries.ravel()[0]) if one else entries
+
+    def _numbers(self, value: Any) -> np.ndarray:
+        """A user's value in ``unit``, as an array."""
+        if isinstance(value, str):
+            numbers = np.array(units.parse(value, self.unit)) if self.size is None else units.parse_list(value, self.unit)
+            return numbers[0] if numbers.shape == (1,) else numbers
+        try:
+            x = np.asarray(value)
+            if x.dtype.kind not in "iuf":  # true is no number, and a text among numbers has a unit that would be lost
+                raise TypeError
+            return x.astype(float)
+        except (TypeError, ValueError):
+            shown = units.shown(str(value))
+            raise HmmInferError(
+                f"Parameter '{self.name}' is given as {shown}, which is not a number; give it in {self.unit or 'plain numbers'}."
+            ) from None
+
     def from_vector(self, x: np.ndarray) -> np.ndarray:
         """User's value of vector entries (..., length)."""
         x = wrap_axial(x) if self.axial else np.asarray(x)
         return x[..., 0] if self.size is None else x
-
-
-def _numbers(parameter: Parameter, value: Any) -> np.ndarray:
-    """A value as an array of floats; anything else is an error."""
-    try:
-        return np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        kind = "its coefficients, which are numbers" if isinstance(parameter, Field) else "a number, text with a unit, or an array of numbers"
-        raise HmmInferError(f"'{parameter.name}' is {abridged(value)}; give {kind}.") from None
 
 
 @dataclass(frozen=True)
@@ -121,13 +170,17 @@ class Field(Parameter):
         """Always 1: coefficients enter the vector unchanged."""
         return 1.0
 
-    def to_vector(self, value: Any) -> np.ndarray:
-        x = _numbers(self, value)
+    def to_vector(self, value: Any, strict: bool = True) -> np.ndarray:
+        x = self._numbers(value)
         if x.ndim == 0 or x.shape[-1] != self.size:
             raise HmmInferError(f"Field '{self.name}' takes its {self.size} coefficients, got shape {x.shape}.")
         if np.any(np.isnan(x)):
             raise HmmInferError(f"Field '{self.name}' has coefficients that are not numbers; give {self.size} numbers.")
         return x
+
+    @property
+    def middle(self) -> np.ndarray:
+        return np.zeros(self.length)
 
     def from_vector(self, x: np.ndarray) -> np.ndarray:
         return np.asarray(x)
@@ -181,6 +234,10 @@ class ParameterSet:
                 return p
         raise unknown("parameter", name, self.names)
 
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(p.name for p in self.parameters)
+
     @property
     def names(self) -> list[str]:
         return [p.name for p in self.parameters]
@@ -202,22 +259,20 @@ class ParameterSet:
         """One label for each entry of the vector."""
         return [p.name if p.size is None else f"{p.name}[{i}]" for p in self.parameters for i in range(p.length)]
 
-    def vector(self, values: Mapping[str, Any]) -> np.ndarray:
-        """Vector(s) (..., size) of named values; a name that is not given takes its prior's median (a field: zero)."""
-        for name in values:
-            self[name]
-        parts = []
-        for p in self.parameters:
-            default: Any = np.zeros(p.length) if isinstance(p, Field) else p.prior.centre
-            if p.size is not None and not isinstance(p, Field):
-                default = np.full(p.size, default)
-            parts.append(p.to_vector(values.get(p.name, default)))
+    def vector(self, values: Mapping[str, Any], strict: bool = True) -> np.ndarray:
+        """Vector(s) (..., size) of named values; a name that is not given takes its prior's median (a field: zero).
+
+        A value outside its support is an error, or NaN if not ``strict``.
+        """
+        for name in values.keys() - self._known:
+            raise unknown("parameter", name, self.names)
+        parts = [p.to_vector(values[p.name], strict) if p.name in values else p.middle for p in self.parameters]
         try:
             lead = np.broadcast_shapes(*(x.shape[:-1] for x in parts))
         except ValueError:
             counts = [f"{p.name} {x.shape[:-1]}" for p, x in zip(self.parameters, parts, strict=True) if x.ndim > 1]
             raise HmmInferError(f"The draws given do not match: {', '.join(counts)}; give as many of each, or one.") from None
-        return np.concatenate([np.broadcast_to(x, lead + x.shape[-1:]) for x in parts], axis=-1)
+        return np.concatenate([np.broadcast_to(x, lead + x.shape[-1:]) for x in parts] if lead else parts, axis=-1)
 
     def values(self, vector: np.ndarray) -> dict[str, np.ndarray]:
         """Named values of vector(s) (..., size)."""
@@ -245,13 +300,13 @@ class ParameterSet:
             if name in hyper:
                 owner, part = hyper[name]
                 unit = self[owner].unit if part == "amplitude" else LENGTH_UNIT
-                change: dict[str, Any] = {part: parse_prior(prior, unit) if isinstance(prior, str) else prior}
+                change: dict[str, Any] = {part: as_prior(prior, name, unit)}
                 new[owner] = replace(new[owner], **change)
                 continue
             if name not in new:
                 raise unknown("parameter", name, [*new, *hyper])
             p = new[name]
-            new[name] = replace(p, prior=parse_prior(prior, p.unit) if isinstance(prior, str) else prior)
+            new[name] = replace(p, prior=as_prior(prior, name, p.unit))
             if p.axial and not isinstance(new[name].prior, Axial):
                 raise HmmInferError(f"'{name}' is an axial angle and takes an Axial(mean, concentration) prior; or fix it to a value.")
         return ParameterSet(tuple(new.values()))

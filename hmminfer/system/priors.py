@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,6 +40,9 @@ class Normal(Prior):
     def box(self, width: float = 4.0) -> tuple[float, float]:
         reach = width * self.standard_deviation
         return max(self.mean - reach, self.lower), min(self.mean + reach, self.upper)
+
+    def within(self, lower: float, upper: float) -> Prior:
+        return replace(self, lower=max(lower, self.lower), upper=min(upper, self.upper))
 
     def quantile(self, u: Any) -> Any:
         a, b = (special.ndtr((x - self.mean) / self.standard_deviation) for x in (self.lower, self.upper))
@@ -87,6 +90,9 @@ class LogNormal(Prior):
 
     def box(self, width: float = 4.0) -> tuple[float, float]:
         return max(self.median * math.exp(-width * self.sigma), self.lower), min(self.median * math.exp(width * self.sigma), self.upper)
+
+    def within(self, lower: float, upper: float) -> Prior:
+        return replace(self, lower=max(lower, self.lower), upper=min(upper, self.upper))
 
     def quantile(self, u: Any) -> Any:
         if not self.cut:

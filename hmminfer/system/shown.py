@@ -38,11 +38,25 @@ def counted(table: Any) -> str:
     return ", ".join(f"{names.count(q)} {q}" for q in dict.fromkeys(names))
 
 
+def rows_told(table: Any) -> str:
+    """Rows that are missing or left out, and replicates: "; 2 missing; 20 left out by the settings; 3 replicates of youngs_modulus"."""
+    told = [f"{n} {what}" for n, what in ((table.n_missing, "missing"), (table.n_left_out, "left out by the settings")) if n]
+    repeats: dict[str, list[int]] = {}
+    for rows in table.replicates:
+        repeats.setdefault(str(table.quantity[rows[0]]), []).append(len(rows))
+    for quantity, sizes in repeats.items():
+        each = f"{sizes[0]}" if len(set(sizes)) == 1 else f"{min(sizes)} to {max(sizes)}"
+        told.append(
+            f"{each} replicates of {quantity}" + (f" in each of {len(sizes)} places" if len(sizes) > 1 else "") + ", independent of each other"
+        )
+    return "".join(f"; {text}" for text in told)
+
+
 def table_text(table: Any) -> str:
-    """A data table in two lines."""
+    """A data table in a few lines."""
     settings = ", ".join(f"{k} = {v}" for k, v in table.given.items())
-    missing = f", {table.n_missing} missing" if table.n_missing else ""
-    return f"Table {table.name!r} of the experiment {table.experiment!r}: {counted(table)}{missing}" + (f"\n  {settings}" if settings else "")
+    lines = [f"Table {table.name!r} of the experiment {table.experiment!r}: {counted(table)}{rows_told(table)}"]
+    return "\n  ".join([*lines, *([settings] if settings else []), *table.warnings])
 
 
 def table_html(table: Any) -> str:
@@ -54,7 +68,11 @@ def table_html(table: Any) -> str:
         for i in range(min(ROWS, len(table)))
     ]
     more = f"<p>and {len(table) - ROWS} rows more</p>" if len(table) > ROWS else ""
-    return html_table(f"{table.name}: {counted(table)}", head, rows) + more
+    return (
+        html_table(f"{table.name}: {counted(table)}{rows_told(table)}", head, rows)
+        + more
+        + "".join(f"<p>{html.escape(w)}</p>" for w in table.warnings)
+    )
 
 
 def model_text(model: Any) -> str:

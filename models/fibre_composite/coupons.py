@@ -7,9 +7,10 @@ import numpy as np
 from hmminfer.engine.coupling import couple
 from hmminfer.errors import HmmInferError, unknown
 from hmminfer.macro.coupons import KINDS, long_coupons
-from hmminfer.models.fibre_composite.material import ANGLE, CELL, FIXED, law, law_of
+from hmminfer.models.fibre_composite.material import ANGLE, CELL, law, law_of, settled
 from hmminfer.system.data import Column, Schema, Setting
 from hmminfer.system.experiment import Experiment, prediction
+from hmminfer.system.materials import informed
 from hmminfer.system.model import Model
 from hmminfer.system.observable import Observable, by_quantity
 from hmminfer.system.parameters import Parameter, ParameterSet
@@ -22,7 +23,7 @@ COUPONS = Schema(
     quantities={"youngs_modulus": "GPa", "shear_modulus": "GPa", "poisson_ratio": "", "shear_coupling": "", "matrix_modulus": "GPa"},
     positive=("youngs_modulus", "shear_modulus", "matrix_modulus"),
     columns=(
-        Column("specimen", kind="text", description="name of the coupon; rows of one coupon share its angle"),
+        Column("specimen", kind="text", description="name of the coupon; rows of one coupon share its angle, all coupons one material"),
         Column(
             "angle",
             "deg",
@@ -81,16 +82,14 @@ def coupons(table: Table) -> Model:
         law_index=range(8),
         macro_index=range(8, 8 + len(angles)),
         direct_index=[5] * int(direct.sum()),
-        example=parameters.vector({**FIXED, **{a.name: 10.0 for a in angles}}),
+        example=parameters.vector({a.name: 10.0 for a in angles}),
+        direct=direct,
     )
-    order = np.concatenate([np.flatnonzero(~direct), np.flatnonzero(direct)])
-    table = table.take(order)
     about = {k: s[k] for k in ("packing", "cell", "refine")} | {"hidden_angles": ", ".join(names) or "none"}
     return Model(
-        parameters=parameters,
+        **settled(parameters, micro, s, table),
         kernel=kernel,
         observables=by_quantity(table, {"angle": "deg"}),
-        fixed=FIXED,
         table=table,
         about=about,
         panels=("angles", "off_axis" if "youngs_modulus" in table.quantity else "scores", "ratios", "section", "body"),
@@ -116,18 +115,18 @@ def _selected(table: Table) -> Table:
 
 
 @prediction(Setting("angles", "deg", tuple(range(91)), "numbers", lower=-180.0, upper=180.0, description="from the load to the fibre"), *CELL)
-def moduli(angles: np.ndarray, packing: str, cell: str, refine: int) -> Model:
+def moduli(angles: np.ndarray, material: str, packing: str, cell: str, refine: int) -> Model:
     """Prediction model: Young's modulus, shear modulus, Poisson ratio and shear coupling over load angles."""
     n = len(angles)
     micro = law(packing, cell, refine)
-    parameters = ParameterSet(micro.parameters)
+    parameters = informed(ParameterSet(micro.parameters), micro.kernel, {"material": material}).parameters
     macro = long_coupons(np.repeat(list(KINDS.values()), n), np.full(4 * n, -1), np.tile(np.radians(2 * angles), 4))
-    kernel = couple(micro.kernel, macro, range(8), [], [], parameters.vector(FIXED))
+    kernel = couple(micro.kernel, macro, range(8), [], [], parameters.vector({}))
     units = {"youngs_modulus": "GPa", "shear_modulus": "GPa"}
     observables = tuple(
         Observable(name, units.get(name, ""), np.arange(k * n, (k + 1) * n), "angle", {"angle": (angles, "deg")}) for name, k in KINDS.items()
     )
-    return Model(parameters=parameters, kernel=kernel, observables=observables, fixed=FIXED, about={"packing": packing})
+    return Model(parameters=parameters, kernel=kernel, observables=observables, about={"packing": packing})
 
 
 EXPERIMENT = Experiment(COUPONS, coupons, "raghavan_meshii", "moduli of long coupons", {"moduli": moduli}, small={"refine": 1, "cell": "full"})

@@ -203,16 +203,15 @@ def _plain_log(axis: Any, limits: tuple[float, float]) -> None:
 @panel
 def residual_map(ax: Any, reading: Reading, model: Any) -> None:
     """Residuals in predictive sds at their places; quantities measured at the same points are stacked."""
-    observed = reading["observed_data"]
-    local = [n for n, v in observed.data_vars.items() if f"{n}_x" in v.coords and np.isfinite(v[f"{n}_x"].values).all()][:2]
+    local = [n for n, v in reading.measured.items() if "x" in v.coords and np.isfinite(v["x"].values).all()][:2]
     (x0, y0), (_, y1) = model.scene["plate"].box
     shift, points = 1.55 * (y1 - y0), None
     for k, name in enumerate(local):
-        v = observed[name]
+        v = reading.measured[name]
         drawn = reading.of_rows("posterior_predictive", name)
         z = (v.values - drawn.mean(axis=0)) / drawn.std(axis=0)
         outline(ax, model, -k * shift)
-        points = ax.scatter(v[f"{name}_x"], v[f"{name}_y"] - k * shift, c=z, cmap="RdBu_r", vmin=-3, vmax=3, s=13, lw=0.3, edgecolors="0.4")
+        points = ax.scatter(v["x"], v["y"] - k * shift, c=z, cmap="RdBu_r", vmin=-3, vmax=3, s=13, lw=0.3, edgecolors="0.4")
         ax.text(x0, y1 - k * shift + 0.06 * shift, str(name).replace("_", " "), fontsize=8)
     if points is not None:
         ax.figure.colorbar(points, ax=ax, label="(measured - predicted) / sd", shrink=0.7, fraction=0.05)

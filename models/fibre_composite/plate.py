@@ -11,9 +11,9 @@ import numpy as np
 from hmminfer.engine.coupling import couple
 from hmminfer.macro import plate_experiment
 from hmminfer.macro.orientation import MARGIN, field_basis, zone_basis
-from hmminfer.macro.plate_experiment import LOCAL, SCALE, plate_geometry, plate_kernel
+from hmminfer.macro.plate_experiment import LOCAL, SCALE, check_size, plate_geometry, plate_kernel, rigid_motion, size_of
 from hmminfer.macro.plate_mesh import Plate
-from hmminfer.models.fibre_composite.material import ANGLE, CELL, FIXED, law_of
+from hmminfer.models.fibre_composite.material import ANGLE, CELL, law_of, settled
 from hmminfer.system.data import Setting
 from hmminfer.system.experiment import Experiment, prediction
 from hmminfer.system.model import Model
@@ -55,8 +55,12 @@ def plate(table: Table, geometry: Plate | None = None, angle: Callable[[np.ndarr
 
     ``geometry`` replaces the plate of the settings; ``angle(x, y)`` in degrees makes the orientation known (a tow-steered design).
     """
+    own = geometry is not None or table.settings["mesh"]
+    geometry = plate_geometry(table.settings) if geometry is None else geometry
+    check_size(table, geometry)
+    if own:  # what is said and recorded of the plate is then the mesh's
+        table = replace(table, settings={**table.settings, **size_of(geometry)})
     s = table.settings
-    geometry = plate_geometry(s) if geometry is None else geometry
     phi, angles = _orientation(geometry, s)
     known = np.zeros(len(phi))
     if angle is not None:
@@ -66,18 +70,18 @@ def plate(table: Table, geometry: Plate | None = None, angle: Callable[[np.ndarr
     micro = law_of(s)
     parameters = ParameterSet((*micro.parameters, *angles))
     turned = {p.name: 25.0 if p.size is None else np.full(p.length, 25.0) for p in angles if not isinstance(p, Field)}
-    kernel = couple(micro.kernel, macro, range(8), range(8, parameters.size), [], parameters.vector({**FIXED, **turned}))
+    kernel = couple(micro.kernel, macro, range(8), range(8, parameters.size), [], parameters.vector(turned))
     about = {k: s[k] for k in ("packing", "cell", "refine")} | {"nodes": len(geometry.nodes), "unknowns": int(macro.data[5].size)}
     about |= {k: s[k] for k in ("length", "width", "thickness", "load", "orientation")}
     return Model(
-        parameters=parameters,
+        **settled(parameters, micro, s, table),
         kernel=kernel,
         observables=by_quantity(table, {"x": "mm", "y": "mm"}),
-        fixed=FIXED,
         table=table,
         about=about,
         scene={"plate": geometry, "settings": s},
         panels=_panels(table, angles),
+        nuisances=rigid_motion(table, geometry),
     )
 
 
@@ -91,7 +95,7 @@ def _panels(table: Table, angles: tuple[Parameter, ...]) -> tuple[str, ...]:
 @prediction(
     Setting("nx", default=41, kind="integer", lower=2, upper=2001, description="points along x"),
     Setting("ny", default=21, kind="integer", lower=2, upper=2001, description="points along y"),
-    *PLATE.settings,
+    *PLATE.pick(*(s.name for s in PLATE.settings if s.name != "rigid_motion")),
     small={"refine": 1, "cell": "full", "elements_x": 4, "elements_y": 2, "nx": 3, "ny": 3},
 )
 def plate_fields(nx: int, ny: int, angle: Callable[..., Any] | None = None, **settings: Any) -> Model:

@@ -45,8 +45,8 @@ PERIODIC = Schema(
     ),
 )
 SLOW = (
-    Parameter("conductivity", "W/m/K", LogNormal(1.0, 0.5), "a_1, homogenised conductivity at x = 0", 1e-6, 1e6, "a_1"),
-    Parameter("conductivity_slope", "W/m^2/K", LogNormal(0.8, 0.5), "a_2, its increase along x", 0.0, 1e6, "a_2"),
+    Parameter("conductivity", "W/m/K", LogNormal(1.0, 1.5), "a_1, homogenised conductivity at x = 0", 1e-6, 1e6, "a_1"),
+    Parameter("conductivity_slope", "W/m^2/K", LogNormal(0.8, 1.5), "a_2, its increase along x", 0.0, 1e6, "a_2"),
 )
 
 

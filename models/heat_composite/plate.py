@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import skfem
-from numba import njit
 
 from hmminfer.engine.closure import closure
 from hmminfer.engine.coupling import chain, couple, each
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.elliptic import elliptic_kernel
@@ -18,9 +19,12 @@ from hmminfer.macro.parabolic import parabolic_kernel
 from hmminfer.micro.conductive_cell import conductive_cell
 from hmminfer.micro.conductive_table import conductive_table
 from hmminfer.micro.laminate import conductive_laminate
+from hmminfer.models.heat_composite.contact import diffusivity, kapitza_length
 from hmminfer.models.heat_composite.grids import as_prediction, grid
 from hmminfer.system.data import Column, Schema, Setting
+from hmminfer.system.derived import Derived
 from hmminfer.system.experiment import Experiment, prediction
+from hmminfer.system.materials import MATERIAL, informed
 from hmminfer.system.model import Model
 from hmminfer.system.observable import by_quantity
 from hmminfer.system.parameters import Field, Parameter, ParameterSet
@@ -37,6 +41,7 @@ PLATE = Schema(
         Column("time", "s", required=False, lower=0.0, description="since the ends changed; blank when steady"),
     ),
     settings=(
+        MATERIAL,
         Setting("length", "mm", default=100.0, lower=1e-3),
         Setting("width", "mm", default=20.0, lower=1e-3),
         Setting("hot", "K", default=350.0, lower=0.0, description="temperature of the left end"),
@@ -71,13 +76,13 @@ PLATE = Schema(
     ),
 )
 PHASES = (
-    Parameter("matrix_conductivity", "W/m/K", LogNormal(0.3, 0.5), "conductivity of the matrix", 1e-4, 1e4, "k_m"),
-    Parameter("inclusion_conductivity", "W/m/K", LogNormal(3.0, 1.0), "conductivity of the inclusions", 1e-4, 1e5, "k_i"),
-    Parameter("interface_conductance", "W/m^2/K", LogNormal(1e5, 1.5), "conductance of their surface", 1.0, 1e13, "h"),
-    Parameter("matrix_heat_capacity", "MJ/m^3/K", LogNormal(1.7, 0.2), "heat capacity of the matrix", 1e-3, 100.0, "c_m"),
-    Parameter("inclusion_heat_capacity", "MJ/m^3/K", LogNormal(1.7, 0.2), "heat capacity of the inclusions", 1e-3, 100.0, "c_i"),
+    Parameter("matrix_conductivity", "W/m/K", LogNormal(1.0, 1.6), "conductivity of the matrix", 1e-4, 1e4, "k_m"),
+    Parameter("inclusion_conductivity", "W/m/K", LogNormal(5.0, 1.8), "conductivity of the inclusions", 1e-4, 1e5, "k_i"),
+    Parameter("interface_conductance", "W/m^2/K", LogNormal(1e5, 2.5), "conductance of their surface", 1.0, 1e13, "h"),
+    Parameter("matrix_heat_capacity", "MJ/m^3/K", LogNormal(2.0, 0.35), "heat capacity of the matrix", 1e-3, 100.0, "c_m"),
+    Parameter("inclusion_heat_capacity", "MJ/m^3/K", LogNormal(2.0, 0.35), "heat capacity of the inclusions", 1e-3, 100.0, "c_i"),
 )
-KNOWN = {"interface_conductance": 1e5, "matrix_heat_capacity": 1.7, "inclusion_heat_capacity": 1.7}
+UNSEEN = {"interface_conductance": 1e5, "matrix_heat_capacity": 1.7, "inclusion_heat_capacity": 1.7}  # in perfect contact, in the steady state
 
 
 def plate(table: Table) -> Model:
@@ -143,17 +148,29 @@ def plate(table: Table) -> Model:
         law_index = [i for z in range(count) for i in (0, 1, 2, 5 + z, 3, 4)]
         example = parameters.vector({"volume_fraction": 0.3 if count == 1 else np.linspace(0.2, 0.5, count)})
         kernel = couple(each(micro, count), macro, law_index, [], [], example)
-    known = dict(KNOWN)
-    if s["contact"] == "resisting":
-        del known["interface_conductance"]
+    told = informed(parameters, kernel, s, table, UNSEEN)
+    derived = [Derived("kapitza_length", "um", kapitza_length, "thickness of matrix that resists like the surface")] if contact[0] else []
+    if s["state"] == "transient":
+        derived += [Derived(f"{phase}_diffusivity", "mm^2/s", partial(diffusivity, phase), f"of the {phase}") for phase in ("matrix", "inclusion")]
     about = {k: s[k] for k in ("state", "packing", "contact", "content", "zones_x", "zones_y")}
     observables = by_quantity(table, {"x": "mm", "y": "mm", "time": "s"})
     scene = {"domain": domain, "settings": s, "limit": limit}
     panels = ("content_mean", "content_sd", "against", "scores") if field else ()
-    return Model(parameters=parameters, kernel=kernel, observables=observables, fixed=known, table=table, about=about, scene=scene, panels=panels)
+    return Model(
+        parameters=told.parameters,
+        kernel=kernel,
+        observables=observables,
+        fixed=told.held,
+        table=table,
+        about=about,
+        scene=scene,
+        panels=panels,
+        derived=tuple(derived),
+        cautions=told.cautions,
+    )
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def graded(x, facts, out):
     """x: k_m, k_i, h, c_m, c_i, v, coefficients b of the field. facts: largest v, phi of a point -> the vector of its cell.
 

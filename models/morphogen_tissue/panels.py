@@ -18,7 +18,7 @@ def over_position(ax: Any, reading: Reading, model: Any) -> None:
     table = model.table
     name = str(table.quantity[0])
     rows_of = table.quantity == name
-    drawn = reading.of_rows("predictions", name)
+    drawn = reading.of_rows("fitted", name)
     y = np.full((len(drawn), len(table)), np.nan)
     y[:, rows_of] = drawn
     position, time = table.columns["position"], table.columns.get("time", np.zeros(len(table)))

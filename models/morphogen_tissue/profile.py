@@ -21,8 +21,8 @@ GRADIENT = Schema(
     columns=(POSITION,),
     settings=(
         *GRID,
-        Setting("from", "%", default=0.0, lower=0.0, upper=100.0, description="positions before are left out"),
-        Setting("to", "%", default=100.0, lower=0.0, upper=100.0, description="positions beyond are left out"),
+        Setting("from", "%", default=0.0, lower=0.0, upper=100.0, description="positions before are left out", shares=True),
+        Setting("to", "%", default=100.0, lower=0.0, upper=100.0, description="positions beyond are left out", shares=True),
     ),
     example_rows=(
         {"quantity": "intensity", "position": 15, "value": 130, "sd": 7},
@@ -58,7 +58,7 @@ COUNTS = Schema(
     description="Molecules counted in single cells of a tissue at rest, free and bound together.",
     quantities={"count": ""},
     counted=("count",),
-    columns=(Column("specimen", kind="text", required=False, description="name of the tissue"), POSITION),
+    columns=(Column("specimen", kind="text", required=False, description="name of the tissue, a label: all tissues share one profile"), POSITION),
     settings=GRID,
     example_rows=(
         {"quantity": "count", "specimen": "A", "position": 5, "value": 71},

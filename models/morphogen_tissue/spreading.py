@@ -30,7 +30,7 @@ SPREADING = Schema(
     simulated=True,
     quantities={"density": "", "contacts": ""},
     columns=(
-        Column("position", "%", lower=0.0, upper=100.0, description="middle of a band across the sheet", quantities=("density",)),
+        Column("position", "%", lower=0.0, upper=100.0, description="middle of a band across the sheet", quantities=("density",), shares="all"),
         Column("time", "h", lower=0.0, description="since the cells were let go"),
     ),
     settings=(

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.closure import closure
 from hmminfer.engine.coupling import chain, couple
 from hmminfer.engine.kernel import Kernel
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 from hmminfer.inference.montecarlo import pilot, with_monte_carlo_error
 from hmminfer.macro.patches import profile_history, steady_profile
 from hmminfer.micro.langevin_burst import burst, quiet
-from hmminfer.system.accuracy import Accuracy
+from hmminfer.system.accuracy import Accuracy, Knob, twice
 from hmminfer.system.data import Column, Setting
+from hmminfer.system.derived import Derived
 from hmminfer.system.likelihood import NORMAL, POISSON
+from hmminfer.system.materials import scaled
 from hmminfer.system.model import Model
 from hmminfer.system.observable import Observable, by_quantity
 from hmminfer.system.parameters import Parameter, ParameterSet
@@ -27,18 +30,19 @@ from hmminfer.system.tables import Table
 
 BURST_STEP, HEAL, MEASURE = (2.0, 2, 3)  # s and steps: 4 s to heal are twice 1 / unbinding_rate, and the lift is near equilibrium
 SEEDS = 32  # of which the Monte Carlo error is told; the relative error of its sd is then an eighth
+# amplitude and background are those of data whose largest value is 1: intensities are in arbitrary units, and the priors follow them (see _following)
 TISSUE = ParameterSet(
     (
-        Parameter("diffusivity", "um^2/s", LogNormal(0.3, 1.5), "of free molecules", 1e-6, 1e4, "D"),
-        Parameter("degradation", "1/h", LogNormal(1.08, 1.0), "rate of bound molecules", 1e-6, 1e4, "k"),
+        Parameter("diffusivity", "um^2/s", LogNormal(1.0, 2.0), "of free molecules", 1e-6, 1e4, "D"),
+        Parameter("degradation", "1/h", LogNormal(1.0, 1.5), "rate of bound molecules", 1e-6, 1e4, "k"),
         Parameter("binding_ratio", "", LogNormal(1.0, 0.5), "bound over free molecules in equilibrium", 1e-6, 1e6, "\\kappa"),
         Parameter("unbinding_rate", "1/s", LogNormal(0.5, 0.5), "of bound molecules; fast, so not seen", 1e-3, 1e3, "k_{off}"),
         Parameter("cell_diffusivity", "um^2/s", LogNormal(0.01, 1.0), "of one cell among others, with what is bound to it", 0.0, 1e4, "D_c"),
-        Parameter("amplitude", "", LogNormal(150.0, 1.0), "intensity at the source in an endless tissue at rest, J lambda / D_eff", 0.0, 1e9, "A"),
+        Parameter("amplitude", "", LogNormal(1.0, 1.0), "intensity at the source in an endless tissue at rest, J lambda / D_eff", 0.0, 1e9, "A"),
         Parameter(
             "background",
             "",
-            Normal(0.0, 10.0),
+            Normal(0.0, 0.2),
             "reading where there is no morphogen; of either sign, for one may have been subtracted",
             -1e9,
             1e9,
@@ -47,12 +51,13 @@ TISSUE = ParameterSet(
     )
 )
 KNOWN = {"binding_ratio": 1.0, "unbinding_rate": 0.5, "cell_diffusivity": 0.0}
-EXAMPLE = TISSUE.vector({**KNOWN, "cell_diffusivity": 0.01})
+EXAMPLE = TISSUE.vector({**KNOWN, "cell_diffusivity": 0.01, "diffusivity": 0.3, "degradation": 1.08, "amplitude": 150.0})
+TYPICAL = {"diffusivity": LogNormal(0.3, 1.5), "degradation": LogNormal(1.08, 1.0)}  # about which the Monte Carlo error is measured
 COUNTED = ParameterSet(
     (
         *TISSUE.parameters[:5],
-        Parameter("amplitude", "", LogNormal(50.0, 1.0), "molecules counted in a cell at the source, in an endless tissue at rest", 0.0, 1e9, "A"),
-        Parameter("background", "", HalfNormal(1.0), "false counts of a cell", 0.0, 1e9, "b"),
+        Parameter("amplitude", "", LogNormal(1.0, 1.0), "molecules counted in a cell at the source, in an endless tissue at rest", 0.0, 1e9, "A"),
+        Parameter("background", "", HalfNormal(0.1), "false counts of a cell", 0.0, 1e9, "b"),
     )
 )
 GRID = (
@@ -64,7 +69,7 @@ GRID = (
     Setting("seed", default=1, kind="integer", lower=0, description="of the normals that all bursts share"),
     Setting("accuracy", default=0.01, lower=1e-6, description="largest error of elements, patches and leaps, over the largest intensity"),
 )
-POSITION = Column("position", "%", lower=0.0, upper=100.0, description="along the tissue, of its length")
+POSITION = Column("position", "%", lower=0.0, upper=100.0, description="along the tissue, of its length", shares="all")
 FLOOR = 0.01  # molecules
 
 
@@ -75,7 +80,21 @@ def decay_length(values: Mapping[str, Any]) -> Any:
     return np.sqrt((np.asarray(values["diffusivity"]) + kappa * of_cells) / k)
 
 
-@njit(cache=True, error_model="numpy")
+def _shared(name: str, other: str, values: Mapping[str, Any]) -> Any:
+    """Effective (D + kappa D_c) / (1 + kappa), or k kappa / (1 + kappa): what the data see whatever the binding."""
+    kappa = np.asarray(values["binding_ratio"])
+    rate = np.asarray(values[name]) + kappa * np.asarray(values[other]) if other else kappa * np.asarray(values[name])
+    return rate / (1.0 + kappa)
+
+
+DERIVED = (
+    Derived("decay_length", "um", decay_length, "lambda, over which a profile at rest falls to 1/e"),
+    Derived("effective_diffusivity", "um^2/s", partial(_shared, "diffusivity", "cell_diffusivity"), "D_eff, of free and bound molecules together"),
+    Derived("effective_degradation", "1/h", partial(_shared, "degradation", ""), "k_eff, of free and bound molecules together"),
+)
+
+
+@compiled
 def tissue(x, facts, out):
     """x: D, k (1/h), kappa, k_off, D_c, A, b; facts: u_0 -> D, k (1/s), kappa, k_off, D_c, J = u_0 D_eff / lambda, gain A / u_0, b."""
     diffusivity, k, kappa, k_off, of_cells, amplitude, background = x
@@ -85,7 +104,7 @@ def tissue(x, facts, out):
     out[6], out[7] = amplitude / facts[0], background
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def expected(x, facts, out):
     """Expectation of a count, positive and smooth: where almost no molecules remain a burst's estimate can be
     slightly negative. Adds at most FLOOR / 2.
@@ -118,14 +137,32 @@ def kernel_of(s: Mapping[str, Any], position: Any, time: Any = None, seed: int |
     return couple(front, macro, range(7), [], [], front.example)
 
 
+def finer_nodes(nodes: float) -> float | None:
+    """Nodes of a grid with twice as many elements; None above 1001."""
+    return 2 * nodes - 1 if 2 * nodes <= 1002 else None
+
+
+def finer_patch(patch: float) -> float | None:
+    """Half as many cells to a patch, an even number; None below 2."""
+    return 2 * (int(patch) // 4) if patch >= 4 else None
+
+
 def errors(s: Mapping[str, Any], position: Any, time: Any) -> dict[str, Any]:
     """Estimate of a model's error of elements, patches and leaps, and the settings to change where it has no solution."""
     steps = "" if time is None else f"more steps than {s['steps']}, "
-    remedy = f"give {steps}more nodes than {s['nodes']}, or fewer cells to a patch than {s['patch']}"
-    coarse, finer = (kernel_of(s, position, time, still=n) for n in (1, 2))
     slow = f"a cell_diffusivity below {0.5 * s['cell_size'] ** 2 / BURST_STEP:.2g} um^2/s, or larger cells"  # steps of a burst are explicit there
     leaps = "" if time is None else f"{steps}implicit leaps, or " if s["leap"] == "explicit" else f"{steps}or "
-    return {"accuracy": Accuracy(coarse, finer, s["accuracy"], remedy), "advice": leaps + slow}
+    return {"accuracy": accuracy_of(s, position, time), "advice": leaps + slow}
+
+
+def accuracy_of(s: Mapping[str, Any], position: Any, time: Any, changes: Mapping[str, float] | None = None) -> Accuracy:
+    """Accuracy with some settings changed."""
+    s = {**s, **(changes or {})}
+    coarse, finer = (kernel_of(s, position, time, still=n) for n in (1, 2))
+    knobs = {"nodes": Knob(int(s["nodes"]), finer_nodes), "patch": Knob(int(s["patch"]), finer_patch)}
+    if time is not None:
+        knobs["steps"] = Knob(int(s["steps"]), twice)
+    return Accuracy(coarse, finer, s["accuracy"], 0.0, knobs, partial(accuracy_of, s, position, time))
 
 
 def stable(kernel: Kernel, s: Mapping[str, Any]) -> None:
@@ -136,14 +173,20 @@ def stable(kernel: Kernel, s: Mapping[str, Any]) -> None:
         )
 
 
+def _following(parameters: ParameterSet, table: Table) -> ParameterSet:
+    """Parameters whose amplitude and background have the scale of the data; of a table of zeros, or without values, that of one."""
+    top = float(np.max(np.abs(table.value), initial=0.0))
+    return scaled(parameters, dict.fromkeys(("amplitude", "background"), top)) if top > 0.0 else parameters
+
+
 def model_of(table: Table, time: Any) -> Model:
     """Model of a table of intensities or counts at positions, at rest or at times (h), the Monte Carlo error of its bursts in the likelihood."""
     s, position = table.settings, table.columns["position"]
     kernel = kernel_of(s, position, time)
     stable(kernel, s)
     counted = table.experiment == "counts"
-    parameters = COUNTED if counted else TISSUE
-    theta = pilot(kernel, parameters, KNOWN, table)
+    parameters = _following(COUNTED if counted else TISSUE, table)
+    theta = pilot(kernel, parameters.replaced(TYPICAL), KNOWN, table)
     others = [kernel_of(s, position, time, int(s["seed"]) + 1000 + i) for i in range(SEEDS)]
     about = {k: s[k] for k in ("length", "cell_size", "nodes", "patch", "molecules")}
     observables = by_quantity(table, {"position": "%"} | ({} if time is None else {"time": "h"}))
@@ -157,6 +200,7 @@ def model_of(table: Table, time: Any) -> Model:
         about=about,
         scene={"settings": s},
         panels=panels,
+        derived=DERIVED,
         **errors(s, position, time),
         likelihood=POISSON if counted else NORMAL,
     )

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.closure import closure
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 from hmminfer.micro.laminate import means
-from hmminfer.models.proton_conductor.water import GAS, NO_CONTACT, REFERENCE, SPRINGER_ENERGY, _refuse_shares, springer, water_content
+from hmminfer.models.proton_conductor.water import GAS, NO_CONTACT, REFERENCE, SPRINGER_ENERGY, springer, water_content
 from hmminfer.system.data import Column, Schema, Setting
 from hmminfer.system.experiment import Experiment, prediction
+from hmminfer.system.materials import MATERIAL, informed
 from hmminfer.system.model import Model
 from hmminfer.system.observable import Observable, by_quantity
 from hmminfer.system.parameters import Parameter, ParameterSet
@@ -25,19 +26,26 @@ FILMS = Schema(
     quantities={"conductivity": "mS/cm"},
     positive=("conductivity",),
     columns=(
-        Column("specimen", kind="text", required=False, description="name of the film"),
+        Column("specimen", kind="text", required=False, description="name of the film, a label: all films share one material"),
         Column("thickness", "nm", lower=0.1, description="of the film"),
-        Column("humidity", "%", lower=0.0, upper=100.0, description="relative humidity"),
+        Column("humidity", "%", lower=0.0, upper=100.0, description="relative humidity", shares="any"),
         Column("temperature", "K", lower=200.0, upper=500.0),
     ),
     settings=(
+        MATERIAL,
         Setting(
             "water", default="springer", kind="text", choices=("springer", "levels"), description="humidity by Springer's law, or free at each level"
         ),
-        Setting("lowest_humidity", "%", default=0.0, lower=0.0, upper=100.0, description="rows below are left out"),
+        Setting("lowest_humidity", "%", default=0.0, lower=0.0, upper=100.0, description="rows below are left out", shares=True),
         Setting("temperature", "K", default=0.0, lower=0.0, description="fit the rows of one temperature; 0 takes all"),
         Setting(
-            "reference_humidity", "%", default=95.0, lower=1.0, upper=100.0, description="at which conductivities are stated, for water = springer"
+            "reference_humidity",
+            "%",
+            default=95.0,
+            lower=1.0,
+            upper=100.0,
+            description="at which conductivities are stated, for water = springer",
+            shares=True,
         ),
         Setting("reference_temperature", "K", default=303.15, lower=200.0, upper=500.0, description="at which conductivities are stated"),
     ),
@@ -74,13 +82,13 @@ FILMS = Schema(
         },
     ),
 )
-LAYER = Parameter("interface_thickness", "nm", LogNormal(50.0, 0.8), "thickness of the layer at the interface", 0.01, 1e5, "d")
-ENERGY = Parameter("activation_energy", "kJ/mol", Normal(20.0, 8.0, 0.0, 100.0), "of conduction", 0.0, 200.0, "E")
+LAYER = Parameter("interface_thickness", "nm", LogNormal(30.0, 1.2), "thickness of the layer at the interface", 0.01, 1e5, "d")
+ENERGY = Parameter("activation_energy", "kJ/mol", Normal(25.0, 15.0, 0.0, 150.0), "of conduction", 0.0, 200.0, "E")
 
 
 def _layer_parameters(levels: int | None) -> tuple[Parameter, ...]:
     """Layer, energy and both conductivities: one value each, or one for each of so many ``levels`` of humidity."""
-    bulk, interface = (LogNormal(50.0, 0.8), LogNormal(25.0, 0.8)) if levels is None else (LogNormal(5.0, 2.5),) * 2
+    bulk, interface = (LogNormal(20.0, 1.5),) * 2 if levels is None else (LogNormal(5.0, 2.5),) * 2
     where = "at the reference state" if levels is None else "at each humidity, from the lowest"
     return (
         LAYER,
@@ -90,7 +98,7 @@ def _layer_parameters(levels: int | None) -> tuple[Parameter, ...]:
     )
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def film(x, facts, out):
     """x: d, E, s_b (levels), s_i (levels). facts: thickness, level, factor of the water content, T, reference T, levels."""
     thickness, level, water, temperature, reference, levels = facts
@@ -122,7 +130,6 @@ def _film_kernel(thickness: Any, humidity: Any, temperature: Any, s: Any, levels
 
 def films(table: Table) -> Model:
     """Films: row i of y is row i of the (selected) table; see :data:`FILMS`."""
-    _refuse_shares(table, "humidity")
     s = table.settings
     keep = table.columns["humidity"] >= s["lowest_humidity"] - 1e-9
     if s["temperature"]:
@@ -133,16 +140,17 @@ def films(table: Table) -> Model:
     c = table.columns
     levels = np.unique(c["humidity"]) if s["water"] == "levels" else None
     kernel, parameters = _film_kernel(c["thickness"], c["humidity"], c["temperature"], s, levels)
-    one = np.ptp(c["temperature"]) < 0.01  # one temperature says nothing of the activation energy
-    known = {"activation_energy": SPRINGER_ENERGY} if one else {}
+    # at the reference temperature alone nothing depends on the activation energy
+    told = informed(parameters, kernel, s, table, {"activation_energy": SPRINGER_ENERGY})
     about = {k: s[k] for k in ("water", "lowest_humidity", "reference_humidity", "reference_temperature")}
     about |= {} if levels is None else {"levels": ", ".join(f"{v:g} %" for v in levels)}
     observables = by_quantity(table, {"thickness": "nm", "humidity": "%", "temperature": "K"})
     return Model(
-        parameters=parameters,
+        parameters=told.parameters,
         kernel=kernel,
         observables=observables,
-        fixed=known,
+        fixed=told.held,
+        cautions=told.cautions,
         table=table,
         about=about,
         scene={"settings": s},
@@ -152,7 +160,7 @@ def films(table: Table) -> Model:
 
 @prediction(
     Setting("thickness", "nm", tuple(np.geomspace(3.0, 1000.0, 61)), "numbers", lower=0.1, description="of the films"),
-    Setting("humidity", "%", default=95.0, lower=0.0, upper=100.0, description="relative humidity"),
+    Setting("humidity", "%", default=95.0, lower=0.0, upper=100.0, description="relative humidity", shares=True),
     Setting("temperature", "K", default=303.15, lower=200.0, upper=500.0, description="of the films"),
     *FILMS.pick("water", "reference_humidity", "reference_temperature"),
     small={"thickness": [5.0, 80.0]},

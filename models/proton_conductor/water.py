@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from hmminfer.errors import HmmInferError
-from hmminfer.system.tables import Table
+from hmminfer.engine.native import compiled
 
 GAS = 8.314462618e-3  # kJ/mol/K
 REFERENCE = 303.0  # K, Springer's
@@ -24,20 +22,9 @@ def water_content(activity: Any) -> Any:
     return 0.043 + 17.81 * a - 39.85 * a**2 + 36.0 * a**3
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def springer(content, energy, temperature):
     """Conductivity (S/cm) at a water content, activation energy (kJ/mol) and temperature (K)."""
     x = (content - 0.00326 / 0.005139) / 0.1
     wet = 0.1 * x if x.real > 30.0 else 0.1 * np.log(1.0 + np.exp(x))
     return 0.005139 * wet * np.exp(energy / GAS * (1.0 / REFERENCE - 1.0 / temperature))
-
-
-def _refuse_shares(table: Table, *columns: str) -> None:
-    """Refuse a table without a humidity above 1 %: shares such as 0.95, meant as 95 %, would be read as next to dry."""
-    h = np.concatenate([table.columns[name] for name in columns])
-    h = h[h > 0.0]  # dry gas is 0 either way; NaN is liquid water
-    if h.size and h.max() <= 1.0:
-        raise HmmInferError(
-            f"No {' or '.join(columns)} is above {h.max():g} %: relative humidity is in %, 95 and not 0.95. Correct it, or write the header "
-            f"as '{columns[0]} [dimensionless]' for shares of one."
-        )

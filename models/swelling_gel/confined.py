@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +14,26 @@ from hmminfer.errors import HmmInferError
 from hmminfer.macro.confined import BY_LOAD, BY_STRAIN, COMPRESSION, DISPLACEMENT, confined_kernel, graded
 from hmminfer.macro.swelling import TISSUE
 from hmminfer.micro.poisson_boltzmann import thermal
-from hmminfer.models.swelling_gel.charges import CHAINS, CHARGE, COMMON, NETWORKS, WATER, _baths, _coupled, _example, _known, _law, _range
-from hmminfer.system.accuracy import Accuracy
+from hmminfer.models.swelling_gel.charges import (
+    CHAINS,
+    CHARGE,
+    COMMON,
+    IDEAL,
+    NETWORKS,
+    PURE_WATER,
+    UNSEEN,
+    WATER,
+    _baths,
+    _coupled,
+    _example,
+    _law,
+    _range,
+)
+from hmminfer.system.accuracy import Accuracy, doubling
 from hmminfer.system.data import Column, Schema, Setting
+from hmminfer.system.derived import Derived
 from hmminfer.system.experiment import Experiment, prediction
+from hmminfer.system.materials import informed
 from hmminfer.system.model import Model
 from hmminfer.system.observable import Observable, by_quantity
 from hmminfer.system.parameters import Parameter, ParameterSet
@@ -31,11 +50,11 @@ CONFINED = Schema(
         *COMMON,
         Setting("test", default="creep", kind="text", choices=TESTS, description="what changes at time 0"),
         Setting("thickness", "mm", default=1.0, lower=1e-3, description="in equilibrium with the first bath under the tare"),
-        Setting("bath", "mmol/L", default=150.0, lower=1e-3, upper=5000.0, description="monovalent salt of the first bath"),
-        Setting("bath_after", "mmol/L", default=15.0, lower=1e-3, upper=5000.0, description="salt after time 0, for test = bath"),
+        Setting("bath", "mmol/L", default=150.0, lower=1e-3, upper=5000.0, description="monovalent salt of the first bath", remedy=PURE_WATER),
+        Setting("bath_after", "mmol/L", default=15.0, lower=1e-3, upper=5000.0, description="salt after time 0, for test = bath", remedy=PURE_WATER),
         Setting("tare", "kPa", default=5.0, lower=0.0, description="compression before"),
         Setting("load", "kPa", default=50.0, lower=0.0, description="compression beyond the tare, for test = creep"),
-        Setting("strain", "%", default=10.0, lower=0.0, upper=60.0, description="of the thickness, for test = relaxation"),
+        Setting("strain", "%", default=10.0, lower=0.0, upper=60.0, description="of the thickness, for test = relaxation", shares=True),
         Setting("ramp", "s", default=0.0, lower=0.0, description="time in which load or strain is applied"),
         Setting("steps", default=60, kind="integer", lower=6, upper=5000, description="time steps up to the last datum, short ones first"),
         Setting("elements", default=12, kind="integer", lower=2, upper=200, description="through the thickness"),
@@ -49,10 +68,15 @@ CONFINED = Schema(
 )
 PERMEABILITY = (
     Parameter(
-        "permeability", "um^4/uN/s", LogNormal(400.0, 0.7), "hydraulic, in the reference state (1 um^4/uN/s = 1e-18 m^4/N/s)", 1e-6, 1e9, "k_0"
+        "permeability", "um^4/uN/s", LogNormal(1000.0, 1.5), "hydraulic, in the reference state (1 um^4/uN/s = 1e-18 m^4/N/s)", 1e-6, 1e9, "k_0"
     ),
     Parameter("permeability_exponent", "", Normal(2.0, 2.0, 0.0, 20.0), "M of Holmes and Mow: how it falls when pressed", 0.0, 50.0, "M"),
 )
+
+
+def _consolidation(values: Mapping[str, Any]) -> Any:
+    """H k_0 (MPa um^4/uN/s are um^2/s): water leaves a layer of thickness L in about L^2 over it."""
+    return np.asarray(values["network_modulus"]) * np.asarray(values["permeability"])
 
 
 def _edges(end: float, ramp: float, steps: int) -> np.ndarray:
@@ -66,6 +90,13 @@ def _edges(end: float, ramp: float, steps: int) -> np.ndarray:
 def _halved(edges: np.ndarray) -> np.ndarray:
     """The same edges with each step cut in two."""
     return np.insert(edges, np.arange(1, edges.size), 0.5 * (edges[1:] + edges[:-1]))
+
+
+def _accuracy(table: Table, changes: Mapping[str, float]) -> Accuracy:
+    """Accuracy with other steps or elements."""
+    accuracy = confined(replace(table, settings={**table.settings, **changes})).accuracy
+    assert accuracy is not None
+    return accuracy
 
 
 def confined(table: Table) -> Model:
@@ -113,14 +144,17 @@ def confined(table: Table) -> Model:
     side = 1.0 - graded(int(s["elements"]), 1.12)[::-1]
     kernel = _coupled(law, macro(edges, side), theta)
     finer = _coupled(law, macro(_halved(edges), _halved(side)), theta)
-    accuracy = Accuracy(kernel, finer, s["accuracy"], f"give more steps than {steps} or more elements than {s['elements']}")
+    accuracy = Accuracy(kernel, finer, s["accuracy"], 0.0, doubling(CONFINED.settings, s, "steps", "elements"), partial(_accuracy, table))
     change = {"creep": "a smaller load or a longer ramp", "relaxation": "a smaller strain or a longer ramp", "bath": "baths nearer to each other"}
     about = {k: s[k] for k in ("micro", "test", "thickness", "bath", "steps", "elements")}
+    told = informed(parameters, kernel, s, table, UNSEEN, IDEAL)
     return Model(
-        parameters=parameters,
+        parameters=told.parameters,
         kernel=kernel,
         observables=by_quantity(table, {"time": "s"}),
-        fixed=_known(parameters),
+        fixed=told.held,
+        derived=(Derived("consolidation_coefficient", "um^2/s", _consolidation, "H k_0, of the network without its charges"),),
+        cautions=told.cautions,
         table=table,
         about=about,
         scene={"settings": s},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,25 @@ from hmminfer.errors import HmmInferError
 from hmminfer.macro import swelling
 from hmminfer.macro.swelling import GEL, TISSUE, equilibrium_kernel
 from hmminfer.micro.poisson_boltzmann import thermal
-from hmminfer.models.swelling_gel.charges import CHAINS, CHARGE, COMMON, NETWORKS, WATER, _baths, _coupled, _example, _known, _law, _range
+from hmminfer.models.swelling_gel.charges import (
+    CHAINS,
+    CHARGE,
+    COMMON,
+    IDEAL,
+    NETWORKS,
+    PURE_WATER,
+    UNSEEN,
+    WATER,
+    _baths,
+    _coupled,
+    _example,
+    _law,
+    _range,
+)
 from hmminfer.system.data import Column, Schema, Setting
+from hmminfer.system.derived import Derived
 from hmminfer.system.experiment import Experiment, prediction
+from hmminfer.system.materials import informed
 from hmminfer.system.model import Model
 from hmminfer.system.observable import Observable, by_quantity
 from hmminfer.system.parameters import ParameterSet
@@ -32,9 +49,17 @@ EQUILIBRIUM = Schema(
     description="A charged network, or a solution of its polymer, in equilibrium with baths of different salt.",
     quantities=UNITS,
     positive=tuple(UNITS),
+    definitions={
+        "volume_ratio": "volume over that of the reference state",
+        "swelling_degree": "swollen volume over that of the dry polymer; from the swollen over the dry mass m: 1 + (m - 1) rho, rho the density of the dry "
+        "polymer over that of water",
+    },
+    basis={"volume_ratio": "volume", "swelling_degree": "volume"},
     columns=(
-        Column("specimen", kind="text", required=False, description="name; the setting 'specimen' fits one of several"),
-        Column("bath", "mmol/L", lower=1e-3, upper=5000.0, description="monovalent salt of the bath"),
+        Column(
+            "specimen", kind="text", required=False, description="name; the setting 'specimen' fits one of several, otherwise all are of one material"
+        ),
+        Column("bath", "mmol/L", lower=1e-3, upper=5000.0, description="monovalent salt of the bath", remedy=PURE_WATER),
         Column("fixed_charge", "mol/L", required=False, lower=0.0, upper=5.0, description="of an osmotic_pressure; blank: the unknown fixed_charge"),
         Column("load", "MPa", required=False, lower=0.0, description="compression under which it is in equilibrium; blank: none"),
     ),
@@ -91,18 +116,16 @@ def equilibrium(table: Table) -> Model:
             raise HmmInferError(f"No row is of specimen {s['specimen']!r}; it has {', '.join(sorted(set(table.columns['specimen'])))}.")
         table = table.take(np.flatnonzero(keep))
     kernel, parameters = _equilibrium(table.columns, table.quantity, s)
-    held = _known(parameters)
-    solution = bool(np.all(table.quantity == "osmotic_pressure"))
-    if solution:  # no network is there
-        held |= {"network_modulus": 0.4} if s["network"] == "tissue" else {"interaction": 0.45, "chain_segments": 200.0}
-        if np.isfinite(table.columns["fixed_charge"]).all():
-            held["fixed_charge"] = 0.2
+    told = informed(parameters, kernel, s, table, UNSEEN, IDEAL)
+    derived = (Derived("youngs_modulus", "MPa", _youngs, "of the network alone"),) if s["network"] == "tissue" else ()
     about = {k: s[k] for k in ("micro", "network", "volume", "temperature")}
     return Model(
-        parameters=parameters,
+        parameters=told.parameters,
         kernel=kernel,
         observables=by_quantity(table, {"bath": "mmol/L"}),
-        fixed=held,
+        fixed=told.held,
+        derived=derived,
+        cautions=told.cautions,
         table=table,
         about=about,
         scene={"settings": s},
@@ -110,9 +133,15 @@ def equilibrium(table: Table) -> Model:
     )
 
 
+def _youngs(values: Mapping[str, Any]) -> Any:
+    """E = H (1 + nu) (1 - 2 nu) / (1 - nu)."""
+    modulus, nu = (np.asarray(values[k]) for k in ("network_modulus", "network_poisson"))
+    return modulus * (1.0 + nu) * (1.0 - 2.0 * nu) / (1.0 - nu)
+
+
 @prediction(
-    Setting("lowest", "mmol/L", default=1.0, lower=1e-3, upper=5000.0, description="salt of the first bath"),
-    Setting("highest", "mmol/L", default=2000.0, lower=1e-3, upper=5000.0, description="salt of the last bath"),
+    Setting("lowest", "mmol/L", default=1.0, lower=1e-3, upper=5000.0, description="salt of the first bath", remedy=PURE_WATER),
+    Setting("highest", "mmol/L", default=2000.0, lower=1e-3, upper=5000.0, description="salt of the last bath", remedy=PURE_WATER),
     Setting("points", default=25, kind="integer", lower=2, upper=1000, description="baths, equally far apart in ln c"),
     Setting("load", "MPa", default=0.0, lower=0.0, description="compression, for volume = free"),
     *(x for x in EQUILIBRIUM.settings if x.name != "specimen"),
@@ -129,10 +158,11 @@ def salt_curve(lowest: float, highest: float, points: int, load: float, **s: Any
     n = len(names) * points
     columns = {"bath": np.tile(bath, len(names)), "load": np.full(n, load), "fixed_charge": np.full(n, np.nan)}
     kernel, parameters = _equilibrium(columns, np.repeat(names, points), s)
+    parameters = informed(parameters, kernel, s).parameters
     observables = tuple(
         Observable(name, UNITS[name], np.arange(i * points, (i + 1) * points), "bath", {"bath": (bath, "mmol/L")}) for i, name in enumerate(names)
     )
-    return Model(parameters=parameters, kernel=kernel, observables=observables, fixed=_known(parameters))
+    return Model(parameters=parameters, kernel=kernel, observables=observables, fixed=IDEAL)
 
 
 EXPERIMENT = Experiment(

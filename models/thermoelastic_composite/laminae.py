@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from hmminfer.engine.closure import closure
 from hmminfer.engine.coupling import couple
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError, unknown
 from hmminfer.micro.phases import PHASES, phases_of
-from hmminfer.models.thermoelastic_composite.material import AXIAL, CELL, INDEX, KNOWN, PARAMETERS, T300_934, THERMAL, _answer
+from hmminfer.models.thermoelastic_composite.material import AXIAL, CELL, INDEX, PARAMETERS, THERMAL, _answer, settled
 from hmminfer.system.data import Column, Schema, Setting
 from hmminfer.system.experiment import Experiment, prediction
+from hmminfer.system.materials import informed
 from hmminfer.system.model import Model
 from hmminfer.system.observable import Observable, by_quantity
 from hmminfer.system.parameters import ParameterSet
 from hmminfer.system.priors import Normal
+from hmminfer.system.remarks import of_columns
 from hmminfer.system.tables import Table
 
 PROPERTIES = {
@@ -37,9 +40,18 @@ LAMINAE = Schema(
     quantities={**PROPERTIES, "matrix_modulus": "GPa", "matrix_expansion": "um/m/K", "matrix_conductivity": "W/m/K"},
     positive=tuple(q for q in (*PROPERTIES, *DIRECT) if q.endswith(("modulus", "conductivity"))),
     columns=(
-        Column("specimen", kind="text", required=False, description="name of the lamina"),
+        Column("specimen", kind="text", required=False, description="name of the lamina; one is fitted, see the setting specimen"),
         *(
-            Column(p.name, p.unit, required=False, lower=p.lower, upper=p.upper, description=f"known {p.description}; blank: as the settings say")
+            Column(
+                p.name,
+                p.unit,
+                required=False,
+                lower=p.lower,
+                upper=p.upper,
+                description=f"known {p.description}; blank: as the settings say",
+                shares="all" if p.name == "volume_fraction" else "",
+                basis="volume" if p.name == "volume_fraction" else "",
+            )
             for p in PHASES
         ),
     ),
@@ -52,7 +64,7 @@ LAMINAE = Schema(
 )
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def properties(x, facts, out):
     """x: the law's answer, then v, k_1f, k_m. facts: number of the property in the order of PROPERTIES."""
     kind = int(facts[0])
@@ -79,7 +91,7 @@ def properties(x, facts, out):
 
 
 def laminae(table: Table) -> Model:
-    """One lamina: row i of y is row i of the (selected and sorted) table; see :data:`LAMINAE`."""
+    """One lamina: row i of y is row i of the (selected) table; see :data:`LAMINAE`."""
     s = table.settings
     names = [str(n) for n in dict.fromkeys(table.columns["specimen"].astype(str))]
     if s["specimen"] and s["specimen"] not in names:
@@ -88,30 +100,25 @@ def laminae(table: Table) -> Model:
         raise HmmInferError(f"The data hold {len(names)} laminae; choose one with the setting specimen: {', '.join(names)}.")
     table = table.take(np.flatnonzero(table.columns["specimen"].astype(str) == (s["specimen"] or names[0])))
     direct = np.isin(table.quantity, DIRECT)
-    table = table.take(np.concatenate([np.flatnonzero(~direct), np.flatnonzero(direct)]))
     kind = [list(PROPERTIES).index(q) for q in table.quantity if q in PROPERTIES]
     micro, example = _answer(s)
-    parameters = ParameterSet((*phases_of(str(s["packing"])), *THERMAL))
-    known = dict(KNOWN)
+    known, content = {}, {}
     for p in PHASES:
         given = np.unique(table.columns[p.name][np.isfinite(table.columns[p.name])])
         if given.size > 1:
             raise HmmInferError(f"Lamina {s['specimen'] or names[0]!r} has several values of {p.name}; it can have one.")
         if given.size and p.name == "volume_fraction":
-            parameters = parameters.replaced({p.name: Normal(float(given[0]), 0.02, 0.01, 0.9)})
+            content[p.name] = Normal(float(given[0]), 0.02, 0.01, 0.9)
         elif given.size:
             known[p.name] = float(given[0])
-    if not np.any(np.char.find(table.quantity.astype(str), "expansion") >= 0):
-        known |= {k: v for k, v in T300_934.items() if k.endswith("expansion")}
-    for what, name in (("axial", "fibre_axial"), ("transverse", "fibre_transverse"), ("transverse", "matrix")):
-        if f"{what}_conductivity" in table.quantity or f"{name}_conductivity" in table.quantity:
-            del known[f"{name}_conductivity"]
     observe = closure(properties, np.array(kind, float)[:, None], 1, example)
     index = [INDEX[q] for q in table.quantity if q in DIRECT]
-    kernel = couple(micro, observe, range(len(PARAMETERS)), AXIAL, index, micro.example)
+    kernel = couple(micro, observe, range(len(PARAMETERS)), AXIAL, index, micro.example, direct)
     about = {k: s[k] for k in ("packing", "cell", "refine", "reference")} | {"specimen": s["specimen"] or names[0]}
-    observables = by_quantity(table, {})
-    return Model(parameters=parameters, kernel=kernel, observables=observables, fixed=known, table=table, about=about, panels=("ratios", "scores"))
+    parts = settled(kernel, micro, s, table, known)
+    parts["parameters"] = parts["parameters"].replaced(content)
+    parts["cautions"] = (*parts["cautions"], partial(of_columns, names=tuple(known)))
+    return Model(**parts, kernel=kernel, observables=by_quantity(table, {}), table=table, about=about, panels=("ratios", "scores"))
 
 
 @prediction(*CELL, small={"cell": "full", "refine": 1})
@@ -121,7 +128,8 @@ def lamina_properties(**s: Any) -> Model:
     observe = closure(properties, np.arange(8.0)[:, None], 1, example)
     kernel = couple(micro, observe, range(len(PARAMETERS)), AXIAL, [], micro.example)
     observables = tuple(Observable(q, u, np.array([i]), "lamina") for i, (q, u) in enumerate(PROPERTIES.items()))
-    return Model(parameters=ParameterSet((*phases_of(str(s["packing"])), *THERMAL)), kernel=kernel, observables=observables, fixed=KNOWN)
+    told = informed(ParameterSet((*phases_of(str(s["packing"])), *THERMAL)), kernel, s)
+    return Model(parameters=told.parameters, kernel=kernel, observables=observables)
 
 
 EXPERIMENT = Experiment(

@@ -6,22 +6,20 @@ from typing import Any
 
 import numpy as np
 import skfem
-from numba import njit
 from scipy.sparse import csr_array
 
 from hmminfer.engine.closure import closure
 from hmminfer.engine.coupling import chain, couple
+from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.thermoelastic import NUMBERS, thermoelastic_kernel
-from hmminfer.micro.phases import phases_of
 from hmminfer.micro.thermoelastic_cell import ENERGY
-from hmminfer.models.thermoelastic_composite.material import AXIAL, CELL, KNOWN, PARAMETERS, T300_934, THERMAL, _answer
+from hmminfer.models.thermoelastic_composite.material import AXIAL, CELL, PARAMETERS, _answer, settled
 from hmminfer.system.data import Column, Schema, Setting
 from hmminfer.system.experiment import Experiment, prediction
 from hmminfer.system.model import Model
 from hmminfer.system.observable import Observable, by_quantity
-from hmminfer.system.parameters import ParameterSet
 from hmminfer.system.tables import Table
 
 STRIP = Schema(
@@ -61,7 +59,7 @@ STRIP = Schema(
 COMPONENT = {"extension": 0, "deflection": 1, "temperature_change": 2}
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def section(x, facts, out):
     """Plane stress in the section (strip, thickness) of a layer: Q, beta, c, K from the law's answer, v, k_1f, k_m. facts: 0 or 90, T0."""
     along = facts[0] == 0.0
@@ -135,13 +133,11 @@ def strip(table: Table) -> Model:
     facts = np.stack([angles, np.full(len(angles), s["reference"])], axis=1)
     plane = closure(section, facts, NUMBERS, example)
     kernel = couple(micro, chain(plane, macro), range(len(PARAMETERS)), AXIAL, [], micro.example)
-    known = {**KNOWN, **{k: T300_934[k] for k in ("fibre_axial_expansion", "fibre_transverse_expansion")}}
     about = {k: s[k] for k in ("layup", "load", "packing", "cell", "refine")}
     return Model(
-        parameters=ParameterSet((*phases_of(str(s["packing"])), *THERMAL)),
+        **settled(kernel, micro, s, table),
         kernel=kernel,
         observables=by_quantity(table, {"x": "mm", "y": "mm", "time": "s"}),
-        fixed=known,
         table=table,
         about=about,
         scene={"domain": domain, "settings": s},

@@ -23,8 +23,9 @@ def refused(*args, code=1):
     assert result.exit_code == code, result.output
     assert "Traceback" not in result.output
     assert isinstance(result.exception, SystemExit)
-    assert result.stderr.startswith("Error: ")
-    return result.stderr
+    said = re.sub(r"^[^\n]*: (\d+ of \d+, )?\d+ s\n", "", result.stderr, flags=re.MULTILINE)  # progress, on a slow machine
+    assert said.startswith("Error: ")
+    return said
 
 
 FIT = ("fit", "fibre_composite")
@@ -52,6 +53,10 @@ CASES = {
     "fixed and with prior": ((*FIT, "--fix", "matrix_modulus=4", "--prior", "matrix_modulus=LogNormal(4, 1)"), "matrix_modulus", "choose"),
     "unknown unit": ((*FIT, "--fix", "matrix_modulus=3.5 Gpa"), "unit 'Gpa'", "Did you mean 'GPa'?"),
     "unit of another kind": ((*FIT, "--fix", "matrix_modulus=3.5 mm"), "'mm'", "GPa"),
+    "decimal comma, fixed": ((*FIT, "--fix", "matrix_modulus=3,5"), "'3,5' is not a number", "3.5 if the comma in it is a decimal comma"),
+    "decimal comma with a unit, fixed": ((*FIT, "--fix", "matrix_modulus=3,5 GPa"), "'3,5 GPa' is not a number", "3.5 if the comma"),
+    "decimal comma, set": ((*FIT, "--set", "temperature=295,5 K"), "Setting 'temperature'", "295.5 if the comma"),
+    "tower of powers": ((*FIT, "--fix", "matrix_modulus=3 GPa*2**10**10**10"), "Unknown unit", "GPa, Pa"),
     "outside the support, fixed": ((*FIT, "--fix", "volume_fraction=1.2"), "'volume_fraction' = 1.2", "[0.01, 0.9]"),
     "outside the support, predicted": ((*PREDICT, "--set", "volume_fraction=-0.1"), "-0.1", "give a value inside"),
     "not a number": ((*FIT, "--fix", "volume_fraction=nan"), "'nan'", "not a number"),
@@ -152,7 +157,7 @@ CASES = {
     "a step too large for the stated accuracy": (
         ("fit", "reactive_transport", "--set", "accuracy=1e-4"),
         "more than accuracy = 0.0001",
-        "give a smaller step",
+        "which pass",
     ),
     "cells faster than a burst can step": (
         ("fit", "morphogen_tissue", "--fix", "cell_diffusivity=2"),
@@ -192,7 +197,7 @@ CASES = {
     "leaps too large for the stated accuracy": (
         ("fit", "morphogen_tissue", "--experiment", "growth", "--set", "accuracy=1e-3"),
         "more than accuracy = 0.001",
-        "give more steps than 32, more nodes",
+        "which pass",
     ),
     "explicit leaps beyond stability": (
         ("predict", "morphogen_tissue", "--what", "history", "--set", "leap=explicit", "--set", "nodes=49", "--set", "patch=2"),
@@ -202,7 +207,7 @@ CASES = {
     "steps of a gel too large for the stated accuracy": (
         ("fit", "swelling_gel", "--experiment", "confined", "--set", "steps=12", "--set", "elements=2"),
         "of the largest displacement at the prior medians, more than accuracy = 0.005",
-        "give more steps than 12",
+        "give steps = ",
     ),
     "a strain that cannot be solved for": (
         ("predict", "swelling_gel", "--what", "course", "--set", "test=relaxation", "--set", "ramp=100", "--set", "strain=60", "--set", "bath=1"),
@@ -295,7 +300,7 @@ def test_the_same_mistakes_from_python():
 
 
 BAD_DATA = {
-    "not a number": (COUPONS + "youngs_modulus,A,10,nan,GPa,4\n", "Line 3", "not finite"),
+    "not finite": (COUPONS + "youngs_modulus,A,10,1e999,GPa,4\n", "Line 3", "not finite"),
     "text": (COUPONS + "youngs_modulus,A,10,stiff,GPa,4\n", "'stiff'", "use digits"),
     "missing column": ("quantity,specimen,angle [deg],value,sd\nyoungs_modulus,A,10,140,4\n", "'unit'", "add it"),
     "unknown column": (GOOD.replace("specimen", "specimn"), "'specimn'", "Did you mean 'specimen'?"),
@@ -315,8 +320,9 @@ BAD_DATA = {
         "between 0 and 100",
     ),
     "negative concentration": (
-        '# experiment = "columns"\nquantity,time [h],flow [mL/h],pulse [h],inlet [g/m^3],value,unit,sd\nrelative_concentration,3,12,2.7,0.2,-0.1,,0.05\n',
-        "Line 3: relative_concentration is -0.1",
+        '# experiment = "columns"\n# porosity = 0.33\nquantity,time [h],flow [mL/h],pulse [h],inlet [g/m^3],value,unit,sd\n'
+        "relative_concentration,3,12,2.7,0.2,-0.1,,0.05\n",
+        "Line 4: relative_concentration is -0.1",
         "leave the value empty",
     ),
     "count that is no whole number": (
@@ -495,8 +501,8 @@ COMPOSITES = {  # data of the three other systems: system, file, thing, remedy
     "humidity of a bath as a share": (
         "proton_conductor",
         '# experiment = "membranes"\nquantity,thickness [um],temperature [K],humidity_a [%],value,unit,sd\narea_resistance,60,298,0.5,0.07,ohm*cm^2,0.004\n',
-        "No humidity_a or humidity_c is above 0.5 %",
-        "humidity_a [dimensionless]",
+        "No humidity_a is above 0.5 %",
+        "humidity_a [1]",
     ),
 }
 

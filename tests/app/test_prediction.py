@@ -14,6 +14,7 @@ from hmminfer.app.prediction import predict
 from hmminfer.app.recipe import Recipe
 from hmminfer.errors import HmmInferError
 from hmminfer.inference.problem import Problem
+from hmminfer.inference.reading import Reading
 from hmminfer.inference.results import assemble
 from hmminfer.system.data import Column, Schema, Setting
 from hmminfer.system.draws import run_of
@@ -194,7 +195,8 @@ def test_a_run_is_predicted_with_its_own_plate(heated):
     data = np.stack([table.columns["x"], table.columns["y"]], axis=1)[rows]
     at = np.argmin(np.abs(points[None] - data[:, None]).sum(axis=2), axis=1)
     assert np.abs(points[at] - data).max() < 1e-9
-    own = heated["predictions"]["temperature"].values
+    fitted = Reading.of(heated)["fitted"]["observed"]
+    own = fitted.values[..., fitted["quantity"].values == "temperature"]
     np.testing.assert_allclose(y["temperature"].values[..., at], own, atol=1e-9)
     for part in ("length = 50.0 mm", "zones_x = 2", "elements_y = 12", "refine = 1"):
         assert part in y.attrs["run_settings"]
@@ -244,8 +246,9 @@ def test_options_of_the_cell_are_carried_over():
     assert run_of(tree)[:2] == ("fibre_composite", "coupons")
     about = fibre.moduli.of(tree, [0.0, 90.0]).about
     assert (about["packing"], about["cell"], about["refine"]) == ("square", "full", 1)
-    own = tree["predictions"]["youngs_modulus"].sel(draw=0, chain=0).values
-    at = tree["predictions"]["youngs_modulus_angle"].values
+    fitted = tree["fitted"]["observed"]
+    fitted = fitted[..., fitted["quantity"].values == "youngs_modulus"]
+    own, at = fitted.sel(draw=0, chain=0).values, fitted["angle"].values
     y = fibre.moduli.of(tree, at).predict(tree, progress=False)["youngs_modulus"].sel(draw=0, chain=0).values
     straight = np.isin(at, (0.0, 90.0))  # the coupon between them has an angle of its own
     assert straight.sum() == 2
@@ -344,12 +347,13 @@ def test_what_a_user_made_of_a_prediction_stays():
     other = posterior("fibre_composite", "coupons", settings='{"scheme": "dilute"}', matrix_conductivity=[220.0])
     dilute = other.assign_attrs(model="heat_composite")
     centre = model.predict(matrix_conductivity=220.0, progress=False)["conductivity"].item()
+    rest = {p.name: p.prior.centre for p in model.parameters if p.name != "matrix_conductivity"}
     for made, like, dense in (
         (model, other, True),
         (model.with_priors({}), dilute, True),
         (pickle.loads(pickle.dumps(heat.sizes))([10.0]), dilute, False),
     ):
-        value = made.predict(like, progress=False)["conductivity"].item()
+        value = made.predict(like, progress=False, **{k: v for k, v in rest.items() if k in made.parameters.names})["conductivity"].item()
         assert (value == pytest.approx(centre, rel=1e-12)) is dense
     assert pickle.loads(pickle.dumps(heat.sizes)) is heat.sizes
 

@@ -189,6 +189,52 @@ def test_two_modes_are_said_and_a_preview_says_it_is_one():
     assert "R-hat" not in result
 
 
+def with_densities(prior_mean, noise):
+    """Result of the exact posterior of a modulus with prior Normal(prior_mean, 1) and two data, with the densities that power scaling needs."""
+    precision = 1.0 + 2.0 / noise**2
+    modulus = draws((prior_mean + 2.0 * 5.0 / noise**2) / precision, 1.0 / np.sqrt(precision), (4, 1000))
+    tree = tree_of(modulus, draws(10.0, 0.7, (4, 1000), seed=6), noise=noise, prior_mean=prior_mean)
+    y, dims = tree["predictions"]["stress"].values, ("chain", "draw")
+    tree["log_likelihood"] = xr.DataTree(xr.Dataset({"observed": ((*dims, "row"), -0.5 * ((y - np.array([5.0, 6.0])) / noise) ** 2)}))
+    tree["log_prior"] = xr.DataTree(xr.Dataset({k: (dims, -0.5 * (modulus - prior_mean) ** 2 if k == "modulus" else 0 * modulus) for k in NUMBERS}))
+    return tree
+
+
+NUMBERS = ("modulus", "fibre_angle")
+
+
+def test_a_prior_that_gives_most_of_the_precision_is_told_with_its_share():
+    """Prior precision 1, two data of precision 1/4: the data give a third; nothing contradicts the prior."""
+    check = found(with_densities(5.0, 2.0))["prior sensitivity"]
+    assert check.ok is None
+    share = int(re.search(r"modulus (\d+) %", check.advice)[1])
+    assert share == pytest.approx(33, abs=5)  # of the variance of 4000 draws
+    assert "conflict" not in check.advice
+    assert "disagree" not in check.advice
+    sharp = found(with_densities(5.0, 0.1))["prior sensitivity"]
+    assert sharp.ok
+    assert "more than half of the precision" in sharp.advice
+
+
+def test_a_conflict_is_one_where_the_priors_did_not_expect_the_data():
+    check = found(with_densities(9.0, 1.0))["prior sensitivity"]
+    assert check.ok is False
+    assert "modulus: prior and data disagree" in check.advice
+
+
+def test_an_sd_or_a_unit_that_cannot_be_is_named():
+    good = {"stiffness": draws(5.0, 0.07), "angle": draws(10.0, 0.7, seed=6)}
+    assert "sd plausible" not in found(tree_of(**good))
+    fine = tree_of(draws(5.0, 1e-12), good["angle"], noise=1e-12)
+    assert found(fine)["sd plausible"].value == "an sd of 1e-12 for stress = 6"
+    assert "check the sd and its unit" in found(fine)["sd plausible"].advice
+    assert "say nothing" in found(tree_of(**good, noise=100.0))["sd plausible"].advice
+    huge = found(tree_of(**good, observed=(5e9, 6e9), noise=1e8))
+    assert "times what the model gives: its unit is implausible" in huge["data within prior predictive 95 %"].advice
+    assert "infer the noise" not in huge["chi2 p-value"].advice
+    assert huge["chi2 p-value"].ok is False
+
+
 def test_report_writes_and_does_not_overwrite(tmp_path):
     tree = tree_of(draws(5.0, 0.07), two_signs())
     made = report(tree, folder=tmp_path / "run", show=False)
@@ -255,6 +301,10 @@ class FormulaProblem:
 class Data:
     value: np.ndarray
 
+    @property
+    def quantity(self):
+        return np.full(len(self.value), "stress")
+
 
 def problem(formula, sd, *parameters):
     sd = np.array(sd)
@@ -282,6 +332,23 @@ def test_contraction_of_a_linear_gaussian_problem_is_exact():
     result = identifiability(problem(lambda x: x[:1] * 3.0, [1.5], C))
     assert result.singular == pytest.approx(3.0 * 2.0 / 1.5 * np.ones((50, 1)))
     assert result.contraction["offset"] == pytest.approx(1 - 1 / np.sqrt(1 + 16.0))
+
+
+def test_an_error_of_the_instrument_that_passes_for_a_parameter_is_said():
+    """y = modulus x at five x: a gain of 1 % is a modulus of 1 % more, 22 sds of the posterior; an offset is seen in the residuals. With an unknown
+    offset it is that which takes it.
+    """
+    x = np.linspace(1.0, 3.0, 5)
+    sharp = identifiability(problem(lambda v: v[0] * x, np.full(5, 0.01), A))
+    (said,) = sharp.absorbed
+    assert said.startswith("A gain error of 1 % in stress would go unseen into modulus (")
+    assert said in sharp.text()
+    sd = 0.01 / np.sqrt(np.sum(x**2))
+    assert float(said.split("(")[1].split()[0]) == pytest.approx(0.01 * 10.0 / sd, rel=0.2)  # at the middle of the prior draws
+    both = identifiability(problem(lambda v: v[0] * x + v[1], np.full(5, 0.01), A, C)).absorbed
+    assert [text for text in both if text.startswith("An offset of 1 %") and "into offset" in text]
+    assert identifiability(problem(lambda v: v[0] * x, np.full(5, 2.0), A)).absorbed == []
+    identifiability(problem(lambda v: v[0] * v[1] * x, np.full(5, 1e-13), A, B))  # an implausible sd is for the checks to tell
 
 
 def test_the_sign_of_an_angle_is_said_to_be_unseen_only_where_it_is():

@@ -32,7 +32,8 @@ def test_gradient(name):
 )
 @also_joint
 def test_taylor(name):
-    assert_taylor((KERNELS | JOINT)[name]())
+    # at the medians of wide priors the breakthrough is steep: its third order is felt at the usual step, where the rates fall towards 2
+    assert_taylor((KERNELS | JOINT)[name](), step=0.01 if "breakthrough" in name else 0.3)
 
 
 @every_kernel

@@ -179,6 +179,9 @@ def test_noise_priors_and_fixed_values_by_name(coupons):
     assert Problem.of(coupons, noise="5%").sd == pytest.approx(0.05 * coupons.table.value)
     with pytest.raises(HmmInferError, match="Did you mean 'fibre_angle'"):
         Problem.of(coupons, fixed={"fiber_angle": 10})
+    for several in ([3, 5], (3.0, 5.0), np.array([3.0, 5.0])):
+        with pytest.raises(HmmInferError, match="held at one number, and 2 are given"):
+            Problem.of(coupons, fixed={"matrix_modulus": several})
     x = problem.unconstrain(problem.prior_draws(np.random.default_rng(0), 5))
     again = problem.unconstrain({k: v for k, v in problem.constrain(x).items()})
     np.testing.assert_allclose(np.where(problem.axial_positions(), 0, again - x), 0.0, atol=1e-9)

@@ -83,9 +83,9 @@ def test_fit_of_counts_has_the_exact_product_poisson_posterior():
         x = np.log(tree["posterior"][name].values)
         assert x.mean() == pytest.approx(centre, abs=0.28 * sd)
         assert x.std() == pytest.approx(sd, rel=0.15)
-    drawn = tree["posterior_predictive"]["count"].values
+    drawn = tree["posterior_predictive"]["observed"].values
     assert np.all(drawn == np.round(drawn))
-    assert set(tree.children) >= {"log_likelihood", "prior_predictive", "predictions"}
+    assert set(tree.children) >= {"log_likelihood", "prior_predictive", "fitted"}
 
 
 def far_counts(length=30.0):
@@ -208,7 +208,7 @@ def test_a_simulation_is_no_function_with_a_gradient():
         (lambda: model.kernel.jacobian(theta), "fit it with the sampler 'abc'"),
         (lambda: fit(model, sampler="smc"), "simulated at random, .* choose the sampler abc"),
         (lambda: fit(replace(model, kernel=small().kernel), noise="infer"), "needs a known tolerance"),
-        (lambda: fit(model, priors={"motility": "Normal(1, 0.5)"}), r"prior of 'motility' reaches outside its support"),
+        (lambda: fit(model, priors={"motility": "StudentT(3, 1, 0.5)"}), r"of 'motility' reaches outside its support"),
         (lambda: sbc(model, n=2), "neither likelihood nor gradient"),
     ):
         with pytest.raises(HmmInferError, match=words):

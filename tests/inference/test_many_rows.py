@@ -30,8 +30,8 @@ def test_predictions_of_some_draws_are_those_of_all(problem, monkeypatch):
     assert small["posterior"].equals(whole["posterior"])
     assert small.attrs["predictions_every"] == 4
     assert _thinned(Reading.of(small))[0].value == "of one draw in 4"
-    kept = whole["predictions"].to_dataset().isel(draw=slice(0, None, 4))
-    assert small["predictions"].to_dataset().equals(kept)
+    kept = whole["fitted"].to_dataset().isel(draw=slice(0, None, 4))
+    assert small["fitted"].to_dataset().equals(kept)
     assert small["posterior_predictive"].sizes["draw"] == 10
     assert small["prior_predictive"].sizes["draw"] == 20
     every_row, summed = (t["log_likelihood"]["observed"] for t in (whole, small))
@@ -44,7 +44,7 @@ def test_an_extension_of_a_thinned_result_counts_all_draws(problem, monkeypatch)
     first = assembled(problem)
     both = results.extend(first, assembled(problem, 30))
     assert both["posterior"].sizes["draw"] == 70
-    assert both["predictions"]["draw"].values.tolist() == [*range(0, 40, 4), *range(40, 70, 3)]
+    assert both["fitted"]["draw"].values.tolist() == [*range(0, 40, 4), *range(40, 70, 3)]
     assert both.attrs["predictions_every"] == 4
 
 

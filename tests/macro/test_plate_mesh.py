@@ -151,3 +151,60 @@ def test_measured_points_outside_name_the_line(tmp_path):
     path.write_text(FILE.format(x=41))
     with pytest.raises(HmmInferError, match="1 measured points lie outside the plate, the first in line 9 at x = 41"):
         models.get("fibre_composite").EXPERIMENTS["plate"].model(path, cell="full", refine=1)
+
+
+@pytest.fixture
+def in_metres(tmp_path):
+    """A mesh of 100 x 25 mm, written in metres."""
+    own = rectangle(0.1, 0.025, 8, 4)
+    points = np.hstack([own.mesh.p.T, np.zeros((own.mesh.p.shape[1], 1))])
+    meshio.write(tmp_path / "metres.vtu", meshio.Mesh(points, [("quad", own.mesh.t.T)]))
+    return tmp_path / "metres.vtu"
+
+
+POINTS = '# experiment = "plate"\nquantity,x [mm],y [mm],value,unit,sd\ndisplacement_x,50,12,51,um,1\napparent_modulus,,,100,GPa,1\n'
+
+
+def test_a_mesh_in_metres_is_asked_about(in_metres, tmp_path):
+    """The mesh's own box is stated, and its unit asked for, whether the file gives a length or not."""
+    experiment = models.get("fibre_composite").EXPERIMENTS["plate"]
+    small = {"cell": "full", "refine": 1, "mesh": in_metres}
+    (tmp_path / "d.csv").write_text(POINTS)
+    with pytest.raises(
+        HmmInferError, match=r"the mesh covers x 0 to 0\.1, y 0 to 0\.025 mm\. Are the coordinates of the mesh in metres\? Then set mesh_unit = m"
+    ):
+        experiment.model(tmp_path / "d.csv", **small)
+    with pytest.raises(HmmInferError, match="leave length out; if its coordinates are in m, set mesh_unit = m"):
+        experiment.model(tmp_path / "d.csv", length="100 mm", **small)
+    model = experiment.model(tmp_path / "d.csv", mesh_unit="m", **small)
+    assert (model.about["length"], model.about["width"]) == (pytest.approx(100.0), pytest.approx(25.0))
+
+
+def test_a_plate_of_a_mesh_file_has_the_size_of_the_mesh(in_metres, tmp_path):
+    """An apparent modulus, F l / (w h d), uses the length and width of the mesh, not those of the settings' defaults (100 and 25 mm)."""
+    experiment = models.get("fibre_composite").EXPERIMENTS["plate"]
+    text = '# experiment = "plate"\nquantity,x [mm],y [mm],value,unit,sd\napparent_modulus,,,100,GPa,1\n'
+    (tmp_path / "d.csv").write_text(text)
+    small = {"cell": "full", "refine": 1}
+    model = experiment.model(tmp_path / "d.csv", mesh=in_metres, mesh_unit="cm", **small)  # 1 x 0.25 mm
+    same = experiment.model(tmp_path / "d.csv", length=1, width=0.25, elements_x=8, elements_y=4, **small)
+    np.testing.assert_allclose(model.evaluate({"fibre_angle": 0.0}), same.evaluate({"fibre_angle": 0.0}), rtol=0.02)
+    again = experiment.model(tmp_path / "d.csv", mesh=in_metres, **{k: model.table.settings[k] for k in ("length", "width", "mesh_unit")}, **small)
+    assert again.table.settings == model.table.settings  # a run file records all settings, and repeats the run
+
+
+def test_points_in_pixels_are_asked_about(tmp_path):
+    (tmp_path / "d.csv").write_text(POINTS.replace("50,12,", "5000,1200,") + "displacement_x,9000,100,51,um,1\n")
+    with pytest.raises(HmmInferError, match="or in pixels"):
+        models.get("fibre_composite").EXPERIMENTS["plate"].model(tmp_path / "d.csv", cell="full", refine=1)
+
+
+def test_a_mesh_in_another_plane(tmp_path):
+    own = rectangle(20.0, 10.0, 4, 2)
+    points = np.stack([own.mesh.p[0], np.zeros(own.mesh.p.shape[1]), own.mesh.p[1]], axis=1)
+    meshio.write(tmp_path / "xz.vtu", meshio.Mesh(points, [("quad", own.mesh.t.T)]))
+    with pytest.raises(HmmInferError, match="does not lie in the plane of x and y"):
+        from_file(tmp_path / "xz.vtu")
+    (tmp_path / "broken.inp").write_text("*NODE\n1, a, b\n")
+    with pytest.raises(HmmInferError, match="meshio cannot read"):
+        from_file(tmp_path / "broken.inp")

@@ -1,5 +1,6 @@
 """What models say of the error of their own steps and elements."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,8 @@ from hmminfer.inference.montecarlo import pilot
 from hmminfer.inference.problem import Problem
 from hmminfer.inference.sampling import preview
 from hmminfer.models.morphogen_tissue.tissue import kernel_of
-from hmminfer.system.accuracy import Accuracy, over_noise
+from hmminfer.system import accuracy
+from hmminfer.system.accuracy import Accuracy, check, over_noise
 from hmminfer.system.model import Model
 
 TISSUE = models.get("morphogen_tissue")
@@ -94,7 +96,8 @@ def test_experiments_joined_keep_their_accuracy():
         Model.joint([columns("stiff_column"), gel], [])
 
 
-def test_few_values_are_all_judged_and_many_by_their_middle():
+def test_few_values_are_all_judged_and_many_by_their_middle(monkeypatch):
+    monkeypatch.setattr(accuracy, "SECONDS", 0.0)  # advice is not the question here
     history = TISSUE.history([10.0], [1.0, 4.0])
     for order in ([1.0, 30.0], [30.0, 1.0]):
         with pytest.raises(HmmInferError, match="at these values, more than accuracy"):
@@ -108,6 +111,52 @@ def test_nothing_is_said_where_there_is_no_solution_and_a_finer_failure_is_an_er
     nowhere = np.full(model.vector().shape, np.nan)
     model.check_accuracy(nowhere, "nowhere")
     broken = replace(model.accuracy.finer, data=tuple(np.full_like(d, np.nan) if d.dtype == float else d for d in model.accuracy.finer.data))
-    bad = replace(model, accuracy=Accuracy(model.accuracy.coarse, broken, 0.5, "give more steps"))
+    bad = replace(model, accuracy=Accuracy(model.accuracy.coarse, broken, 0.5))
     with pytest.raises(HmmInferError, match="wrong by nan of the largest intensity at the prior medians"):
         bad.check_accuracy(model.vector(), "the prior medians")
+
+
+TOO_COARSE = {  # system, experiment, data, settings, the setting that errs alone; None where several do
+    "step of columns": ("reactive_transport", "columns", "stiff_column", {"accuracy": 1e-3, "elements": 160}, "step"),
+    "elements of columns": ("reactive_transport", "columns", "stiff_column", {"accuracy": 1.5e-4, "step": "0.004 h"}, "elements"),
+    "both of columns": ("reactive_transport", "columns", "stiff_column", {"accuracy": 1e-4}, None),
+    "steps of a gel": ("swelling_gel", "confined", "confined_creep", {"micro": "donnan", "steps": 24, "accuracy": 0.002}, None),
+    "nodes of a tissue": ("morphogen_tissue", "gradient", "bicoid_profile", {"nodes": 9}, "nodes"),
+    "leaps of a tissue": ("morphogen_tissue", "growth", "morphogen_growth", {"accuracy": 1e-3}, None),
+}
+
+
+@pytest.mark.parametrize("name", TOO_COARSE)
+def test_a_refusal_names_what_errs_and_its_advice_passes(name):
+    """The values advised are set, as text, and nothing else: the model is then accepted. What does not err is not touched."""
+    system, experiment, data, settings, alone = TOO_COARSE[name]
+    build = models.get(system).EXPERIMENTS[experiment].model
+    model = build(data, **settings)
+    with pytest.raises(HmmInferError, match=r"give .* = .*, which pass") as refused:
+        model.check_accuracy(model.vector(), "the prior medians")
+    advice = re.search(r"give (.*), which pass", str(refused.value))[1]
+    changes = dict(part.split(" = ") for part in advice.split(" and "))
+    assert alone is None or list(changes) == [alone]
+    assert re.search(rf"\({next(iter(changes)) if alone else ''}", str(refused.value))
+    better = build(data, **{**settings, **changes})
+    better.check_accuracy(better.vector(), "the prior medians")
+
+
+def test_what_cannot_pass_is_said():
+    model = models.get("reactive_transport").EXPERIMENTS["columns"].model("stiff_column", accuracy=1e-3)
+    stuck = replace(model.accuracy, knobs={"elements": model.accuracy.knobs["elements"]}, again=lambda changes: stuck)
+    with pytest.raises(
+        HmmInferError, match=r"\(elements alone 0\); give a larger accuracy, or finer values still than elements = 100, which is as far"
+    ):
+        check(replace(model, accuracy=stuck), model.vector(), "the prior medians")
+
+
+def test_a_step_left_open_is_chosen_and_one_that_is_given_is_kept():
+    build = models.get("reactive_transport").EXPERIMENTS["columns"].model
+    chosen = build("pfos_columns", accuracy=1e-3)
+    assert chosen.about["step_chosen"] == "0.0106 h, for an error below 0.001"
+    chosen.check_accuracy(chosen.vector(), "the prior medians")
+    given = build("pfos_columns", accuracy=1e-3, step="0.04 h")
+    assert "step_chosen" not in given.about
+    with pytest.raises(HmmInferError, match=r"more than accuracy = 0\.001 \(step alone"):
+        given.check_accuracy(given.vector(), "the prior medians")

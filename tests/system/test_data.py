@@ -86,8 +86,8 @@ def test_files_as_spreadsheets_write_them(table, separator):
     [
         ("forse,,,1,N,0.1", "Line 2: Unknown quantity 'forse'. Did you mean 'force'?"),
         ("force,,,many,N,0.1", "Line 2: value is 'many', which is not a number"),
-        ("force,,,nan,N,0.1", "Line 2: value is 'nan', which is not finite; leave the cell empty"),
-        ("force,,,inf,N,0.1", "Line 2: value is 'inf', which is not finite"),
+        ("force,,,inf,N,0.1", "Line 2: value is 'inf', which is not a number"),
+        ("force,,,1e999,N,0.1", "Line 2: value is '1e999', which is not finite; leave the cell empty"),
         ("force,,,1,Nn,0.1", "Line 2: Unknown unit 'Nn'"),
         ("force,,,1,mm,0.1", "Line 2: Unit 'mm' (in base units meter) cannot be converted to 'kN'"),
         ("force,,,1,,0.1", "Line 2: the unit of 'force' is empty"),
@@ -160,7 +160,8 @@ def test_missing_and_unreadable_files(tmp_path):
 
 
 def test_all_problems_are_reported_at_once(table):
-    raw = table(HEADER + "forse,,,1,N,\nforce,,,1,N,\nforce,,,x,N,\n" + "force,,,1,N,-1\n" * 30)
+    rows = "".join(f"force,,,1,N,-{i + 1}\n" for i in range(30))
+    raw = table(HEADER + "forse,,,1,N,\nforce,,,1,N,\nforce,,,x,N,\n" + rows)
     with pytest.raises(HmmInferError) as error:
         SCHEMA.check(raw)
     message = str(error.value)
@@ -169,6 +170,13 @@ def test_all_problems_are_reported_at_once(table):
     assert "Line 3:" not in message
     assert "Line 4:" in message
     assert message.endswith("and 12 more.")
+
+
+def test_a_complaint_that_lines_share_is_said_once(table):
+    with pytest.raises(HmmInferError) as error:
+        SCHEMA.check(table(HEADER + "force,,,1,Msi,\n" * 5))
+    assert str(error.value).count("Msi") == 1
+    assert "Lines 2, 3, 4 and 2 more: " in str(error.value)
 
 
 def test_a_template_is_valid_explains_itself_and_is_never_overwritten(tmp_path):
@@ -221,7 +229,8 @@ COUPONS = Schema(
 
 
 def test_raghavan_meshii():
-    data = COUPONS.check(datasets.load("raghavan_meshii"))
+    raw = datasets.load("raghavan_meshii")
+    data = COUPONS.check(replace(raw, settings={"experiment": "coupons"}))  # the header also says what is taken of the material
     assert (len(data), data.n_missing) == (25, 0)
     np.testing.assert_allclose(data.sd, 0.03 * data.value, rtol=1e-3)
     ten = data.select("youngs_modulus")
@@ -257,9 +266,12 @@ def test_unknown_dataset():
 
 
 def test_a_setting_may_name_a_file_beside_the_data(tmp_path, monkeypatch):
-    """Read from another folder, the mesh is still found; a name that is no file stays as it is."""
-    (tmp_path / "plate.msh").write_text("")
+    """Read from another folder, the mesh is still found; a text that happens to name a file is no file."""
+    for name in ("plate.msh", "grips"):
+        (tmp_path / name).write_text("")
     (tmp_path / "d.csv").write_text('# mesh = "plate.msh"\n# load = "grips"\nquantity,value,unit\nforce,1,N\n')
+    schema = replace(SCHEMA, settings=(Setting("mesh", kind="file", default=""), Setting("load", kind="text", default="grips")), columns=())
     monkeypatch.chdir("/")
-    settings = read_table(tmp_path / "d.csv").settings
-    assert settings == {"mesh": str(tmp_path / "plate.msh"), "load": "grips"}
+    assert schema.check(read_table(tmp_path / "d.csv")).settings == {"mesh": str(tmp_path / "plate.msh"), "load": "grips"}
+    with pytest.raises(HmmInferError, match=r"Setting 'mesh': there is no file 'none\.msh'"):
+        schema.check(read_table(tmp_path / "d.csv"), mesh="none.msh")

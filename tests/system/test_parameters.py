@@ -294,7 +294,46 @@ def test_field_basis_is_orthonormal_on_the_extended_box():
     np.testing.assert_allclose(frequencies[0], np.pi / (2 * half))
 
 
-@pytest.mark.parametrize("value", [["3 GPa", "4 GPa"], {"a": 1}, [[1], [1, 2]]])
-def test_a_value_that_is_no_number_is_named(value):
-    with pytest.raises(HmmInferError, match=r"'modulus' is .*; give a number"):
-        Parameter("modulus", "GPa", LogNormal(4.0, 0.5), "").to_vector(value)
+MODULUS = Parameter("matrix_modulus", "GPa", LogNormal(3.5, 0.2), lower=0.0)
+CONTENT = Parameter("volume_fraction", "", LogNormal(0.4, 0.2), lower=0.0, upper=0.9, size=3)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "held"),
+    [
+        (MODULUS, 3.5, 3.5),
+        (MODULUS, "3500 MPa", 3.5),
+        (MODULUS, np.float64(3.5), 3.5),
+        (CONTENT, 0.3, 0.3),
+        (CONTENT, [0.3, 0.3, 0.3], 0.3),
+        (CONTENT, "0.2, 0.3, 0.4", [0.2, 0.3, 0.4]),
+        (CONTENT, "30 %", 0.3),
+    ],
+)
+def test_values_at_which_a_parameter_is_held(parameter, value, held):
+    np.testing.assert_allclose(parameter.held(value), held)
+    assert isinstance(parameter.held(value), float) == (np.ndim(held) == 0)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "said"),
+    [
+        (
+            MODULUS,
+            [3.0, 5.0],
+            r"'matrix_modulus' is held at one number, and 2 are given \(3, 5\); write one, with a decimal point, 3\.5 if a decimal",
+        ),
+        (MODULUS, [1.0], "is held at one number"),
+        (MODULUS, "3,5", r"3\.5 if the comma in it is a decimal comma"),
+        (MODULUS, ["3 GPa"], "which is not a number"),
+        (MODULUS, [[1.0], [2.0, 3.0]], "which is not a number"),
+        (MODULUS, {"a": 1}, "which is not a number"),
+        (MODULUS, None, "which is not a number"),
+        (MODULUS, True, "which is not a number"),
+        (CONTENT, [0.2, 0.3], "needs 3 values"),
+        (CONTENT, [[0.2, 0.3, 0.4]], "is held at one number, or 3"),
+    ],
+)
+def test_what_is_no_value_to_hold_is_refused(parameter, value, said):
+    with pytest.raises(HmmInferError, match=said):
+        parameter.held(value)

@@ -1,0 +1,99 @@
+"""Errors of instruments that are common to many rows: an offset, a gain, the rigid motion of a camera. Each is a weight with a normal prior.
+
+    y_i = f_i(theta) (1 + sum_g G_ig gamma_g) + sum_k O_ik c_k + noise
+
+A gain is gamma (of all rows of one quantity), an offset or a rigid motion is c. The weights are unknowns of the posterior like all others: their draws
+are in the result, and predictions of the data are conditional on them. A known sensor can be fixed, and its prior changed, by name.
+
+    calibration = 3 %                 a gain of every measured quantity, Normal(0, 0.03): calibration_deflection, ...
+    calibration_deflection = 3 %      of this quantity alone
+    offset_temperature = 0.5 K        a common offset of this quantity, Normal(0, 0.5 K)
+
+are understood by every experiment, in the data file, as ``--set`` and as keywords; a build may declare further ones (:attr:`Model.nuisances`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from hmminfer import units
+from hmminfer.engine.kernel import Kernel
+from hmminfer.engine.shift import shifted
+from hmminfer.errors import HmmInferError, unknown
+from hmminfer.system.likelihood import POISSON
+from hmminfer.system.observable import Observable
+from hmminfer.system.parameters import Parameter, ParameterSet
+from hmminfer.system.priors import Normal
+
+GAIN, OFFSET = "calibration", "offset"
+
+
+@dataclass(frozen=True, eq=False)
+class Nuisance:
+    """One error of an instrument: ``parameter`` is its weight, ``column`` (rows,) what a weight of one adds to y, or to y / f if ``relative``."""
+
+    parameter: Parameter
+    column: np.ndarray
+    relative: bool = False
+
+
+def weight(name: str, unit: str, sd: float, description: str, symbol: str = "") -> Parameter:
+    """The weight of a nuisance: Normal(0, sd) in ``unit``."""
+    return Parameter(name, unit, Normal(0.0, sd), description, symbol=symbol, nuisance=True)
+
+
+def is_nuisance(setting: str) -> bool:
+    """True for the name of a setting that asks for a gain or an offset."""
+    return setting == GAIN or setting.startswith((f"{GAIN}_", f"{OFFSET}_"))
+
+
+def asked(observables: Sequence[Observable], rows: int, settings: Mapping[str, Any]) -> list[Nuisance]:
+    """Gains and offsets that settings ask for, for the measured quantities ``observables``."""
+    known = {o.name: o for o in observables}
+    out = {}
+    for name, value in settings.items():
+        kind, _, quantity = name.partition("_")
+        if quantity and quantity not in known:
+            raise unknown(f"quantity of {kind}", quantity, known)
+        for o in [known[quantity]] if quantity else known.values():
+            unit = "" if kind == GAIN else o.unit
+            what = f"gain error of {o.name}" if kind == GAIN else f"offset of {o.name}"
+            column = np.zeros(rows)
+            column[o.rows] = 1.0
+            parameter = weight(f"{kind}_{o.name}", unit, _sd(name, value, unit), what, "\\gamma" if kind == GAIN else "c")
+            if quantity or parameter.name not in out:  # the setting of one quantity counts before that of all
+                out[parameter.name] = Nuisance(parameter, column, kind == GAIN)
+    return list(out.values())
+
+
+def observed(model: Any, nuisances: Sequence[Nuisance]) -> Any:
+    """The model as its instruments see it; the weights are its last parameters."""
+    if not nuisances:
+        return model
+    if not isinstance(model.kernel, Kernel) or model.likelihood == POISSON:
+        raise HmmInferError(f"The experiment '{model.experiment}' counts or simulates; it takes neither calibration nor offset.")
+    kernel, parameters = model.kernel, list(model.parameters)
+    for relative in (True, False):
+        group = [n for n in nuisances if n.relative == relative]
+        if group:
+            kernel = shifted(kernel, np.stack([n.column for n in group], axis=1), relative)
+            parameters += [n.parameter for n in group]
+    return replace(model, kernel=kernel, parameters=ParameterSet(tuple(parameters)))
+
+
+def _sd(name: str, value: Any, unit: str) -> float:
+    """Standard deviation from text such as "3 %" or "0.5 degC": a difference, to which the zero of a scale does not matter."""
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*[-+.\d]+(?:[eE][-+]?\d+)?(.*)", value)):
+        sd = units.parse(value, unit) - units.parse(f"0 {match[1]}", unit)
+    else:
+        sd = units.parse(value, unit)
+    if not sd > 0.0:
+        raise HmmInferError(
+            f"{name} is {value}; give the standard deviation of that error, a positive number in {units.name(unit) if unit else '%'}."
+        )
+    return sd
