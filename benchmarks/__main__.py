@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from . import conduction, coverage, gel, operator, posterior, reaction, sampling, tissue, whole
+from . import conduction, coverage, fuzz, gel, operator, posterior, reaction, sampling, tissue, whole
 from .common import circumstances, cpu_seconds
 
 OUTPUT = Path("build") / "bench.json"
@@ -49,6 +49,7 @@ CASES = {  # name: (function, relation to reach, target)
     "splitting_over_multiscale": (reaction.splitting_over_multiscale, "", None),
     "cold_start_s": (whole.cold_start_s, "", None),
     "warm_start_s": (whole.warm_start_s, "", None),
+    "fuzz": (fuzz.fuzz, "<=", 0.0),
     "memory_mb": (whole.memory_mb, "", None),
 }
 

@@ -25,7 +25,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> HmmInferError:
     names = [str(k) for k in known]
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    return HmmInferError(f"Unknown {kind} {str(name)!r}.{hint} Known: {', '.join(names) or 'none'}.")
+    return HmmInferError(f"Unknown {kind} {abridged(str(name))}.{hint} Known: {', '.join(names) or 'none'}.")
 
 
 LARGEST = 2**63 - 1  # whole numbers that files can hold

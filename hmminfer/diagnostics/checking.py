@@ -41,7 +41,7 @@ def checks(tree: xr.DataTree | Reading, problem: Any = None) -> list[Check]:
     A trace that PyMC sampled of :func:`hmminfer.build` needs its ``problem`` (or model) beside it.
     """
     reading = Reading.of(tree, problem)
-    of_each = (_sampling, _predictive, _noise, _prior_predictive, _steps, _pushed, _sensitivity_check, _modes_check)
+    of_each = (_sampling, _thinned, _predictive, _noise, _prior_predictive, _steps, _pushed, _sensitivity_check, _modes_check)
     return [found for check in of_each for found in check(reading)]
 
 
@@ -78,6 +78,13 @@ def _sampling(reading: Reading) -> list[Check]:
         advice = "Energies mix." if low > 0.3 else "Heavy tails are explored slowly: tighten vague priors or sample longer."
         out.append(Check("E-BFMI > 0.3", f"{low:.2f} (worst chain)", low > 0.3, advice))
     return out
+
+
+def _thinned(reading: Reading) -> list[Check]:
+    """A note if the predictions of some draws only are kept, see :func:`hmminfer.inference.results.assemble`."""
+    every = int(reading.tree.attrs.get("predictions_every", 1))
+    advice = "So many rows and draws: predictions of the other draws are not kept. Nothing else is thinned."
+    return [Check("predictions", f"of one draw in {every}", None, advice)] if every > 1 else []
 
 
 def _predictive(reading: Reading) -> list[Check]:

@@ -200,7 +200,7 @@ class Compiled:
     def __call__(self, v: np.ndarray) -> tuple[float, np.ndarray]:
         v = np.ascontiguousarray(v, dtype=float)
         gradient, value = np.empty(self.size), np.empty(1)
-        self._call(self.size, v.ctypes.data, gradient.ctypes.data, value.ctypes.data, None)
+        self._call(self.size, v.ctypes.data, gradient.ctypes.data, value.ctypes.data, self.nutpie.user_data.ctypes.data)
         return float(value[0]), gradient
 
     def _update(self) -> None:

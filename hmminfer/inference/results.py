@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from hmminfer.system.parameters import Field
 from hmminfer.system.remarks import remarks
 
 PRIOR_DRAWS = 500
+LARGEST = 20_000_000  # numbers in one group of predictions (160 MB); beyond, predictions are kept for fewer draws
+MANY_ROWS = 5_000  # rows above which the log likelihood is summed over those of each quantity
+FEWEST = 20  # draws, for which predictions are kept however many rows there are
 
 
 def assemble(problem: Any, x: np.ndarray, stats: Mapping[str, np.ndarray], found: list[Mode], seed: int, progress: bool) -> xr.DataTree:
@@ -24,6 +28,9 @@ def assemble(problem: Any, x: np.ndarray, stats: Mapping[str, np.ndarray], found
 
     What belongs to data is one variable ``observed`` along ``row``, as ArviZ expects it, in the order of the file; the coordinates ``quantity`` and
     ``unit`` say which is what. ``fitted`` are the predictions of these data without noise.
+
+    Where rows and draws are too many to keep all their predictions, those of every k-th draw are kept; the attribute ``predictions_every`` is k.
+    The log likelihood of many rows is summed over those of each quantity, along ``quantity``.
     """
     model, table = problem.model, problem.table
     chains, n, _ = x.shape
@@ -31,10 +38,16 @@ def assemble(problem: Any, x: np.ndarray, stats: Mapping[str, np.ndarray], found
     dims = {"chain": np.arange(chains), "draw": np.arange(n)}
     prior_dims = {"chain": [0], "draw": np.arange(PRIOR_DRAWS)}
     draws = problem.constrain(x)
-    y = predictions(problem, draws, progress, "posterior predictive")
-    prior = problem.prior_draws(rng, PRIOR_DRAWS)
-    y_prior = predictions(problem, prior, progress, "prior predictive")
     along = row_coordinates(model, table)
+    every = min(math.ceil(chains * n * len(table) / LARGEST), max(1, chains * n // FEWEST))
+    quantity = along["quantity"][1]
+    names = np.unique(quantity).tolist() if len(table) > MANY_ROWS else []  # of the sums of the log likelihood
+    y, loglik = _predicted(problem, draws, [quantity == name for name in names], every, progress)
+    loglik_dims = {**dims, **({"quantity": names} if names else along)}
+    kept, kept_dims = {k: v[:, ::every] for k, v in draws.items()}, {**dims, "draw": dims["draw"][::every]}
+    prior = problem.prior_draws(rng, PRIOR_DRAWS)
+    of_prior = {k: v[: _affordable(PRIOR_DRAWS, len(table))] for k, v in prior.items()}
+    y_prior = predictions(problem, of_prior, progress, "prior predictive")
 
     def rows(values: np.ndarray, over: Mapping[str, Any] | None = None, name: str = "observed") -> xr.Dataset:
         lead = dict(over or {})
@@ -43,12 +56,12 @@ def assemble(problem: Any, x: np.ndarray, stats: Mapping[str, np.ndarray], found
     groups = {
         "posterior": _dataset(problem, draws, dims),
         "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in stats.items()}, coords=dims),
-        "posterior_predictive": rows(problem.replicated(rng, y, draws), dims),
-        "fitted": rows(y, dims),
-        "log_likelihood": rows(problem.log_likelihood(y, draws), dims),
+        "posterior_predictive": rows(problem.replicated(rng, y, kept), kept_dims),
+        "fitted": rows(y, kept_dims),
+        "log_likelihood": xr.Dataset({"observed": ((*dims, "quantity" if names else "row"), loglik)}, coords=loglik_dims),
         "log_prior": _log_prior(problem, draws, dims),
         "prior": _dataset(problem, {k: v[None] for k, v in prior.items()}, prior_dims),
-        "prior_predictive": rows(problem.replicated(rng, y_prior, prior)[None], prior_dims),
+        "prior_predictive": rows(problem.replicated(rng, y_prior, of_prior)[None], {"chain": [0], "draw": np.arange(len(y_prior))}),
         "observed_data": rows(table.value),
         "constant_data": rows(problem.sd, name="sd"),
         "sampler_state": xr.Dataset({"last": (("chain", "dim"), x[:, -1])}),
@@ -68,11 +81,31 @@ def assemble(problem: Any, x: np.ndarray, stats: Mapping[str, np.ndarray], found
         "about": json.dumps({k: _jsonable(v) for k, v in model.about.items()}),
         "remarks": json.dumps(remarks(model)),
     }
+    if every > 1:
+        tree.attrs["predictions_every"] = every
     if model.accuracy is not None:
         middle = problem.constrain(x.mean(axis=(0, 1)))
         theta = model.vector({p.name: middle[p.name] for p in model.parameters if p.name in middle})
-        tree.attrs |= over_noise(model, theta, np.median(np.reshape(problem.sigma_of(draws), (-1, len(table))), axis=0))
+        tree.attrs |= over_noise(model, theta, np.median(np.reshape(problem.sigma_of(kept), (-1, len(table))), axis=0))
     return tree
+
+
+def _affordable(draws: int, rows: int) -> int:
+    """Number of draws, at most ``draws``, whose predictions of all rows are kept."""
+    return min(draws, max(FEWEST, LARGEST // rows))
+
+
+def _predicted(problem: Any, draws: Mapping[str, np.ndarray], groups: Sequence[Any], every: int, progress: bool) -> tuple[np.ndarray, np.ndarray]:
+    """y of every k-th draw (chain, draw, rows); log likelihood of all draws, of each row or summed over each of ``groups`` of rows, if there are any."""
+    chains, n = next(iter(draws.values())).shape[:2]
+    kept, density = [], []
+    for block in np.array_split(np.arange(n), min(n, math.ceil(chains * n * len(problem.table) / LARGEST))):
+        part = {k: v[:, block] for k, v in draws.items()}
+        y = predictions(problem, part, progress, "posterior predictive")
+        loglik = problem.log_likelihood(y, part)
+        density.append(np.stack([loglik[..., of].sum(axis=-1) for of in groups], axis=-1) if groups else loglik)
+        kept.append(y[:, block % every == 0])
+    return np.concatenate(kept, axis=1), np.concatenate(density, axis=1)
 
 
 def of_trace(problem: Any, trace: xr.DataTree, seed: int = 0, progress: bool = False) -> xr.DataTree:
@@ -128,7 +161,7 @@ def predictions(problem: Any, draws: Mapping[str, np.ndarray], progress: bool, w
 def prior_predictive(problem: Any, size: int = 500, seed: int = 0, progress: bool = False) -> np.ndarray:
     """Random data (size, rows) from the priors and the noise; NaN where the model has no solution."""
     rng = np.random.default_rng(seed)
-    draws = problem.prior_draws(rng, size)
+    draws = problem.prior_draws(rng, _affordable(size, len(problem.table)))
     y = predictions(problem, draws, progress, "prior predictive")
     return problem.replicated(rng, y, draws)
 
@@ -191,12 +224,18 @@ def extend(first: xr.DataTree, more: xr.DataTree) -> xr.DataTree:
         new = node.to_dataset()
         if "draw" in new.dims and name not in ("prior", "prior_predictive"):
             old = first[name].to_dataset()
-            new = new.assign_coords(draw=new["draw"].values + old.sizes["draw"])
+            new = new.assign_coords(draw=new["draw"].values + first["posterior"].sizes["draw"])
             groups[name] = xr.concat(
                 [old, new], dim="draw", combine_attrs="override", data_vars="minimal", coords="minimal", compat="override", join="outer"
             )
         else:
             groups[name] = new
     tree = xr.DataTree.from_dict(groups)
-    tree.attrs = {**more.attrs, "extended_from_seed": first.attrs["seed"], "extended_by": more["posterior"].sizes["draw"]}
+    thinned = {"predictions_every": max(t.attrs.get("predictions_every", 1) for t in (first, more))}
+    tree.attrs = {
+        **more.attrs,
+        **(thinned if thinned["predictions_every"] > 1 else {}),
+        "extended_from_seed": first.attrs["seed"],
+        "extended_by": more["posterior"].sizes["draw"],
+    }
     return tree

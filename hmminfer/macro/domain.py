@@ -20,6 +20,7 @@ ELEMENTS = {
     ("Triangular", 1): (skfem.ElementTriP1, None),
     ("Triangular", 2): (skfem.ElementTriP2, 5),
 }
+BLOCK = 20_000  # points that are looked for at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +200,8 @@ class Domain:
         if len(points) == 0:
             return np.zeros(0, dtype=np.int64)
         try:
-            return self._finder(points[:, 0], points[:, 1])
+            # in blocks, because the finder compares every point with many elements at once
+            return np.concatenate([self._finder(x, y) for x, y in (points[i : i + BLOCK].T for i in range(0, len(points), BLOCK))])
         except ValueError:  # a point on the rim can lie outside by rounding
             return np.array([self._element_at(point) for point in points])
 
