@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hmminfer.engine.files import verified, write_checked, write_whole
 from hmminfer.errors import HmmInferError
@@ -32,8 +32,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_netcdf(data: xr.DataTree | xr.Dataset, path: Path) -> None:
     """Write labelled arrays as NetCDF with a checksum; made in memory, because HDF5 does not survive a full disk."""
-    content: Any = data.to_netcdf(None, engine="h5netcdf")
-    with _told(path):
+    with data.to_netcdf(None, engine="h5netcdf") as content, _told(path):
         write_checked(path, content)
 
 

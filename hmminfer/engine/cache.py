@@ -50,7 +50,8 @@ def cached_arrays(kind: str, key: str, compute: Callable[[], dict[str, np.ndarra
     np.savez(content, allow_pickle=False, **{"key": np.array(key), **arrays})
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_checked(path, content.getbuffer())
+        with content.getbuffer() as view:
+            write_checked(path, view)
     return arrays
 
 

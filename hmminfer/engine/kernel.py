@@ -122,6 +122,10 @@ class Kernel:
             if array.dtype.name != kind.dtype.name or array.ndim != kind.ndim or not array.flags.c_contiguous:
                 raise HmmInferError(f"Data array {i} of kernel {self.code.recipe} must be {kind}, got {array.dtype} of shape {array.shape}.")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the data packed once more, which are made again when they are needed."""
+        return {k: v for k, v in self.__dict__.items() if k != "packed"}
+
     @property
     def n_in(self) -> int:
         return int(self.example.size)

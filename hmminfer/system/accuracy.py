@@ -143,19 +143,24 @@ def passing(
     accuracy: Accuracy, observables: Sequence[Observable], theta: np.ndarray, only: Sequence[str] | None = None
 ) -> tuple[dict[str, float], bool]:
     """Values of settings with which the stated accuracy is met at ``theta``, the setting that errs most being refined first, and True; False if the
-    finest that were tried in :data:`SECONDS` do not meet it. ``only``: the settings that may change.
+    finest that were tried in :data:`SECONDS` do not meet it. ``only``: the settings that may change. It must be met by the error of each setting
+    alone too: at one point errors of steps and elements can cancel.
     """
     changed: dict[str, float] = {}
     now, start, before = accuracy, time.monotonic(), 0.0
     for _ in range(TRIES):
         y, error = now.both(theta)
-        if np.all(np.isfinite(y)) and now.worst(observables, y, error)[0] <= (MARGIN if changed else 1.0) * accuracy.stated:
+        met = np.all(np.isfinite(y)) and now.worst(observables, y, error)[0] <= (MARGIN if changed else 1.0) * accuracy.stated
+        if met and not changed:
+            return changed, True
+        alone = now.alone(observables, theta, changed)
+        if met and all(v <= accuracy.stated for v, _ in alone.values()):
             return changed, True
         spent = time.monotonic() - start
         if now.again is None or spent + 2.0 * (spent - before) > SECONDS:  # a finer one takes at least twice as long
             break
         before = spent
-        alone = {k: v for k, v in now.alone(observables, theta, changed).items() if only is None or k in only}
+        alone = {k: v for k, v in alone.items() if only is None or k in only}
         if not alone:
             break
         name = max(alone, key=lambda k: alone[k][0])

@@ -173,7 +173,20 @@ COLUMNS = ("reactive_transport", "--column", "C/C0=relative_concentration", "--c
 
 
 def test_a_column_for_each_quantity(convert):
-    said, table = convert(BREAKTHROUGH, *COLUMNS, "--set", "flow=12 mL/h", "--set", "pulse=30 min", "--set", "inlet=1 g/m^3", "--set", "length=5 cm")
+    said, table = convert(
+        BREAKTHROUGH,
+        *COLUMNS,
+        "--set",
+        "flow=12 mL/h",
+        "--set",
+        "pulse=30 min",
+        "--set",
+        "inlet=1 g/m^3",
+        "--set",
+        "length=5 cm",
+        "--set",
+        "porosity=0.4",
+    )
     np.testing.assert_allclose(table.value, [0.2, 0.5])
     np.testing.assert_allclose(table.columns["time"], [1 / 6, 1 / 3])
     np.testing.assert_allclose(table.columns["pulse"], [0.5, 0.5])

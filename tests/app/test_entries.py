@@ -66,7 +66,7 @@ def test_a_name_too_long_for_the_system_is_no_file(tmp_path):
     with pytest.raises(HmmInferError, match="There is no run file"):
         Recipe.read("a" * 5000)
     (tmp_path / "run.toml").write_text(f'model = "{"a" * 5000}"')
-    with pytest.raises(HmmInferError, match="Unknown model 'aaa.{40,60}aaa'"):
+    with pytest.raises(HmmInferError, match=r"Unknown model 'aaa.{40,60}aaa'"):
         Recipe.read(tmp_path)
 
 

@@ -32,3 +32,17 @@ def test_a_rigid_motion_is_told_and_its_advice_helps():
     right = said(model)
     assert right["chi2 p-value"].ok
     assert right["pushed"].ok
+
+
+def test_a_rigid_motion_that_is_free_is_found_and_leaves_the_material_as_it_is():
+    """The same displacements by default: the camera's motion is an unknown, found to 0.5 um, and angle, content and resin are those of the truth."""
+    model = models.get("fibre_composite").EXPERIMENTS["plate"].model("plate_dic")
+    table = model.table
+    moved = model.kernel(model.vector({"rigid_x": 12.0, "rigid_y": -8.0, "rigid_rotation": 0.03})) - model.kernel(model.vector())
+    posterior = preview(replace(model, table=replace(table, value=table.value + moved)), seed=1, progress=False)["posterior"]
+    mean, sd = posterior.mean(), posterior.std()
+    for name, truth in {"fibre_angle": 27.0, "volume_fraction": 0.58, "matrix_modulus": 3.8}.items():
+        assert abs(float(mean[name]) - truth) < 3.0 * float(sd[name]), name
+    for name, truth in {"rigid_x": 12.0, "rigid_y": -8.0}.items():
+        assert abs(float(mean[name]) - truth) < 0.5, name
+    assert abs(float(mean["rigid_rotation"]) - 0.03) < 2e-3

@@ -21,7 +21,7 @@ COARSE = {"elements_x": 12, "elements_y": 4}  # of plate_dic: a third of a milli
 
 @pytest.fixture(scope="module")
 def plate() -> Compiled:
-    return Compiled(Problem.of(fibre.EXPERIMENTS["plate"].model("plate_dic", **COARSE)))
+    return Compiled(Problem.of(fibre.EXPERIMENTS["plate"].model("plate_dic", rigid_motion="none", **COARSE)))
 
 
 @pytest.fixture(scope="module")

@@ -80,6 +80,6 @@ def test_a_preview_near_the_end_of_a_support_is_a_result(tmp_path):
     file = tmp_path / "pores.csv"
     rows = "".join(f"conductivity,{d},{d},0.4,{k},W/m/K,1\n" for d, k in ((7, 102), (250, 102.5)))
     file.write_text("quantity,specimen,particle_diameter [um],volume_fraction,value,unit,sd\n" + rows + "matrix_conductivity,,,,220,W/m/K,2\n")
-    model = PARTICLES.model(file, particle_conductivity="Normal(60 W/m/K, 12 W/m/K)")
+    model = PARTICLES.model(file, particle_conductivity="Normal(60 W/m/K, 12 W/m/K)", interface_conductance=1e9)
     posterior = preview(model, seed=1, draws=200, progress=False)["posterior"]["particle_conductivity"]
     assert 1e-4 <= float(posterior.min()) < 1.0

@@ -321,7 +321,8 @@ def test_predictions_follow_a_posterior():
 
     curve = reactive.breakthrough(24.0, 1.35, duration=6.0, points_in_time=12)
     draws = xr.Dataset({"distribution": (("chain", "draw"), [[2.0, 4.0]]), "column_spread": (("chain", "draw"), [[0.1, 0.1]])})
-    y = curve.predict(draws, progress=False)["relative_concentration"].values[0]
+    rest = {p.name: p.prior.centre for p in curve.parameters if p.name not in draws and p.name not in curve.fixed}
+    y = curve.predict(draws, progress=False, **rest)["relative_concentration"].values[0]
     first = [np.argmax(v > 0.2) for v in y]
     assert first[0] < first[1]  # more sorption, later
 
