@@ -212,6 +212,18 @@ def basis(unit: str) -> str:
     return _BASES.get(roots.pop(), "") if len(roots) == 1 else ""
 
 
+def is_unit(text: str) -> bool:
+    """True if a text is a unit.
+
+    >>> is_unit("min"), is_unit("W/m/K"), is_unit("front")
+    (True, True, False)
+    """
+    try:
+        return bool(text) and _unit(text) is not None
+    except errors.HmmInferError:
+        return False
+
+
 def name(unit: str) -> str:
     """The unit as shown in messages: ``"dimensionless"`` for the empty one."""
     return unit or "dimensionless"
@@ -278,8 +290,8 @@ def _spelt(text: str) -> tuple[float, str]:
     """Leading power of ten, and the rest in pint's spelling: ``"10^-6 K\u207b\u00b9"`` -> ``(1e-6, "K**-1")``."""
     if len(text) > _LENGTH:
         raise errors.HmmInferError(f"Unknown unit {shown(text)}; a unit has at most {_LENGTH} characters.")
-    if text.strip() in ("1", "-", "\u2013", "dimensionless"):
-        return 1.0, ""
+    if text.strip() in ("1", "-", "\u2013", "dimensionless") or re.fullmatch(r"(a\.\s*u\.?|arb\.?\s*(u\.|units?))", text.strip(), re.IGNORECASE):
+        return 1.0, ""  # arbitrary units are a number whose scale means nothing
     if is_percent(text):
         return 1.0, "%"
     text = re.sub(r"[\u2070\u00b9\u00b2\u00b3\u2074-\u2079\u207a\u207b]+", lambda m: "^" + m[0].translate(_RAISED), text).translate(_SIGNS).strip()

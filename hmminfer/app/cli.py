@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -331,7 +332,12 @@ def convert(
     file: Annotated[Path, typer.Argument(help="Table with a column for each quantity, or export of DICe, VIC, MatchID, GOM, pyvale or Ncorr (.mat)")],
     model: Annotated[str, typer.Argument(help="Physical system; default: the one whose experiment the columns fit", show_default=False)] = "",
     experiment: Annotated[str, typer.Option(help="How it was tested; default: the one that the columns fit")] = "",
-    column: Annotated[Pairs, typer.Option(help='What a column is, "C/C0=relative_concentration" or "U=displacement_x [px]"; repeatable')] = None,
+    column: Annotated[
+        Pairs,
+        typer.Option(
+            help='What a column is, "C/C0=relative_concentration", "U=displacement_x [px]" or "E2=youngs_modulus at angle=90 deg"; repeatable'
+        ),
+    ] = None,
     pixel: Annotated[str, typer.Option(help='Size of a pixel, "25 um"')] = "",
     y_axis: Annotated[str, typer.Option(help="up, or down as in images; exports of image correlation are known")] = "",
     origin: Annotated[str, typer.Option(help='Lower left corner of the plate in the coordinates of the file, "120, 880 px"')] = "",
@@ -348,10 +354,10 @@ def convert(
 
     named = {}
     for item in column or []:
-        name, eq, target = item.rpartition("=")
-        if not eq or not name.strip() or not target.strip():
+        match = re.fullmatch(r"(.+?)=([^=]+?(?: at [\w ]+=.+)?)", item.strip())
+        if match is None:
             raise HmmInferError(f"--column {item!r} is not a name and what it is; write --column 'NAME=quantity [unit]'.")
-        named[name.strip()] = target.strip()
+        named[match[1].strip()] = match[2].strip()
     raw, system, notes = converted(file, model, experiment, named, pixel, y_axis, origin, frame, pairs(set_, "--set"))
     target_file = output or Path(f"{file.stem}_long.csv")
     write_table(target_file, raw, (f"Converted from {file.name}.", *notes))

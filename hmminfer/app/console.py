@@ -39,9 +39,12 @@ def asked(problem: Any, recipe: Any) -> list[Any]:
 
 def modes_text(problem: Any, tree: Any) -> list[str]:
     """Separate modes of the posterior, in words; empty if there is one mode."""
-    modes = modes_of(tree)
+    found = modes_of(tree)
+    modes = [m for m in found if m.weight >= 0.005]  # a smaller one would be printed as 0 %
+    small = len(found) - len(modes)
+    told = [f"The search found {small} further mode{'s' if small > 1 else ''} of less than 0.5 % of the posterior.", ""] if small else []
     if problem is None or len(modes) < 2:
-        return []
+        return told if problem is not None else []
     values = [problem.constrain(m.x) for m in modes]
     names = [p.name for p in problem.free if p.axial and p.size is None] or [p.name for p in problem.free if p.size is None]
     unit = {p.name: p.unit for p in problem.free}
@@ -51,7 +54,7 @@ def modes_text(problem: Any, tree: Any) -> list[str]:
         lines.append(f"  {100 * m.weight:3.0f} %  {at}")
     axial = any(p.axial for p in problem.free)
     what = "Another angle, a rosette or a displacement field" if axial else "A measurement of another kind"
-    return [*lines, f"{what} would tell them apart.", ""]
+    return [*lines, f"{what} would tell them apart.", "", *told]
 
 
 def prior_table(problem: Any, seed: int) -> Printed:

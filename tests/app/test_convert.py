@@ -195,6 +195,27 @@ def test_a_column_for_each_quantity(convert):
     assert "1 cells hold no number" in said
 
 
+LAMINA = "material,Vf,E1 (GPa),E2 (GPa),G12_GPa,nu12\nKevlar,0.6,80,5.5,2.2,0.34\nother,0.5,70,5.0,2.0,0.35\n"
+ENGINEERING = ("fibre_composite", "--column", "material=specimen", "--column", "E1=youngs_modulus at angle=0 deg")
+
+
+def test_several_columns_of_one_quantity(convert):
+    """Columns of one quantity say where each was measured; names may be written without their units, and units after an underscore are read."""
+    more = ("--column", "E2=youngs_modulus at angle=90 deg", "--column", "G12_GPa=shear_modulus [GPa]", "--column", "nu12=poisson_ratio")
+    _, table = convert(LAMINA, *ENGINEERING, *more)
+    modulus = table.select("youngs_modulus")
+    np.testing.assert_allclose(modulus.value, [80.0, 70.0, 5.5, 5.0])
+    np.testing.assert_allclose(modulus.columns["angle"], [0, 0, 90, 90])
+    assert modulus.columns["specimen"].tolist() == ["Kevlar", "other"] * 2
+    np.testing.assert_allclose(table.select("shear_modulus").value, [2.2, 2.0])
+
+
+def test_units_after_an_underscore(convert):
+    options = ("--column", "C_C0=relative_concentration", "--set", "flow=12 mL/h", "--set", "pulse=30 min", "--set", "inlet=1 g/m^3")
+    _, table = convert("time_min,C_C0\n10,0.2\n20,0.5\n", "reactive_transport", *options, "--set", "length=5 cm", "--set", "porosity=0.4")
+    np.testing.assert_allclose(table.columns["time"], [1 / 6, 1 / 3])
+
+
 @pytest.mark.parametrize(
     ("text", "options", "said"),
     [
@@ -202,6 +223,11 @@ def test_a_column_for_each_quantity(convert):
         (BREAKTHROUGH, ("reactive_transport", "--column", "C/C=relative_concentration"), "Unknown column of the file 'C/C'. Did you mean 'C/C0'?"),
         (BREAKTHROUGH, ("reactive_transport", "--column", "C/C0=concentration"), "Did you mean 'relative_concentration'"),
         (BREAKTHROUGH, (), "name the system"),
+        (BREAKTHROUGH, ("morphogen_tissue",), "is a quantity of morphogen_tissue (gradient: "),
+        (LAMINA, (*ENGINEERING, "--column", "E2=youngs_modulus at angel=90 deg"), "Unknown quantity or column 'angel'. Did you mean 'angle'?"),
+        (LAMINA, (*ENGINEERING, "--column", "E2=youngs_modulus"), "Column 'angle' is needed"),
+        (LAMINA, (*ENGINEERING, "--column", "E2=youngs_modulus at angle=0 deg"), "or say how they differ"),
+        (LAMINA, (*ENGINEERING, "--column", "E2=youngs_modulus at angle=0 deg, B"), "says not where 'E2' was measured"),
         (BREAKTHROUGH, (*COLUMNS, "--set", "flux=3"), "Unknown column or setting 'flux'"),
         (DICE, ("--experiment", "plate"), "Column 'COORDINATE_X' is in pixels; give the size of one with its unit, --pixel '25 um'"),
         (DICE, ("--pixel", "25"), "give the size of one with its unit"),

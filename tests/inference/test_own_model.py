@@ -101,17 +101,6 @@ def test_a_parameter_that_is_neither_in_a_posterior_nor_fixed_is_refused(result)
         models.fibre_composite.moduli().predict(part, progress=False)
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")  # find_MAP says how it will return its result one day
-def test_find_map_reaches_a_mode(model):
-    """Angle 0 is a saddle: the coupon at 10 degrees is missed by 5 sd there."""
-    built = build(model)
-    point = pm.find_MAP(model=built, progressbar=False)
-    problem = Problem.of(model)
-    y = problem.model.evaluate({p.name: point[p.name] for p in problem.model.parameters if p.name in point})
-    assert np.abs((problem.table.value - y) / problem.sd).max() < 1.5
-    assert abs(float(point["fibre_angle"])) > 5.0
-
-
 def test_no_solution_and_no_support_is_no_density(model):
     """LogNormal(60, 1.0) reaches beyond the support of the fibre's shear modulus; it is cut there, and no draw can raise afterwards."""
     problem = Problem.of(model, priors={"fibre_shear_modulus": "LogNormal(60, 1.0)"})
