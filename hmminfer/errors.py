@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 
@@ -14,6 +15,17 @@ class HmmInferError(ValueError):
 
 class Interrupted(HmmInferError):
     """Error for a run that was interrupted before it had a draw to keep."""
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Context, or decorator, in which an interrupt that falls into a call of compiled code is raised as what it is: there it comes as a SystemError."""
+    try:
+        yield
+    except SystemError as error:
+        if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> HmmInferError:

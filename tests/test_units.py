@@ -63,6 +63,8 @@ def test_refusals_name_the_remedy(value, unit, message):
         ("Msi", "GPa", 6.894757),
         ("10^6 psi", "GPa", 6.894757),
         ("W m-1 K-1", "W/m/K", 1.0),
+        ("a.u.", "", 1.0),
+        ("arb. units", "", 1.0),
         ("W m^-1 K^-1", "W/m/K", 1.0),
         ("W\u00b7m\u207b\u00b9\u00b7K\u207b\u00b9", "W/m/K", 1.0),
         ("W/(m.K)", "W/m/K", 1.0),

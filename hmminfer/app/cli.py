@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from hmminfer import __version__
-from hmminfer.errors import HmmInferError, Interrupted, abridged, unknown
+from hmminfer.errors import HmmInferError, Interrupted, abridged, interruptible, unknown
 from hmminfer.terminal import say, working
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -36,7 +36,8 @@ def command(function: Callable[..., None], **options: Any) -> Callable[..., None
     @functools.wraps(function)
     def told(*args: Any, **kwargs: Any) -> None:
         try:
-            function(*args, **kwargs)
+            with interruptible():
+                function(*args, **kwargs)
         except Interrupted as error:
             say(f"Interrupted: {error}", err=True)
             raise typer.Exit(130) from None

@@ -20,7 +20,7 @@ from hmminfer.system.tables import RawTable, split_heading
 
 @dataclass(frozen=True)
 class Target:
-    """What a column of the file is: quantity or column of the data, its unit, and columns that are the same in all its rows."""
+    """Meaning of a column of the file: quantity or column of the data, its unit, and columns that are the same in all its rows."""
 
     name: str
     unit: str = ""
@@ -86,7 +86,7 @@ def converted(
 
 
 def _given(columns: Mapping[str, str], names: list[str]) -> dict[str, Target]:
-    """What the user says of columns, by their names in the file; a name may be written without its unit."""
+    """Meanings that the user states, by names in the file; a name may be written without its unit."""
     bare = {split_heading(name)[0]: name for name in names}
     out = {}
     for name, text in columns.items():

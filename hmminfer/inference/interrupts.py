@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from hmminfer.errors import HmmInferError, Interrupted
+
 
 class Waiting:
     """Interrupts that have been asked for in the block of :func:`deferred`."""
@@ -58,3 +60,8 @@ def deferred() -> Iterator[Waiting]:
     finally:
         for s in ours:
             signal.signal(s, old[s])
+
+
+def nothing_kept() -> HmmInferError:
+    """Error for a run that was interrupted before it had a draw to keep."""
+    return Interrupted("The run was interrupted before any draw was kept; run it again, with a smaller tune to see draws sooner.")

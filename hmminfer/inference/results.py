@@ -16,6 +16,7 @@ from hmminfer.inference.modes import Mode
 from hmminfer.system.accuracy import over_noise
 from hmminfer.system.parameters import Field
 from hmminfer.system.remarks import remarks
+from hmminfer.terminal import working
 
 PRIOR_DRAWS = 500
 LARGEST = 20_000_000  # numbers in one group of predictions (160 MB); beyond, predictions are kept for fewer draws
@@ -67,7 +68,8 @@ def assemble(problem: Any, x: np.ndarray, stats: Mapping[str, np.ndarray], found
         "sampler_state": xr.Dataset({"last": (("chain", "dim"), x[:, -1])}),
     }
     if model.derived:
-        groups["derived"] = _derived(model, draws, dims)
+        with working("derived quantities", show=progress):
+            groups["derived"] = _derived(model, draws, dims)
     tree = xr.DataTree.from_dict(groups)
     tree.attrs = {
         "hmminfer": __version__,

@@ -12,7 +12,7 @@ coordinates of their own (:mod:`hmminfer.inference.coordinates`).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,19 +23,18 @@ import pymc as pm
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
-from hmminfer.engine.simulation import Simulation
-from hmminfer.errors import HmmInferError, Interrupted, unknown, whole
-from hmminfer.inference.interrupts import deferred
+from hmminfer.errors import HmmInferError, interruptible, unknown, whole
+from hmminfer.inference.interrupts import deferred, nothing_kept
 from hmminfer.inference.misfit import at_the_mode
-from hmminfer.inference.modes import chain_starts, inside, modes_of
+from hmminfer.inference.modes import Mode, chain_starts, inside, modes_of
 from hmminfer.inference.posterior import Compiled, pymc_model, start_angles
 from hmminfer.inference.problem import Problem
 from hmminfer.inference.results import assemble, extend, of_trace
 from hmminfer.inference.starts import start_of_chain
-from hmminfer.inference.stochastic import abc, sample_smc
+from hmminfer.inference.without_gradient import fit_by_simulation, fit_without_gradient
 from hmminfer.system.model import Model
-from hmminfer.system.parameters import ParameterSet
 from hmminfer.system.priors import Prior
+from hmminfer.system.remarks import dear
 from hmminfer.terminal import say, working
 
 LAPLACE = "laplace"
@@ -62,6 +61,7 @@ def build(
     return pymc_model(problem, start_angles(problem), share=True)
 
 
+@interruptible()
 def preview(
     model: Model,
     *,
@@ -85,6 +85,7 @@ def preview(
     previewable(model)
     compiled = _compiled(problem, progress)
     found = compiled.modes(seed, progress)
+    _tell_costs(problem, found, progress)
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(draws, [m.weight for m in found])
     compiled.standardise(found)
@@ -153,6 +154,7 @@ def previewable(model: Model) -> None:
         )
 
 
+@interruptible()
 def fit(
     model: Model,
     *,
@@ -210,14 +212,15 @@ def fit(
     if sampler == LAPLACE:
         return preview(model, noise=noise, priors=priors, fixed=fixed, discrepancy_kind=discrepancy_kind, draws=draws, seed=seed, progress=progress)
     if sampler == "abc":
-        return _fit_by_simulation(problem, draws, chains, seed, progress)
+        return fit_by_simulation(problem, draws, chains, seed, progress)
     if sampler != "nuts":
-        return _fit_without_gradient(problem, sampler, draws, tune, chains, seed, progress)
+        return fit_without_gradient(problem, sampler, draws, tune, chains, seed, progress)
     compiled = _compiled(problem, progress)
     if resume is None:
         found = compiled.modes(seed, progress)
         if progress:
             say(at_the_mode(problem, found), err=True)
+        _tell_costs(problem, found, progress)
         starts = np.clip(chain_starts(found, chains, np.random.default_rng(seed)), *problem.box())
     else:
         found = modes_of(resume)
@@ -229,6 +232,13 @@ def fit(
     tree = assemble(problem, x, stats, found, seed, progress)
     tree.attrs.update(method="nuts", interrupted=int(interrupted), tune=tune)
     return tree if resume is None else extend(resume, tree)
+
+
+def _tell_costs(problem: Problem, found: Sequence[Mode], progress: bool) -> None:
+    """Say if the model is dear where the posterior lies; where the whole prior is, it was said before."""
+    if progress and problem.model.costs and not dear(problem.model):
+        x = np.random.default_rng(0).multivariate_normal(found[0].x, found[0].covariance, 200)
+        say(*(f"Note: {sentence}" for sentence in dear(problem.model, problem.constrain(x))), err=True)
 
 
 def _compiled(problem: Problem, progress: bool) -> Compiled:
@@ -300,10 +310,6 @@ def _failure(error: RuntimeError, store: Any) -> HmmInferError:
     return HmmInferError(f"The sampler could not start: {told}. Check the data and priors, or try another seed.")
 
 
-def _nothing_kept() -> HmmInferError:
-    return Interrupted("The run was interrupted before any draw was kept; run it again, with a smaller tune to see draws sooner.")
-
-
 def _unpack(trace: Any, every_chain: bool = False) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Unconstrained draws (chain, draw, dim) and sampler statistics.
 
@@ -319,7 +325,7 @@ def _unpack(trace: Any, every_chain: bool = False) -> tuple[np.ndarray, dict[str
     chains = longest[: len(length) if every_chain else int(np.argmax(total)) + 1]
     n = int(length[chains].min())
     if n == 0:
-        raise _nothing_kept()
+        raise nothing_kept()
     chains = np.sort(chains)
     names = {"mean_tree_accept": "acceptance_rate", "depth": "tree_depth", "logp": "lp"}
     names |= {name: name for name in ("diverging", "energy", "n_steps", "step_size")}
@@ -342,48 +348,3 @@ def recover(problem: Problem, store: Any, *, seed: int, tune: int, resume: xr.Da
     tree = assemble(problem, x, stats, found, seed, progress)
     tree.attrs.update(method="nuts", interrupted=1, tune=tune)
     return tree if resume is None else extend(resume, tree)
-
-
-def _fit_by_simulation(problem: Problem, draws: int, chains: int, seed: int, progress: bool) -> xr.DataTree:
-    """Approximate Bayesian computation of a simulated model; the noise of each row is its tolerance."""
-    model = problem.model
-    assert isinstance(model.kernel, Simulation)
-    if problem.noise or problem.extra or problem.tail:
-        raise HmmInferError("A simulated experiment needs a known tolerance; fill in the column sd, or give noise as numbers.")
-    draw = model.kernel.draw
-    found = abc(
-        lambda values, rng: draw(model.vector(values), rng),
-        problem.table.value,
-        ParameterSet(problem.free),
-        problem.sd,
-        draws=draws,
-        chains=chains,
-        seed=seed,
-        progress=progress,
-    )
-    posterior = found["posterior"].to_dataset()
-    x = np.stack([p.prior.to_unconstrained(posterior[p.name].values) for p in problem.free], axis=2)
-    # a second simulation at each draw is what data may look like there, and no estimate of the likelihood that was used
-    tree = assemble(problem, x, {}, [], seed, progress).drop_nodes("log_likelihood")
-    tree.attrs.update(method="abc", interrupted=0, tune=0, epsilon=problem.sd.tolist())
-    return tree
-
-
-def _fit_without_gradient(problem: Problem, sampler: str, draws: int, tune: int, chains: int, seed: int, progress: bool) -> xr.DataTree:
-    """SMC or DE Metropolis, for models without gradients or with separate modes."""
-    with pymc_model(problem), threadpool_limits(1, "blas"), deferred() as interrupt:
-        common: dict[str, Any] = {"draws": draws, "chains": chains, "random_seed": seed, "progressbar": progress}
-        if sampler == "smc":
-            trace = sample_smc(interrupt, **common)
-        else:
-            try:
-                trace = pm.sample(tune=tune, step=pm.DEMetropolisZ(), compute_convergence_checks=False, callback=interrupt.stop, cores=1, **common)
-            except ValueError as error:
-                if not interrupt.asked:
-                    raise
-                raise _nothing_kept() from error  # no chain has ended its tuning
-    posterior = trace["posterior"].to_dataset()
-    x = problem.unconstrain({p.name: posterior[p.name].values for p in problem.free})
-    tree = assemble(problem, x, {}, [], seed, progress)
-    tree.attrs.update(method=sampler, interrupted=int(interrupt.asked), tune=tune)
-    return tree

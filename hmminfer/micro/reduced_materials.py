@@ -6,7 +6,7 @@ priors wide enough for any of them cost no training of their own. Beyond (a glas
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from hmminfer.micro.reduced_cell import ReducedCell, reduced_cell
 BOX = np.array([[0.05, 0.1, 0.04, 0.0, 0.0, 1.0, 0.05, 0.10], [5000.0, 100.0, 60.0, 0.45, 0.45, 1.0, 0.45, 0.80]])
 LARGEST = {"hexagonal": 0.80, "square": 0.75}  # volume fractions
 SLOWER = 150  # the full cell of 4 elements a side over the reduced one: measured 130 to 240
-DRAWS = 200
 
 
 def box_of(packing: str) -> np.ndarray:
@@ -32,21 +31,18 @@ def cell_of_materials(packing: str = "hexagonal", n: int = 4) -> ReducedCell:
     return reduced_cell(lower, upper, packing, n, snapshots=256, tolerance=2e-10)
 
 
-def beyond(packing: str, model: Any) -> str:
-    """A sentence if most prior draws of a model, whose first eight parameters are the cell's, lie outside the box; else ""."""
-    box, rng = box_of(packing), np.random.default_rng(0)
-    phases = model.parameters.parameters[:8]
-    draws = np.stack([np.full(DRAWS, model.fixed[p.name]) if p.name in model.fixed else p.prior.sample(rng, DRAWS) for p in phases], axis=1)
-    scaled = draws.copy()
-    scaled[:, [0, 1, 2, 5]] /= draws[:, [5]]
+def beyond(packing: str, names: Sequence[str], draws: Mapping[str, np.ndarray], where: str) -> str:
+    """A sentence if most of these draws of the cell's eight parameters, called ``names``, lie outside the box; else "". ``where`` names the draws."""
+    box = box_of(packing)
+    scaled = np.stack(np.broadcast_arrays(*(np.asarray(draws[name], dtype=float) for name in names)), axis=-1).reshape(-1, len(names))
+    scaled[:, [0, 1, 2, 5]] /= scaled[:, [5]]
     outside = (scaled < box[0]) | (scaled > box[1])
     share = outside.any(axis=1).mean()
-    if share <= 0.5:
+    if not share > 0.5:
         return ""
-    names = ["fibre_axial_modulus", "fibre_transverse_modulus", "fibre_shear_modulus"]
-    called = [f"{p.name} / matrix_modulus" if p.name in names else p.name for p in phases]
-    where = int(np.argmax(outside.mean(axis=0)))
+    called = [f"{name} / {names[5]}" if i < 3 else name for i, name in enumerate(names)]
+    worst = int(np.argmax(outside.mean(axis=0)))
     return (
-        f"The full cell answers for {100 * share:.0f} % of the prior, about {SLOWER} times slower than the reduced one: {called[where]} lies outside "
-        f"[{box[0, where]:g}, {box[1, where]:g}]. Expect hours rather than minutes, or give values inside."
+        f"The full cell answers for {100 * share:.0f} % of the {where}, about {SLOWER} times slower than the reduced one: {called[worst]} lies outside "
+        f"[{box[0, worst]:g}, {box[1, worst]:g}]. Expect hours rather than minutes, or give values inside."
     )

@@ -18,7 +18,7 @@ from hmminfer.engine.coupling import Joint
 from hmminfer.engine.kernel import Kernel
 from hmminfer.engine.linalg import one_thread
 from hmminfer.engine.simulation import Simulation
-from hmminfer.errors import HmmInferError
+from hmminfer.errors import HmmInferError, interruptible
 from hmminfer.system import pickling, shown
 from hmminfer.system.accuracy import Accuracy, check
 from hmminfer.system.derived import Derived
@@ -58,6 +58,7 @@ class Model:
     nuisances : errors of the instruments (see :mod:`.nuisance`); an experiment adds them to the kernel, a prediction leaves them out.
     derived : quantities that a field speaks of, computed from the draws, see :mod:`.derived`.
     cautions : functions of the model as it is settled that return a sentence to say before sampling, or "", see :mod:`.remarks`.
+    costs : functions of named draws and of what they are draws of ("prior") that return a sentence if the model is dear there, or "".
     name, experiment, home : name of the physical system, name of the experiment, and the module that declares it; set by the experiment.
     """
 
@@ -77,6 +78,7 @@ class Model:
     nuisances: tuple[Nuisance, ...] = ()
     derived: tuple[Derived, ...] = ()
     cautions: tuple[Callable[[Model], str], ...] = ()
+    costs: tuple[Callable[[Mapping[str, np.ndarray], str], str], ...] = ()
     name: str = ""
     experiment: str = ""
     home: str = ""
@@ -139,6 +141,7 @@ class Model:
         """Raise an error if steps or elements are too large for the stated accuracy at ``theta``; ``where`` names this point in the message."""
         check(self, theta, where)
 
+    @interruptible()
     def predict(self, values: Any = None, progress: bool = True, draws: int | None = None, **named: Any) -> xr.Dataset:
         """Observables for named values or a whole posterior.
 

@@ -7,15 +7,26 @@ from typing import Any
 
 import numpy as np
 
+from hmminfer.system.parameters import Field
 from hmminfer.system.priors import Prior
 
+DRAWS = 200
 FAR = 3.0  # standard deviations
 ASSUMED = 0.05  # of a value: its sd where none is stated
 
 
 def remarks(model: Any) -> list[str]:
     """All sentences for a model whose priors and fixed values are settled."""
-    return [*contradictions(model), *filter(None, (caution(model) for caution in model.cautions))]
+    return [*contradictions(model), *filter(None, (caution(model) for caution in model.cautions)), *dear(model)]
+
+
+def dear(model: Any, draws: Mapping[str, Any] | None = None) -> list[str]:
+    """Sentences on what the model costs at named draws of the posterior, or, without them, over the prior."""
+    where = "prior" if draws is None else "posterior"
+    if draws is None:
+        rng = np.random.default_rng(0)
+        draws = {p.name: p.prior.sample(rng, DRAWS) for p in model.parameters if not isinstance(p, Field) and p.size is None}
+    return [said for cost in model.costs if (said := cost({**draws, **model.fixed}, where))]
 
 
 def contradictions(model: Any) -> list[str]:

@@ -55,8 +55,8 @@ def law_of(settings: Any) -> LinearLaw:
 def settled(parameters: ParameterSet, micro: LinearLaw, s: Any, table: Any = None) -> dict[str, Any]:
     """Parts of a model that the material decides: parameters with priors that know it, moduli of the lamina, and what is to be said of them."""
     told = informed(parameters, micro.kernel, s, table)
-    cautions = (*told.cautions, partial(beyond, str(s["packing"]))) if s["cell"] == "reduced" else told.cautions
-    return {"parameters": told.parameters, "derived": (moduli_of_lamina(micro),), "cautions": cautions}
+    costs = (partial(beyond, str(s["packing"]), [p.name for p in told.parameters][:8]),) if s["cell"] == "reduced" else ()
+    return {"parameters": told.parameters, "derived": (moduli_of_lamina(micro),), "cautions": told.cautions, "costs": costs}
 
 
 def moduli_of_lamina(micro: LinearLaw) -> Derived:

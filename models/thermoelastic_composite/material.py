@@ -91,12 +91,12 @@ def settled(kernel: Kernel, micro: Kernel, s: Any, table: Any = None, columns: M
     """Parts of a model that the material decides: parameters, values that the columns state or no datum sees, derived quantities, cautions."""
     columns = columns or {}
     told = informed(ParameterSet((*phases_of(str(s["packing"])), *THERMAL)), kernel, s, table, {**KNOWN, **T300_934})
-    cautions = (*told.cautions, partial(beyond, str(s["packing"]))) if s["cell"] == "reduced" else told.cautions
+    costs = (partial(beyond, str(s["packing"]), [p.name for p in told.parameters][:8]),) if s["cell"] == "reduced" else ()
     derived = (
         Derived("lamina_modulus", "GPa", partial(_of_lamina, micro, 0), "of the aligned composite", ("axial", "transverse", "shear")),
         Derived("lamina_expansion", "um/m/K", partial(_of_lamina, micro, 1), "of the aligned composite", ("axial", "transverse")),
     )
-    return {"parameters": told.parameters, "fixed": {**told.held, **columns}, "derived": derived, "cautions": cautions}
+    return {"parameters": told.parameters, "fixed": {**told.held, **columns}, "derived": derived, "cautions": told.cautions, "costs": costs}
 
 
 def _of_lamina(micro: Kernel, what: int, values: Mapping[str, Any]) -> np.ndarray:

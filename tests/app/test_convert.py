@@ -219,7 +219,8 @@ def test_units_after_an_underscore(convert):
 @pytest.mark.parametrize(
     ("text", "options", "said"),
     [
-        (BREAKTHROUGH, COLUMNS, "Column 'flow' is needed, and no column of the file is called so"),
+        (BREAKTHROUGH, COLUMNS, "Columns 'flow', 'pulse', 'inlet' are needed, and no column of the file is called so"),
+        (BREAKTHROUGH, COLUMNS, "or, where it is the same in all rows, its value: --set 'flow=...' --set 'pulse=...'"),
         (BREAKTHROUGH, ("reactive_transport", "--column", "C/C=relative_concentration"), "Unknown column of the file 'C/C'. Did you mean 'C/C0'?"),
         (BREAKTHROUGH, ("reactive_transport", "--column", "C/C0=concentration"), "Did you mean 'relative_concentration'"),
         (BREAKTHROUGH, (), "name the system"),
@@ -237,7 +238,11 @@ def test_units_after_an_underscore(convert):
         (VIC, ("--pixel", "1 mm", "--origin", "corner"), "write two numbers"),
         ("x,y,temperature\n1,2,300\n", ("heat_composite", "--experiment", "plate"), "Column 'x' has no unit; give it, --column 'x=x [mm]'"),
         ("temperature [K],x [mm],y [mm]\n300,1,2\n", (), "fit several experiments"),
-        ("temperature [K]\nx\n", ("heat_composite", "--experiment", "plate"), "Column 'x' is needed"),
+        (
+            "temperature [K]\nx\n",
+            ("heat_composite", "--experiment", "plate"),
+            "Columns 'x', 'y' are needed, and no column of the file is called so; say which is, --column 'NAME=x [mm]' --column 'NAME=y [mm]'.",
+        ),
         ("", (), "has no rows"),
         ("a,a\n1,2\n", (), "more than once"),
         (DICE, ("--column", "nonsense"), "is not a name and what it is"),

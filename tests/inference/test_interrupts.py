@@ -7,7 +7,7 @@ import numpy as np
 import pymc as pm
 import pytest
 
-from hmminfer.errors import Interrupted
+from hmminfer.errors import Interrupted, interruptible
 from hmminfer.inference.interrupts import Waiting, deferred
 from hmminfer.inference.sampling import fit
 
@@ -69,3 +69,11 @@ def test_smc_ends_at_once_whatever_compiled_code_makes_of_it(coupons, monkeypatc
     monkeypatch.setattr(pm, "sample_smc", sample)
     with pytest.raises(KeyboardInterrupt):
         fit(coupons, sampler="smc", draws=100, chains=1, seed=1, progress=False)
+
+
+def test_an_interrupt_in_compiled_code_is_no_system_error():
+    """Python turns an interrupt that falls into a compiled call into a SystemError; of fit, preview, predict and commands it comes out as it was."""
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        raise SystemError("returned a result with an exception set") from KeyboardInterrupt()
+    with pytest.raises(SystemError), interruptible():
+        raise SystemError("another")

@@ -20,7 +20,7 @@ from hmminfer.system.materials import constituents
 from hmminfer.system.model import Model
 from hmminfer.system.parameters import Parameter
 from hmminfer.system.priors import HalfNormal, LogNormal, Normal, Uniform
-from hmminfer.system.remarks import remarks
+from hmminfer.system.remarks import dear, remarks
 from hmminfer.system.tables import RawTable
 from hmminfer.terminal import text_of
 
@@ -162,6 +162,10 @@ def test_a_dear_cell_is_said(file):
     assert remarks(model) == []
     soft = model.with_priors({"matrix_modulus": "LogNormal(0.01 GPa, 0.1, lower=0.01, upper=0.02)"})
     assert remarks(soft)[-1].startswith("The full cell answers for 100 % of the prior, about 150 times slower than the reduced one: fibre_")
+    thin = {p.name: np.full(10, p.prior.centre) for p in model.parameters} | {"volume_fraction": np.full(10, 0.05)}
+    (said,) = dear(model, thin)
+    assert "for 100 % of the posterior" in said
+    assert "volume_fraction lies outside [0.1, 0.8]" in said
 
 
 def test_what_no_datum_sees_is_held_and_the_rest_inferred():
