@@ -16,7 +16,7 @@ ORDER = ["engine", "system", "micro macro", "inference", "figures", "diagnostics
 RANK = {wing: i for i, level in enumerate(ORDER) for wing in level.split()}
 OF_MODELS = {"engine", "system", "micro", "macro", "inference", "figures"}  # what a physical system may import
 PROBABILITY = {  # who knows of each library
-    "pymc": {"inference/posterior", "inference/without_gradient", "inference/stochastic"},
+    "pymc": {"inference/posterior", "inference/sampling", "inference/without_gradient", "inference/stochastic"},
     "nutpie": {"inference/callbacks", "inference/sampling", "inference/starts"},
     "pytensor": {"engine/operator", "inference/posterior", "inference/coordinates", "inference/callbacks"},
     "rich": {"terminal"},
