@@ -120,6 +120,8 @@ def _predictive(reading: Reading) -> list[Check]:
         clean, drawn = ({k: reading.of_rows(group, k) for k in reading.measured} for group in ("fitted", "posterior_predictive"))
         misfit = Misfit.of(reading.measured, clean, drawn)
         out.append(Check("chi2 p-value > 0.05", misfit.value, misfit.ok, misfit.advice([e.name for e, _, _ in _driven(reading)])))
+        if misfit.pattern:
+            out.append(Check("residuals like noise", "smooth", False, misfit.pattern))
     return out
 
 

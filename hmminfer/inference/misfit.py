@@ -64,7 +64,7 @@ class Misfit:
             z = scores[name][best]
             places, names = _places(observed[name])
             together = _together(z, places) if names else 0.0
-            if together > max(0.5, 4.0 / np.sqrt(len(z))) and np.mean(z**2) > 1.5:
+            if together > max(0.5, 4.0 / np.sqrt(len(z))) and np.mean(z**2) > 0.5:
                 smooth[name] = (together, ", ".join(names))
                 tilted += [name] if _explained(z, places) > 0.7 else []
         quantities = {name: float(squares[name][best]) / rows[name] for name in clean}
@@ -74,6 +74,17 @@ class Misfit:
     def ok(self) -> bool:
         """True if the noise explains the misfit."""
         return self.p > 0.05
+
+    @property
+    def pattern(self) -> str:
+        """Sentence on residuals that the noise explains in their size, but not in their order; "" if there are none."""
+        if not self.ok or not self.smooth:
+            return ""
+        name, (correlation, along) = max(self.smooth.items(), key=lambda item: item[1][0])
+        return (
+            f"Residuals of {name} are smooth over {along} (neighbours correlate by {correlation:.2f}): the model misses something, and rows that "
+            "err together count as independent, so that the intervals are too narrow. Correct the model, or the instrument; more noise does not help."
+        )
 
     @property
     def value(self) -> str:
@@ -175,7 +186,7 @@ def _together(z: np.ndarray, places: np.ndarray) -> float:
         return 0.0
     near = cKDTree(places).query(places, 2)[1]
     other = np.where(near[:, 0] == np.arange(len(z)), near[:, 1], near[:, 0])
-    return float(np.mean(z * z[other]) / np.mean(z**2))
+    return float(np.mean(z * z[other]) / np.sqrt(np.mean(z**2) * np.mean(z[other] ** 2)))
 
 
 def _explained(z: np.ndarray, places: np.ndarray) -> float:

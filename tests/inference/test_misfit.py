@@ -57,6 +57,15 @@ def test_a_wave_is_a_model_error(rng):
     assert "offset and a slope" not in said
 
 
+def test_a_wave_as_large_as_the_noise_is_no_noise(rng):
+    """The size of inferred noise always fits; residuals that go together are said all the same, and those of noise are not."""
+    wave = np.sin(np.arange(N) / 4.0)
+    found = misfit(rng, SD * wave / np.sqrt(np.mean(wave**2)), noise(rng, 5))
+    assert found.ok
+    assert found.pattern.startswith("Residuals of displacement are smooth over x (neighbours correlate by 0.9")
+    assert not any(misfit(rng, noise(rng, N), noise(rng, 5)).pattern for _ in range(200))
+
+
 def test_noise_larger_than_stated_is_inferred_and_then_explained(rng):
     data = noise(rng, N, 3.0), noise(rng, 5, 3.0)
     said = misfit(rng, *data).advice()
