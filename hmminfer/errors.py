@@ -17,6 +17,10 @@ class Interrupted(HmmInferError):
     """Error for a run that was interrupted before it had a draw to keep."""
 
 
+class Unsolved(UserWarning):
+    """Warning that some draws of a posterior have no solution in what is predicted from them."""
+
+
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Context, or decorator, in which an interrupt that falls into a call of compiled code is raised as what it is: there it comes as a SystemError."""

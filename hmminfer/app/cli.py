@@ -260,6 +260,8 @@ def predict(
             say(f"Settings of the run: {result.attrs['run_settings']}")
     if tree is not None and tree.attrs.get("modes", "").count("weight") > 1:
         say("Note: the posterior has separate modes, and these means run over all of them.", err=True)
+    if "unsolved" in result.attrs:
+        say(f"Note: {result.attrs['unsolved']}", err=True)
     if output is not None:
         prediction.save(result, output)
         say(f"Saved in {output}")

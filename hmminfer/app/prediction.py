@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,7 @@ import xarray as xr
 
 from hmminfer import models, units
 from hmminfer.app.storage import write_netcdf, write_text
-from hmminfer.errors import HmmInferError, abridged, unknown
+from hmminfer.errors import HmmInferError, Unsolved, abridged, unknown
 from hmminfer.inference.reading import SAID, interval
 from hmminfer.system.draws import run_of
 
@@ -49,7 +50,9 @@ def predict(
     swept = {k: v for k, v in values.items() if np.ndim(v) and built.parameters[k].size is None}
     if len({len(v) for v in swept.values()}) > 1 or (swept and posterior is not None):
         raise HmmInferError(f"{', '.join(swept)}: give one value each beside a posterior, and lists of one length without it.")
-    result = built.predict(posterior, progress=progress, draws=draws, **values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Unsolved)  # said below the table
+        result = built.predict(posterior, progress=progress, draws=draws, **values)
     if posterior is not None:
         taken = {k: v for k, v in asked.taken_from(posterior).items() if k not in settings}
         result.attrs["run_settings"] = ", ".join(f"{k} = {v}" for k, v in taken.items() if v != "")
@@ -84,6 +87,7 @@ def table(dataset: Any) -> Any:
         rest = [d for d in variable.dims if d not in over]
         variable = variable.transpose(*over, *rest)
         x = variable.values.reshape(-1, int(np.prod([variable.sizes[d] for d in rest])))
+        x = x[np.isfinite(x).all(axis=1)]
         each = variable.isel({d: 0 for d in over})
         columns: dict[str, Any] = {"observable": name}
         for key, coordinate in each.coords.items():

@@ -154,7 +154,8 @@ def informed(
     never = not_seen(kernel, told, unseen, fixed or {}) if unseen else set()
     held = {k: known[k].centre if k in known else v for k, v in unseen.items() if k in never}
     wide = {p.name: p.prior for p in parameters if p.name in _tellable() and p.name not in known}
-    return Informed(told, {**held, **(fixed or {})}, (partial(unnamed, wide=wide),) if wide and not material else ())
+    example = next((c.name for c in constituents().values() if c.whole and wide.keys() & c.properties.keys()), "glass/epoxy")
+    return Informed(told, {**held, **(fixed or {})}, (partial(unnamed, wide=wide, example=example),) if wide and not material else ())
 
 
 def _measured(parameters: ParameterSet, table: Table) -> dict[str, Prior]:

@@ -7,6 +7,7 @@ The prediction itself contains no probability. :mod:`hmminfer.inference.sampling
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -18,7 +19,7 @@ from hmminfer.engine.coupling import Joint
 from hmminfer.engine.kernel import Kernel
 from hmminfer.engine.linalg import one_thread
 from hmminfer.engine.simulation import Simulation
-from hmminfer.errors import HmmInferError, interruptible
+from hmminfer.errors import HmmInferError, Unsolved, interruptible
 from hmminfer.system import pickling, shown
 from hmminfer.system.accuracy import Accuracy, check
 from hmminfer.system.derived import Derived
@@ -156,7 +157,8 @@ class Model:
 
         Returns
         -------
-        Dataset with one variable for each observable, dimensions of the draws first, units in the attributes.
+        Dataset with one variable for each observable, dimensions of the draws first, units in the attributes. Draws of a posterior for which there
+        is no solution are NaN, with a warning and the attribute ``unsolved``; values that are given must have one.
         """
         if self.again is not None and isinstance(values, xr.DataTree | xr.Dataset) and run_of(values)[0] == self.name:
             return self.again(values).predict(values, progress, draws, **named)
@@ -168,11 +170,18 @@ class Model:
         flat = theta.reshape(-1, theta.shape[-1])
         for middle in flat if len(flat) <= 8 else np.median(flat, axis=0)[None]:
             self.check_accuracy(middle, "these values" if len(flat) <= 8 else "the middle of the draws")
-        y = self.batch(flat, progress=progress, what="predicting").reshape(*lead, -1)
+        y = self.batch(flat, progress=progress, what="predicting", strict=not sizes)
+        unsolved = int((~np.isfinite(y).all(axis=1)).sum())
+        if unsolved == len(y):
+            raise HmmInferError(self.explain(flat[0]))
+        y = y.reshape(*lead, -1)
         dims = list(sizes) if sizes else [f"draw_{i}" if len(lead) > 1 else "draw" for i in range(len(lead))]
         out = self.to_dataset(y, dims, sizes)
         rest = {p: self.fixed.get(p.name, p.prior.centre) for p in self.parameters if p.name not in given and not isinstance(p, Field)}
         out.attrs["assumed"] = ", ".join(f"{p.name} = {shown.number(v)} {p.unit}".rstrip() for p, v in rest.items())
+        if unsolved:
+            out.attrs["unsolved"] = f"{unsolved} of {len(flat)} draws have no solution in '{self.experiment}' and are left empty."
+            warnings.warn(out.attrs["unsolved"], Unsolved, stacklevel=2)
         out.attrs["given"] = ", ".join(sorted(given)) or "nothing: fixed values and prior medians"
         return out
 

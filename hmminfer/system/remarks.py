@@ -67,13 +67,13 @@ def of_columns(model: Any, names: Iterable[str]) -> str:
     return ""
 
 
-def unnamed(model: Any, wide: Mapping[str, Prior]) -> str:
-    """A sentence if the material has no name and unknowns still have the ``wide`` priors of their system; else ""."""
+def unnamed(model: Any, wide: Mapping[str, Prior], example: str) -> str:
+    """A sentence if the material has no name, like ``example``, and unknowns still have the ``wide`` priors of their system; else ""."""
     left = [p.name for p in model.parameters if p.name in wide and p.name not in model.fixed and p.prior == wide[p.name]]
     if not left:
         return ""
     names = ", ".join(left[:8]) + (" and others" if len(left) > 8 else "")
     return (
         f"No material is named: {names} {'has a prior' if len(left) == 1 else 'have priors'} wide enough for any. Name it "
-        '(--set material="glass/epoxy", or a line of the data file), or give values (--fix) or priors (--prior).'
+        f'(--set material="{example}", or a line of the data file), or give values (--fix) or priors (--prior).'
     )

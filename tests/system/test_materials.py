@@ -4,14 +4,16 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 from typer.testing import CliRunner
 
 from hmminfer import models
 from hmminfer.app.cli import app
+from hmminfer.app.prediction import table
 from hmminfer.app.recipe import Recipe
 from hmminfer.diagnostics.sensitivity import identifiability
 from hmminfer.diagnostics.summary import derived_summary, derived_table
-from hmminfer.errors import HmmInferError
+from hmminfer.errors import HmmInferError, Unsolved
 from hmminfer.inference.problem import Problem
 from hmminfer.inference.sampling import preview
 from hmminfer.system import materials
@@ -286,3 +288,23 @@ def test_a_prediction_says_what_it_was_not_given():
     assert "fibre_axial_modulus = 74 GPa" in fibre.moduli([0.0], material="glass/epoxy", **UNBOUND).predict({"volume_fraction": 0.6}).attrs["assumed"]
     done = CliRunner().invoke(app, ["predict", "heat_composite", "--what", "sizes", "--set", "diameters=5,50 um", "--set", "material=alumina/epoxy"])
     assert "Not given, and taken at a fixed value or the prior's median: matrix_conductivity = 0.2 W/m/K" in done.output
+
+
+def test_the_example_of_a_material_is_one_of_the_system(file):
+    row = {"quantity": "conductivity", "thickness": "10", "humidity": "95", "temperature": "300", "value": "22", "unit": "mS/cm", "sd": "3"}
+    films = models.proton_conductor.EXPERIMENTS.films.model(RawTable("films", "", {"experiment": "films"}, tuple(row), [row]))
+    assert any('material="Nafion"' in sentence for sentence in remarks(films))
+
+
+def test_draws_of_a_posterior_without_a_solution_are_said_and_left_out():
+    """Fibres that are no material (2 nu12^2 E2 / E1 > 1 - nu23) come of approximate posteriors; neither a prediction nor a figure fails of them."""
+    curve = models.fibre_composite.moduli(angles=[0.0, 90.0])
+    draws = {p.name: np.full((1, 4), float(curve.fixed.get(p.name, p.prior.centre))) for p in curve.parameters}
+    draws["fibre_axial_modulus"][0, 1], draws["fibre_transverse_modulus"][0, 1] = 1.0, 900.0
+    posterior = xr.Dataset({k: (("chain", "draw"), v) for k, v in draws.items()})
+    with pytest.warns(Unsolved, match="1 of 4 draws have no solution in 'moduli' and are left empty"):
+        result = curve.predict(posterior, progress=False)
+    assert np.isfinite(result["youngs_modulus"]).all("angle").values.tolist() == [[True, False, True, True]]
+    assert np.isfinite(table(result)["mean"]).all()
+    with pytest.raises(HmmInferError, match="no solution because of"):
+        curve.predict(posterior.isel(draw=[1]), progress=False)
