@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import warnings
@@ -41,7 +42,7 @@ def checks(tree: xr.DataTree | Reading, problem: Any = None) -> list[Check]:
     A trace that PyMC sampled of :func:`hmminfer.build` needs its ``problem`` (or model) beside it.
     """
     reading = Reading.of(tree, problem)
-    of_each = (_sampling, _thinned, _predictive, _noise, _prior_predictive, _steps, _pushed, _sensitivity_check, _modes_check)
+    of_each = (_doubts, _sampling, _thinned, _predictive, _noise, _prior_predictive, _steps, _pushed, _sensitivity_check, _modes_check)
     return [found for check in of_each for found in check(reading)]
 
 
@@ -49,6 +50,11 @@ def checks_table(found: list[Check]) -> Printed:
     """Table of checks with their advice, as printed by the command and in reports."""
     word = {True: "ok", False: "LOOK", None: "note"}
     return grid("Checks", ["", "check", "found", "advice"], [[word[c.ok], c.name, c.value, c.advice] for c in found])
+
+
+def _doubts(reading: Reading) -> list[Check]:
+    """Sentences on data that are hard to believe or contradict what is taken as known, said once more with the result."""
+    return [Check("data", "doubtful", False, sentence) for sentence in json.loads(reading.tree.attrs.get("doubts", "[]"))]
 
 
 def _sampling(reading: Reading) -> list[Check]:

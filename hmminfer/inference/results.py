@@ -15,7 +15,7 @@ from hmminfer.errors import HmmInferError
 from hmminfer.inference.modes import Mode
 from hmminfer.system.accuracy import over_noise
 from hmminfer.system.parameters import Field
-from hmminfer.system.remarks import remarks
+from hmminfer.system.remarks import contradictions, remarks
 from hmminfer.terminal import working
 
 PRIOR_DRAWS = 500
@@ -82,6 +82,7 @@ def assemble(problem: Any, x: np.ndarray, stats: Mapping[str, np.ndarray], found
         "choices": json.dumps({k: _jsonable(v) for k, v in problem.choices.items()}),
         "about": json.dumps({k: _jsonable(v) for k, v in model.about.items()}),
         "remarks": json.dumps(remarks(model)),
+        "doubts": json.dumps([*table.warnings, *contradictions(model)]),
     }
     if every > 1:
         tree.attrs["predictions_every"] = every

@@ -11,6 +11,7 @@ from hmminfer import models
 from hmminfer.app.cli import app
 from hmminfer.app.prediction import table
 from hmminfer.app.recipe import Recipe
+from hmminfer.diagnostics.checking import checks
 from hmminfer.diagnostics.sensitivity import identifiability
 from hmminfer.diagnostics.summary import derived_summary, derived_table
 from hmminfer.errors import HmmInferError, Unsolved
@@ -146,6 +147,8 @@ def test_a_datum_against_what_is_taken_as_known_is_said(file, tmp_path, monkeypa
     data = file(EPOXY)
     model = models.heat_composite.EXPERIMENTS.particles.model(data, matrix_conductivity="220 W/m/K")
     assert remarks(model)[0].startswith("Line 5 measures matrix_conductivity as 0.2 +- 0.01 W/m/K, but it is taken as known, 220 W/m/K")
+    found = checks(preview(model, seed=1, progress=False, noise="5%"))
+    assert [c.advice for c in found if c.name == "data"] == [remarks(model)[0]]
     metal = models.heat_composite.EXPERIMENTS.particles.model(data, material="alumina/aluminium")
     assert "far from its prior LogNormal(200, 0.2)" in remarks(metal)[0]
     lamina = models.thermoelastic_composite.EXPERIMENTS.laminae.model("glass_expansion", fibre_axial_modulus="233 GPa", **UNBOUND)
