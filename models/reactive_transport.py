@@ -41,7 +41,7 @@ from hmminfer.macro.column import column_kernel, concentration_points, scales_of
 from hmminfer.micro.reaction_burst import BINDING, EXCHANGE, storage_kernel
 from hmminfer.system.accuracy import Accuracy, Knob, doubling, half, settled
 from hmminfer.system.data import Column, Schema, Setting
-from hmminfer.system.derived import Derived, affine
+from hmminfer.system.derived import Derived, added, affine
 from hmminfer.system.experiment import Experiment, Experiments, prediction
 from hmminfer.system.model import Model
 from hmminfer.system.observable import Observable, by_quantity
@@ -236,7 +236,8 @@ def columns(table: Table) -> Model:
         panels=("curves", "ratios" if len(table) <= 24 else "against", "scores"),
         accuracy=accuracy,
         derived=(
-            Derived("retardation_factor", "", partial(affine, "distribution", 1.0, 1.0), "1 + K, by the fast sorption of a dilute solute"),
+            Derived("retardation_factor", "", partial(added, ("distribution", "slow_capacity"), 1.0), "1 + K + R_k: at equilibrium, all sites"),
+            Derived("fast_retardation_factor", "", partial(affine, "distribution", 1.0, 1.0), "1 + K, by the fast sites alone"),
             Derived("pore_velocity", "mm/h", partial(affine, "dispersivity", velocity, 0.0 * velocity), "known from flow, area and porosity", labels),
             Derived("dispersion_coefficient", "mm^2/h", partial(affine, "dispersivity", 0.0, velocity), "a_L times the pore velocity", labels),
         ),
@@ -267,9 +268,9 @@ def breakthrough(flow: float, pulse: float, inlet: float, duration: float, point
 def curves(ax: Any, reading: Any, model: Any) -> None:
     """Breakthrough curves: posterior bands and data, one colour for each column; open dots where the colours begin again."""
     table, scene = model.table, model.scene
-    n, column, end = len(scene["names"]), scene["column"], table.columns["time"].max()
-    early = np.linspace(0.0, min(end, 3.0 * scene["facts"]["pulse"].max()), 41)[1:]
-    grid = np.unique(np.append(early, np.linspace(0.0, end, 21)[1:]))
+    n, column, t = len(scene["names"]), scene["column"], table.columns["time"]
+    early = np.linspace(0.0, min(t.max(), 3.0 * scene["facts"]["pulse"].max()), 81)[1:]
+    grid = np.unique(np.append(early, np.linspace(0.0, t.max(), 41)[1:]))
     who, when = np.repeat(np.arange(n), grid.size), np.tile(grid, n)
     kernel, parameters = _columns_kernel(scene["facts"], scene["settings"], who, when, 1.0, scene["several"])
     seen = Observable("curve", "", np.arange(n * grid.size), "row")
@@ -278,9 +279,8 @@ def curves(ax: Any, reading: Any, model: Any) -> None:
     for m, name in enumerate(scene["names"]):
         at, colour = column == m, CYCLE[m % len(CYCLE)]
         band(ax, grid, y[:, m], None, colour)
-        ax.plot(table.columns["time"][at], table.value[at], "o", ms=3.5, color=colour, mfc=colour if m < len(CYCLE) else "white", label=name)
-    ax.set(xscale="log", xlabel="time (h)", ylabel="concentration over inflow")
-    ax.set_title("breakthrough")
+        ax.plot(t[at], table.value[at], "o", ms=3.5, color=colour, mfc=colour if m < len(CYCLE) else "white", label=name)
+    ax.set(xscale="log" if t.max() > 50.0 * t.min() else "linear", xlabel="time (h)", ylabel="concentration over inflow", title="breakthrough")
     if any(scene["names"]):
         ax.legend(ncols=2)
 

@@ -79,7 +79,7 @@ def fit(
     set_: Annotated[Pairs, typer.Option("--set", help="Setting of the experiment, name=value; repeatable")] = None,
     prior: Annotated[Pairs, typer.Option(help='"matrix_modulus=LogNormal(3.5 GPa, 0.2)"; repeatable')] = None,
     fix: Annotated[Pairs, typer.Option(help="Known parameter, volume_fraction=0.6 (several values: 0.2,0.3); repeatable")] = None,
-    noise: Annotated[Pairs, typer.Option(help="3%, infer, or quantity=1um (repeatable); default: column sd")] = None,
+    noise: Annotated[Pairs, typer.Option(help="3%, infer, or quantity=1um or =3% (repeatable); default: column sd")] = None,
     discrepancy: Annotated[str, typer.Option(help="Model error: none, extra (inferred per quantity) or homogenisation (learnt)")] = "",
     draws: Annotated[int | None, typer.Option(help="Draws of each chain (1000); 0 stops before sampling")] = None,
     tune: Annotated[int | None, typer.Option(help="Tuning steps of each chain (1000)")] = None,

@@ -166,9 +166,11 @@ def _prior_predictive(reading: Reading) -> list[Check]:
 
 
 def _unexpected(reading: Reading) -> list[str]:
-    """Rows outside the central 95 % of the prior predictive."""
+    """Rows outside the central 95 % of the prior predictive, by more than the chance of its few draws."""
     rows = reading.rows
-    low, high = np.nanquantile(np.stack([r.prior for r in rows], axis=1), [0.025, 0.975], axis=0)
+    drawn = np.stack([r.prior for r in rows], axis=1)
+    tail = max(0.0, 0.025 - 2.0 * math.sqrt(0.025 * 0.975 / len(drawn)))
+    low, high = np.nanquantile(drawn, [tail, 1.0 - tail], axis=0)
     return [r.name for r, a, b in zip(rows, low, high, strict=True) if not a <= r.observed <= b]
 
 
@@ -198,7 +200,8 @@ def _pushed(reading: Reading) -> list[Check]:
     for e, z, edge in _driven(reading):
         x, before, unit = e.draws, reading.prior[e.name].ravel(), f" {e.unit}".rstrip()
         way = "up" if z > 0 else "down"
-        now, then = f"{x.mean():.3g} +- {x.std():.2g}{unit}", f"{np.median(before):.3g} +- {before.std():.2g}{unit}"
+        low, high = np.quantile(before, [0.055, 0.945])  # of a heavy tail the sd hangs on a few draws
+        now, then = f"{x.mean():.3g} +- {x.std():.2g}{unit}", f"{np.median(before):.3g}{unit} (89 %: {low:.2g} to {high:.2g})"
         words = f"{e.name} {now} is pushed {way} from its prior {then}"
         words += f" and lies on its {edge} bound" if edge else ""
         advice = (
@@ -252,12 +255,14 @@ def _sensitivity_check(reading: Reading) -> list[Check]:
         advice = f"{', '.join(conflict)}: prior and data disagree, for the priors did not expect such data; find out which is wrong."
         return [Check(name, value, False, advice)]
     weak = {k: v for k, v in _from_data(reading).items() if v < 0.5}
-    if not weak:
+    moved = [str(k) for k, v in table["prior"].items() if float(v) > 0.05 and k not in weak]
+    if not weak and not moved:
         return [Check(name, value, True, "The data give more than half of the precision of every unknown.")]
     shares = ", ".join(f"{k} {v:.0%}".replace("%", " %") for k, v in sorted(weak.items(), key=lambda item: item[1]))
-    return [
-        Check(name, value, None, f"Of the precision of these the data give the smaller part, the prior the rest; say so with the result: {shares}.")
-    ]
+    said = [f"Of the precision of these the data give the smaller part, the prior the rest; say so with the result: {shares}."] if weak else []
+    if moved:
+        said.append(f"The data narrow {', '.join(moved)}, but where to hangs on the priors, those of other unknowns too: see what other priors give.")
+    return [Check(name, value, None, " ".join(said))]
 
 
 def _modes_check(reading: Reading) -> list[Check]:
@@ -267,9 +272,11 @@ def _modes_check(reading: Reading) -> list[Check]:
         if len(modes) > 1:
             many.append(f"{e.name}: " + ", ".join(f"{m.mean:.1f} +- {m.sd:.1f} ({m.share:.0%})".replace("%", " %") for m in modes))
     weights = [m.weight for m in modes_of(reading.tree)]
-    found = f"{len(weights)} found by search" if weights else "not searched"
+    if not weights and not many:
+        return [Check("modes", "not searched", None, "The sampler began without a search: chains that agree may all be in one mode of several.")]
+    found = f"{len(weights)} found by search"
     if many:
         advice = "The data do not tell these apart: report all, or add a measurement that does (a rosette, a field)."
         return [Check("modes", "; ".join(many), None, advice)]
     one = len(weights) < 2
-    return [Check("modes", found, True if one else None, "One mode." if one else "Compare the chains: modes may differ in other unknowns.")]
+    return [Check("modes", found, True if one else None, "No other was found." if one else "Compare the chains: modes may differ in other unknowns.")]

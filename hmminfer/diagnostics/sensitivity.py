@@ -136,8 +136,8 @@ class Identifiability:
 def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifiability:
     """Identifiability report of a problem (or of a model with data), from the linearised data at prior draws.
 
-    S = diag(1 / sigma) dy/du with u standardised by the prior; the posterior covariance in u is (I + S^T S)^-1. A
-    field's coefficients f, and the weights of an error's modes, act on the other unknowns like correlated noise,
+    S = diag(1 / sigma) dy/du with u standardised by the prior and sigma in proportion to the predictions (:func:`_size`); the posterior covariance
+    in u is (I + S^T S)^-1. A field's coefficients f, and the weights of an error's modes, act on the other unknowns like correlated noise,
     S <- (I + S_f S_f^T)^(-1/2) S, which marginalises them. The logarithms of the covariances are averaged over the prior;
     directions whose eigenvalue is above 1/2 are flat. Costly models use fewer draws (at least 8).
     """
@@ -154,9 +154,13 @@ def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifia
     draws = std.prior(rng, n)
     sigma = np.broadcast_to(problem.sigma_of(std.named(draws)), (n, len(problem.sd)))
     singular, logs, sds, counts, unseen = [], [], [], [], []
-    each = [std.regression(rng, sigma[0])] if std.model.simulated else (std.sensitivity(u, s) for u, s in zip(draws, sigma, strict=True))
-    for u, scale_of, S in zip(draws, sigma, each, strict=False):
-        errors = {} if std.model.simulated else _errors(problem.table.quantity, std.model.kernel(std.theta(u)), scale_of)
+    for u, scale_of in zip(draws[:1] if std.model.simulated else draws, sigma, strict=False):
+        if std.model.simulated:
+            S, errors = std.regression(rng, scale_of), {}
+        else:
+            y = std.model.kernel(std.theta(u))
+            scale_of = scale_of * _size(problem.table, y)
+            S, errors = std.sensitivity(u, scale_of), _errors(problem.table.quantity, y, scale_of)
         if not np.all(np.isfinite(S)):
             continue
         counts.append([int(np.sum(np.linalg.svd(S[:, place[p.name]], compute_uv=False) > 1.0)) for p in fields])
@@ -187,6 +191,18 @@ def identifiability(problem: Any, n_draws: int = 50, seed: int = 0) -> Identifia
     contraction = dict(zip(names, 1.0 - np.median(sds, axis=0), strict=True))
     seen_of = {p.name: (int(np.median([c[i] for c in counts])), p.length) for i, p in enumerate(fields)}
     return Identifiability(np.array(singular), contraction, groups[0], groups[1], seen_of, _symmetric(std, draws[:8]), _absorbed(unseen, names))
+
+
+def _size(table: Any, y: np.ndarray) -> np.ndarray:
+    """Root mean square of predictions over that of the data, of each row's quantity: noise that is 3 % of the data is taken as 3 % of predictions that
+    are ten times as large, for it is near the data that the posterior lies.
+    """
+    ratio = np.ones(len(y))
+    for name in dict.fromkeys(table.quantity.tolist()):
+        rows = table.quantity == name
+        observed, predicted = (np.sqrt(np.mean(v[rows] ** 2)) for v in (table.value, y))
+        ratio[rows] = predicted / observed if observed > 0.0 and predicted > 0.0 else 1.0
+    return ratio
 
 
 def _errors(quantity: np.ndarray, y: np.ndarray, sigma: np.ndarray) -> dict[str, np.ndarray]:

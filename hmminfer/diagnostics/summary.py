@@ -60,7 +60,8 @@ def derived_summary(tree: xr.DataTree | Reading) -> pd.DataFrame:
     for e in Reading.of(tree).derived:
         x = e.draws[np.isfinite(e.draws)]
         low, high = interval(x) if x.size else (math.nan, math.nan)
-        rows[e.name] = {"mean": x.mean() if x.size else math.nan, "sd": x.std() if x.size else math.nan, "low": low, "high": high, "unit": e.unit}
+        sd = x.std() if x.size and np.ptp(x) > 1e-12 * np.abs(x).max() else 0.0 if x.size else math.nan  # what is known has no sd of rounding
+        rows[e.name] = {"mean": x.mean() if x.size else math.nan, "sd": sd, "low": low, "high": high, "unit": e.unit}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "sd", "low", "high", "unit"])
 
 

@@ -61,7 +61,8 @@ def settled(table: Table, noise: Any) -> tuple[np.ndarray, tuple[Parameter, ...]
             if q not in table.quantity:
                 raise unknown("quantity", q, dict.fromkeys(table.quantity.tolist()))
             rows = table.quantity == q
-            sd[rows] = units.parse(value, str(table.unit[rows][0]))
+            share = _share(q, value, str(table.unit[rows][0]))
+            sd[rows] = units.parse(value, str(table.unit[rows][0])) if share is None else share * np.abs(table.value[rows])
     else:
         try:
             if isinstance(noise, str) and "_" in noise:  # Python's own spelling of 10 is 1_0
@@ -95,6 +96,19 @@ def written(noise: Any) -> Any:
     if heavy:
         return f"student({written(scales)})"
     return f"infer({ASSUMED * 100:g}%)" if isinstance(noise, str) and noise == "infer" else noise
+
+
+def _share(quantity: str, value: Any, unit: str) -> float | None:
+    """The share of each value that "3 %" or "3 % of value" means; None for an sd. Of a number without a unit, "3 %" may be either, and is refused."""
+    match = re.fullmatch(r"(.*%)\s*(of\s+(?:the\s+)?values?)?\s*", value) if isinstance(value, str) else None
+    if match is None or (units.is_percent(unit) and not match[2]):
+        return None
+    if not unit and not match[2]:
+        sd = units.parse(match[1], "")
+        raise HmmInferError(
+            f"The noise {value} of {quantity} may be a share of each value, or {sd:g}: write '{match[1].strip()} of value', or '{sd:g}'."
+        )
+    return units.parse(match[1], "")
 
 
 def _inferred(noise: str) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -40,3 +40,8 @@ def affine(name: str, offset: Any, slope: Any, values: Mapping[str, Any]) -> np.
     """Formula of ``offset + slope`` times a parameter; several slopes give as many entries."""
     x = np.asarray(values[name], dtype=float)
     return offset + (x[..., None] * slope if np.ndim(slope) else x * slope)
+
+
+def added(names: Sequence[str], offset: float, values: Mapping[str, Any]) -> np.ndarray:
+    """Formula of ``offset`` plus the sum of parameters."""
+    return np.asarray(offset + sum(np.asarray(values[name], dtype=float) for name in names))

@@ -215,3 +215,16 @@ def test_a_simulation_is_no_function_with_a_gradient():
             call()
     with pytest.raises(HmmInferError, match="motility is -1"):
         move(np.random.default_rng(0), np.ones((3, 1)), -1.0, 0.0, np.array([1.0]))
+
+
+def test_shares_of_each_value_for_one_quantity():
+    """A share in % is of each value, as in the column sd; of a quantity without a unit it may be a number too, and is asked about."""
+    model = models.fibre_composite.EXPERIMENTS.coupons.model()
+    problem = Problem.of(model, noise={"youngs_modulus": "3 %", "shear_modulus": "0.5 GPa", "matrix_modulus": "2 % of value"})
+    table = problem.table
+    for name, sd in (("youngs_modulus", 0.03 * table.value), ("shear_modulus", np.full(len(table), 0.5)), ("matrix_modulus", 0.02 * table.value)):
+        rows = table.quantity == name
+        np.testing.assert_allclose(problem.sd[rows], sd[rows])
+    file = models.reactive_transport.EXPERIMENTS.columns
+    with pytest.raises(HmmInferError, match=r"write '2 % of value', or '0\.02'"):
+        Problem.of(file.model(), noise={"relative_concentration": "2 %"})

@@ -241,9 +241,11 @@ def test_derived_quantities_of_the_systems():
     assert found == {"decay_length": pytest.approx(np.sqrt(2.0 / 3e-3)), "effective_diffusivity": 0.5, "effective_degradation": pytest.approx(2.7)}
     assert found["decay_length"] == pytest.approx(np.sqrt(found["effective_diffusivity"] / (found["effective_degradation"] / 3600.0)))
     columns = models.reactive_transport.EXPERIMENTS.columns.model("stiff_column", elements=48, accuracy=0.05)
-    found = {d.name: d({"distribution": np.array([4.0]), "dispersivity": np.array([2.0])}) for d in columns.derived}
+    values = {"distribution": np.array([4.0]), "slow_capacity": np.array([0.5]), "dispersivity": np.array([2.0])}
+    found = {d.name: d(values) for d in columns.derived}
     speed = 1000.0 * 12.0 / (176.6 * 0.33)
-    assert found["retardation_factor"] == [5.0]
+    assert found["retardation_factor"] == [5.5]
+    assert found["fast_retardation_factor"] == [5.0]
     np.testing.assert_allclose(found["pore_velocity"], [[speed, speed, speed, 2.0 * speed]])
     np.testing.assert_allclose(found["dispersion_coefficient"], 2.0 * found["pore_velocity"])
     assert affine("x", 1.0, 2.0, {"x": 3.0}) == 7.0
