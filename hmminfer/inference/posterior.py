@@ -30,7 +30,7 @@ from hmminfer.inference import discrepancy
 from hmminfer.inference.callbacks import nutpie_model
 from hmminfer.inference.coordinates import Conditional, coordinates_of
 from hmminfer.inference.modes import Mode, find_modes, weighed, wrapped
-from hmminfer.inference.problem import Problem
+from hmminfer.inference.problem import BUILT, Problem
 from hmminfer.inference.results import predictions
 from hmminfer.system.likelihood import POISSON, STUDENT
 from hmminfer.system.parameters import Field, Parameter
@@ -65,7 +65,7 @@ def pymc_model(problem: Problem, angles: Mapping[str, Any] | None = None, share:
     """The posterior as a PyMC model, apart from any model in whose context it is built. Its variables have the names and units of the parameters.
 
     Where the model has no solution, or a parameter is outside its support, the density is zero. ``angles``: values at which PyMC starts unknown
-    angles. With ``share`` the noise and the fixed values are data of the model, so that every trace of it carries them.
+    angles. With ``share`` the noise, the fixed values and a number that tells problems apart are data of the model, so that its traces carry them.
     """
     table, parameters = problem.table, problem.model.parameters
     with pm.Model(coords={"row": np.arange(len(table))}, model=None) as model:
@@ -87,6 +87,8 @@ def pymc_model(problem: Problem, angles: Mapping[str, Any] | None = None, share:
             parts.append(x * p.per_unit)
             if not p.axial and p.prior.outside(p.lower, p.upper) > 0.0:
                 inside.append(pt.all((x >= p.lower) & (x <= p.upper)))
+        if share:
+            pm.Data(BUILT, problem.fingerprint)
         sd = pm.Data("sd", problem.sd, dims="row") if share and problem.law != POISSON else problem.sd
         y = apply_vector(problem.model.kernel, pt.concatenate(parts))
         poisson = problem.law == POISSON

@@ -8,6 +8,8 @@ angles in radians, and of a field its standard normal z. PyMC's default transfor
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,6 +27,7 @@ from hmminfer.system.parameters import Field, Parameter, wrap_axial
 from hmminfer.system.priors import Prior
 from hmminfer.system.tables import Table
 
+BUILT = "built_of"  # name of the number in a built model that tells of which problem it is
 REACH = 30.0  # of an unbounded number: a logarithm or logit that far from the median is a value at its bound, up to 1e-13
 
 
@@ -248,6 +251,11 @@ class Problem:
         fixed = {k: f"{float(v)!r} {units[k]}".rstrip() if np.ndim(v) == 0 else np.asarray(v).tolist() for k, v in self.model.fixed.items()}
         noise = None if self.model.likelihood == POISSON else noises.written(self.choices.get("noise"))
         return {"priors": {p.name: p.prior.text(p.unit) for p in law}, "fixed": fixed, "noise": noise}
+
+    @property
+    def fingerprint(self) -> int:
+        """A number that differs between problems with other unknowns, priors, fixed values or noise."""
+        return zlib.crc32(json.dumps([self.written(), [p.name for p in self.free]], default=str).encode())
 
     @property
     def fields(self) -> tuple[Field, ...]:

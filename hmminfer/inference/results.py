@@ -13,6 +13,7 @@ import xarray as xr
 from hmminfer import __version__
 from hmminfer.errors import HmmInferError
 from hmminfer.inference.modes import Mode
+from hmminfer.inference.problem import BUILT
 from hmminfer.system.accuracy import over_noise
 from hmminfer.system.parameters import Field
 from hmminfer.system.remarks import contradictions, remarks
@@ -126,6 +127,14 @@ def of_trace(problem: Any, trace: xr.DataTree, seed: int = 0, progress: bool = F
         if name in known and not np.allclose(known[name].values, value, rtol=1e-9, atol=0.0):
             what = "noise" if name == "sd" else name
             raise HmmInferError(f"The trace was sampled with another {what} than the model has; give the choices that build() had.")
+    if BUILT not in known:
+        raise HmmInferError(
+            "The trace does not say that it was sampled of hmminfer.build(model); a model of one's own has priors and noise that are not known here. "
+            "Its convergence is seen with az.summary(trace), and predict(trace) takes it. A trace of build() is to come from pm.sample(), of any "
+            "nuts_sampler, which keeps what build() put in: nutpie.sample() does not."
+        )
+    if int(known[BUILT]) != problem.fingerprint:
+        raise HmmInferError("The trace was sampled with other priors than the model has; give the choices that build() had.")
     draws = {p.name: posterior[p.name].transpose("chain", "draw", ...).values for p in problem.free}
     stats = trace["sample_stats"].to_dataset() if "sample_stats" in trace.children else xr.Dataset()
     kept = {str(k): v.values for k, v in stats.data_vars.items() if v.dims == ("chain", "draw")}

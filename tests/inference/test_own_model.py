@@ -85,6 +85,13 @@ def test_a_trace_of_build_is_predicted_checked_and_reported(model, trace, tmp_pa
         completed(trace, model)
     with pytest.raises(HmmInferError, match="another noise"):
         completed(trace, model, fixed=FIXED, noise="7%")
+    with pytest.raises(HmmInferError, match="other priors than the model has"):
+        completed(trace, model, fixed=FIXED, priors={"matrix_modulus": "LogNormal(3.6 GPa, 0.2)"})
+    for own in (trace.drop_nodes("constant_data"), trace.copy()):
+        if "constant_data" in own.children:
+            own["constant_data"] = own["constant_data"].to_dataset()[["sd"]]
+        with pytest.raises(HmmInferError, match="a model of one's own has priors and noise that are not known here"):
+            hmminfer.checks(own, Problem.of(model, fixed=FIXED))
 
 
 def test_pymc_goes_on_with_a_result_of_fit(model, result):
