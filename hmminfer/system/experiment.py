@@ -20,6 +20,7 @@ from hmminfer.system import datasets, nuisance, shown
 from hmminfer.system.data import Schema
 from hmminfer.system.draws import run_of
 from hmminfer.system.model import Model
+from hmminfer.system.remarks import taken
 from hmminfer.system.settings import Setting, read_settings
 from hmminfer.system.tables import RawTable, Table, from_frame, read_table
 
@@ -192,6 +193,9 @@ class Experiment:
             facts = {**{k: v for k, v in raw.settings.items() if k not in known}, **facts}
             table = self.schema.check(replace(raw, settings={k: v for k, v in raw.settings.items() if k in known}), **asked)
         model = replace(self.build(table, **python), name=self.system, experiment=self.name, home=self.build.__module__)
+        if not isinstance(data, Table) and not raw.provenance:  # a dataset of the package is complete
+            said = partial(taken, self.schema.settings, [*raw.settings, *asked], dict(table.settings))
+            model = replace(model, cautions=(*model.cautions, said))
         if model.table is not None and len(model.table) < len(table):
             model = replace(model, table=replace(model.table, n_left_out=len(table) - len(model.table)))
         errors = {k: v for k, v in facts.items() if nuisance.is_nuisance(k)}

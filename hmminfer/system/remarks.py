@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from hmminfer.system.parameters import Field
 from hmminfer.system.priors import Prior
+from hmminfer.system.settings import Setting
 
 DRAWS = 200
 FAR = 3.0  # standard deviations
@@ -27,6 +28,20 @@ def dear(model: Any, draws: Mapping[str, Any] | None = None) -> list[str]:
         rng = np.random.default_rng(0)
         draws = {p.name: p.prior.sample(rng, DRAWS) for p in model.parameters if not isinstance(p, Field) and p.size is None}
     return [said for cost in model.costs if (said := cost({**draws, **model.fixed}, where))]
+
+
+def taken(settings: Iterable[Setting], given: Collection[str], values: Mapping[str, Any], model: Any) -> str:
+    """A sentence on the facts about a specimen and its test that were not ``given``; else "". A default of 0 means none, and numbers without a unit
+    belong to the method.
+    """
+    own = model.parameters.names
+    facts = [s for s in settings if s.unit and s.kind == "number" and s.default not in (0.0, s.upper, None) and s.name not in (*given, *own)]
+    names = [f"{s.name} = {s.shown}" for s in facts if not s.only[0] or str(values.get(s.only[0])) == s.only[1]]
+    if not names:
+        return ""
+    return (
+        f"Not given, and taken: {', '.join(names)}. Give yours where they differ, with --set or as a line of the data file (# {facts[0].name} = ...)."
+    )
 
 
 def contradictions(model: Any) -> list[str]:

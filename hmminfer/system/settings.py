@@ -35,6 +35,7 @@ class Setting:
     The ``kind`` "numbers" is a list of at least one number, all within the bounds; it is read as an array. A "file" is the path of one: beside
     the data file that gives it, or in the working folder if the user gives it. ``shares``: of a setting in %, a plain number between 0 and 1
     may be meant as a share of one, and is asked about. ``remedy``: what to write instead of a number out of bounds.
+    ``only``: another setting and the value of it for which this one counts.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Setting:
     description: str = ""
     shares: bool = False
     remedy: str = ""
+    only: tuple[str, str] = ("", "")
 
     def read(self, value: Any) -> Any:
         """Value in ``unit`` from a number or text with a unit, or several; an error names the setting."""
@@ -106,7 +108,9 @@ class Setting:
     def facts(self) -> str:
         """Description, bounds and choices in words."""
         choices = f"one of {', '.join(self.choices)}" if self.choices else ""
-        return ", ".join(filter(None, (self.description, bounds(self).strip(), choices)))
+        name, value = self.only
+        only = f"for {name} = {value}" if value else f"without a {name}" if name else ""
+        return ", ".join(filter(None, (self.description, only, bounds(self).strip(), choices)))
 
     @property
     def line(self) -> str:

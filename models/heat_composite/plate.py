@@ -47,7 +47,7 @@ PLATE = Schema(
         Setting("hot", "K", default=350.0, lower=0.0, description="temperature of the left end"),
         Setting("cold", "K", default=300.0, lower=0.0, description="temperature of the right end"),
         Setting("state", default="steady", kind="text", choices=("steady", "transient"), description="transient: the ends change at time 0"),
-        Setting("initial", "K", default=300.0, lower=0.0, description="temperature before, for state = transient"),
+        Setting("initial", "K", default=300.0, lower=0.0, description="temperature before", only=("state", "transient")),
         Setting("steps", default=100, kind="integer", lower=2, upper=100000, description="time steps up to the last datum"),
         Setting(
             "content", default="zones", kind="text", choices=("zones", "field"), description="volume fraction by zones, or a smooth Gaussian field"

@@ -60,7 +60,9 @@ COMMON = (
     Setting("radius", "nm", default=0.0, lower=0.0, upper=10.0, description="of a rod; 0: as the material says, or not known"),
     Setting("temperature", "K", default=298.15, lower=273.15, upper=373.15),
     Setting("micro_nodes", default=0, kind="integer", lower=0, upper=200, description="micro problems in each bath; 0: 24 for tissue, 40 for gels"),
-    Setting("micro_elements", default=16, kind="integer", lower=4, upper=512, description="between a rod and its cell's edge, for micro = rods"),
+    Setting(
+        "micro_elements", default=16, kind="integer", lower=4, upper=512, description="between a rod and its cell's edge", only=("micro", "rods")
+    ),
 )
 
 

@@ -51,10 +51,12 @@ CONFINED = Schema(
         Setting("test", default="creep", kind="text", choices=TESTS, description="what changes at time 0"),
         Setting("thickness", "mm", default=1.0, lower=1e-3, description="in equilibrium with the first bath under the tare"),
         Setting("bath", "mmol/L", default=150.0, lower=1e-3, upper=5000.0, description="monovalent salt of the first bath", remedy=PURE_WATER),
-        Setting("bath_after", "mmol/L", default=15.0, lower=1e-3, upper=5000.0, description="salt after time 0, for test = bath", remedy=PURE_WATER),
+        Setting(
+            "bath_after", "mmol/L", default=15.0, lower=1e-3, upper=5000.0, description="salt after time 0", only=("test", "bath"), remedy=PURE_WATER
+        ),
         Setting("tare", "kPa", default=5.0, lower=0.0, description="compression before"),
-        Setting("load", "kPa", default=50.0, lower=0.0, description="compression beyond the tare, for test = creep"),
-        Setting("strain", "%", default=10.0, lower=0.0, upper=60.0, description="of the thickness, for test = relaxation", shares=True),
+        Setting("load", "kPa", default=50.0, lower=0.0, description="compression beyond the tare", only=("test", "creep")),
+        Setting("strain", "%", default=10.0, lower=0.0, upper=60.0, description="of the thickness", only=("test", "relaxation"), shares=True),
         Setting("ramp", "s", default=0.0, lower=0.0, description="time in which load or strain is applied"),
         Setting("steps", default=60, kind="integer", lower=6, upper=5000, description="time steps up to the last datum, short ones first"),
         Setting("elements", default=12, kind="integer", lower=2, upper=200, description="through the thickness"),

@@ -141,7 +141,7 @@ def _youngs(values: Mapping[str, Any]) -> Any:
     Setting("lowest", "mmol/L", default=1.0, lower=1e-3, upper=5000.0, description="salt of the first bath", remedy=PURE_WATER),
     Setting("highest", "mmol/L", default=2000.0, lower=1e-3, upper=5000.0, description="salt of the last bath", remedy=PURE_WATER),
     Setting("points", default=25, kind="integer", lower=2, upper=1000, description="baths, equally far apart in ln c"),
-    Setting("load", "MPa", default=0.0, lower=0.0, description="compression, for volume = free"),
+    Setting("load", "MPa", default=0.0, lower=0.0, description="compression", only=("volume", "free")),
     *(x for x in EQUILIBRIUM.settings if x.name != "specimen"),
     small={"points": 2, "network": "gel", "micro": "donnan", "micro_nodes": 10},
 )

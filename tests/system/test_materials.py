@@ -313,3 +313,16 @@ def test_draws_of_a_posterior_without_a_solution_are_said_and_left_out():
     assert np.isfinite(table(result)["mean"]).all()
     with pytest.raises(HmmInferError, match="no solution because of"):
         curve.predict(posterior.isel(draw=[1]), progress=False)
+
+
+def test_facts_of_a_specimen_that_were_not_given_are_said(file):
+    """Half the length of a column is half its retardation; a package's own dataset is complete, and a stress does not count under grips."""
+    columns = models.reactive_transport.EXPERIMENTS.columns
+    pulse = "quantity,time [h],flow [mL/h],pulse [h],inlet [g/m^3],value,unit,sd\nrelative_concentration,1,12,0.5,1,0.4,,0.02\n"
+    (said,) = [s for s in remarks(columns.model(file(pulse, "porosity = 0.4", 'area = "3 cm^2"'), elements=48, accuracy=0.05)) if "taken" in s]
+    assert said.startswith("Not given, and taken: length = 70 mm. Give yours")
+    assert not any("taken:" in s for s in remarks(columns.model(elements=48, accuracy=0.05)))
+    plate = "quantity,x [mm],y [mm],value,unit,sd\ndisplacement_x,50,10,40,um,1\n"
+    (said,) = [s for s in remarks(models.fibre_composite.EXPERIMENTS.plate.model(file(plate))) if "taken:" in s]
+    assert "displacement = 0.1 mm" in said
+    assert "stress" not in said
