@@ -27,7 +27,7 @@ from hmminfer.system.remarks import unnamed
 from hmminfer.system.tables import Table
 
 ROLES = ("fibre", "particle", "inclusion")  # of the first constituent, where the second is the matrix
-ABOUT = ("also", "source", "whole", "made_of")  # entries of a constituent that are no properties
+ABOUT = ("also", "source", "whole", "made_of", "like", "note")  # entries of a constituent that are no properties
 MATERIAL = Setting(
     "material",
     default="",
@@ -39,13 +39,16 @@ MEASURED = 1.0  # width of the logarithm about a measurement: the datum itself, 
 
 @dataclass(frozen=True)
 class Constituent:
-    """One entry of the file: ``properties`` (median, relative width) by name; ``whole``: the names are those of a system's parameters."""
+    """One entry of the file: ``properties`` (median, relative width) by name; ``whole``: the names are those of a system's parameters;
+    ``note``: what a general name stands for.
+    """
 
     name: str
     source: str
     properties: Mapping[str, tuple[float, float]]
     whole: bool = False
     made_of: str = ""
+    note: str = ""
 
 
 @cache
@@ -56,7 +59,10 @@ def constituents() -> dict[str, Constituent]:
     others: dict[str, Constituent] = {}
     for name, entry in tomllib.loads(text).items():
         properties = {k: (float(v[0]), float(v[1])) for k, v in entry.items() if k not in ABOUT}
-        found[name] = Constituent(name, entry.get("source", "").strip(), properties, entry.get("whole", False), entry.get("made_of", ""))
+        if "like" in entry:
+            properties = {**found[entry["like"]].properties, **properties}
+        source = entry.get("source", "").strip()
+        found[name] = Constituent(name, source, properties, entry.get("whole", False), entry.get("made_of", ""), entry.get("note", ""))
         others |= {other: found[name] for other in entry.get("also", ())}
     return {**found, **others}
 
@@ -155,7 +161,13 @@ def informed(
     held = {k: known[k].centre if k in known else v for k, v in unseen.items() if k in never}
     wide = {p.name: p.prior for p in parameters if p.name in _tellable() and p.name not in known}
     example = next((c.name for c in constituents().values() if c.whole and wide.keys() & c.properties.keys()), "glass/epoxy")
-    return Informed(told, {**held, **(fixed or {})}, (partial(unnamed, wide=wide, example=example),) if wide and not material else ())
+    cautions = [partial(unnamed, wide=wide, example=example)] if wide and not material else []
+    cautions += [partial(_say, note) for part in filter(None, material.split("/")) if (note := _constituent(part).note)]
+    return Informed(told, {**held, **(fixed or {})}, tuple(cautions))
+
+
+def _say(sentence: str, model: Any) -> str:
+    return sentence
 
 
 def _measured(parameters: ParameterSet, table: Table) -> dict[str, Prior]:
