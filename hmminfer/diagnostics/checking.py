@@ -17,7 +17,10 @@ from hmminfer.diagnostics.summary import shown_r_hat, summary
 from hmminfer.inference.axial import axial_modes
 from hmminfer.inference.misfit import FAR, Misfit, driven
 from hmminfer.inference.modes import modes_of
+from hmminfer.inference.noise import SCALE_OF
 from hmminfer.inference.reading import LONG, Entry, Reading
+from hmminfer.system.accuracy import OF_NOISE
+from hmminfer.system.draws import attribute
 from hmminfer.terminal import Printed, grid
 
 UNSOLVED = "The model has no solution at any draw: see its settings, and the priors."
@@ -70,6 +73,8 @@ def _sampling(reading: Reading) -> list[Check]:
     r_hat, bulk, tail = table["r_hat"].max(), table["ess_bulk"].min(), table["ess_tail"].min()
     agree = bool(r_hat < AGREE)
     more = "Chains agree." if agree else "Chains differ: sample longer; if it stays, look at the trace for a chain in a mode of its own."
+    if not agree and len(reading.rows) < len(reading.prior):
+        more += f" {len(reading.rows)} data do not hold {len(reading.prior)} unknowns: name the material, narrow priors, or fix what is known."
     out = [Check(f"R-hat < {AGREE:g}", f"{shown_r_hat(r_hat)} ({table['r_hat'].idxmax()})", agree, more)]
     for name, value, row in (("bulk", bulk, table["ess_bulk"].idxmin()), ("tail", tail, table["ess_tail"].idxmin())):
         advice = "Enough independent draws." if value > 400 else "Draw more: the Monte Carlo error of means (bulk) or interval ends (tail) is large."
@@ -125,10 +130,25 @@ def _predictive(reading: Reading) -> list[Check]:
     if reading.method != "abc":  # there the prediction is random too, and no row has a noise of its own
         clean, drawn = ({k: reading.of_rows(group, k) for k in reading.measured} for group in ("fitted", "posterior_predictive"))
         misfit = Misfit.of(reading.measured, clean, drawn)
-        out.append(Check("chi2 p-value > 0.05", misfit.value, misfit.ok, misfit.advice([e.name for e, _, _ in _driven(reading)])))
+        advice = misfit.advice([e.name for e, _, _ in _driven(reading)]) + _in_view_of(reading, misfit.ok)
+        out.append(Check("chi2 p-value > 0.05", misfit.value, misfit.ok, advice))
         if misfit.pattern:
             out.append(Check("residuals like noise", "smooth", False, misfit.pattern))
     return out
+
+
+def _in_view_of(reading: Reading, ok: bool) -> str:
+    """Sentences that say how much a fit proves, or that all specimens were taken as one material."""
+    unknowns = [e for e in reading.entries if e.name in reading.prior]
+    if ok and any(e.name.startswith(SCALE_OF) for e in reading.entries):
+        return " It was inferred, and so explains any: compare its size with that of the instrument."
+    if ok and len(reading.rows) <= len(unknowns):
+        return f" With {len(reading.rows)} data for {len(unknowns)} unknowns it could hardly be otherwise."
+    settings: dict[str, Any] = attribute(reading.tree["posterior"].attrs, "settings", {})
+    specimens = {str(v) for q in reading.measured.values() if "specimen" in q.coords for v in q.coords["specimen"].values} - {""}
+    if not ok and len(specimens) > 1 and settings.get("specimen") == "all":
+        return f" All {len(specimens)} specimens are taken as one material: --set specimen=NAME fits one."
+    return ""
 
 
 def _noise(reading: Reading) -> list[Check]:
@@ -179,9 +199,9 @@ def _steps(reading: Reading) -> list[Check]:
     worst = float(reading.tree.attrs.get("discretisation_over_noise", math.nan))
     if math.isnan(worst):
         return []
-    ok = worst < 0.5
-    advice = "They are fine enough." if ok else "They are too coarse for such data: take more of them, and fit again."
-    return [Check("steps and elements < 0.5 of the noise", f"{worst:.2g}", ok, advice)]
+    ok, finer = worst < OF_NOISE, reading.tree.attrs.get("discretisation_remedy", "finer ones, or a smaller accuracy")
+    advice = "They are fine enough." if ok else f"They are too coarse for such data: give {finer}, and fit again."
+    return [Check(f"steps and elements < {OF_NOISE} of the noise", f"{worst:.2g}", ok, advice)]
 
 
 def _driven(reading: Reading) -> list[tuple[Entry, float, str]]:

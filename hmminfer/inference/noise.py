@@ -22,6 +22,7 @@ from hmminfer.system.tables import Table
 ASSUMED = 0.03
 ROUNDING = 1e-13  # relative error of a solve in double precision, at best
 COLUMN = "column"  # the noise of the data's own column sd, by name
+SCALE_OF = "noise_scale_"  # and the name of the quantity: unknown factor of its sd
 TAIL = Parameter("noise_nu", "", Gamma(20.0, 14.0), "degrees of freedom of the noise; small where there are outliers", 0.0, symbol="\\nu")
 """Juarez & Steel 2010 (J. Bus. Econ. Stat. 28:52) recommend Gamma(2, 0.1), which has this mean and standard deviation."""
 
@@ -50,7 +51,7 @@ def settled(table: Table, noise: Any) -> tuple[np.ndarray, tuple[Parameter, ...]
         return table.sd, ()
     if isinstance(noise, str) and (share := _inferred(noise)) is not None:
         return stated_or_assumed(table, share), tuple(
-            Parameter(f"noise_scale_{q}", "", LogNormal(1.0, 1.0), f"noise of {q} over the stated sd ({share * 100:g} % of rms where none)", 0.0)
+            Parameter(f"{SCALE_OF}{q}", "", LogNormal(1.0, 1.0), f"noise of {q} over the stated sd ({share * 100:g} % of rms where none)", 0.0)
             for q in dict.fromkeys(table.quantity.tolist())
         )
     if isinstance(noise, str) and noise.strip().endswith("%"):

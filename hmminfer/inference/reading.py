@@ -162,13 +162,27 @@ def _entries(data: xr.Dataset) -> Any:
 def _rows(reading: Reading) -> Any:
     sd = reading.values("constant_data", "sd")
     for name, values in reading.measured.items():
-        n = values.size
-        labels = [str(x) for x in values["specimen"].values] if "specimen" in values.coords else [f"[{i}]" for i in range(n)]
+        labels = _labels(values)
         clean, predictive, prior = (reading.of_rows(g, name) for g in ("fitted", "posterior_predictive", "prior_predictive"))
         solved = np.isfinite(clean).all(axis=1)
         clean, predictive = (clean[solved], predictive[solved]) if solved.any() else (clean, predictive)
         for i, (label, row) in enumerate(zip(labels, values["row"].values, strict=True)):
             yield Row(f"{name} {label}", float(values[i]), float(sd[row]), clean[:, i], predictive[:, i], prior[:, i])
+
+
+def _labels(values: xr.DataArray) -> list[str]:
+    """What tells the rows of a quantity apart: specimen, where one specimen has several the column in which they differ, or the line of the file."""
+    lines = [f"line {x}" for x in values["line"].values] if "line" in values.coords else [f"[{i}]" for i in range(values.size)]
+    if "specimen" not in values.coords:
+        return lines
+    names = [str(x) for x in values["specimen"].values]
+    columns = [c for c in values.coords if c not in ("row", "line", "specimen") and values[c].ndim == 1]
+    out = []
+    for i, name in enumerate(names):
+        same = [j for j, other in enumerate(names) if other == name]
+        apart = [c for c in columns if len({str(values[c].values[j]) for j in same}) == len(same)]
+        out.append(name if len(same) == 1 else f"{name}, {f'{apart[0]} {values[apart[0]].values[i]:g}' if apart else lines[i]}")
+    return out
 
 
 def _of_old(tree: xr.DataTree) -> xr.DataTree:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from hmminfer.errors import HmmInferError
 from hmminfer.system.observable import Observable
 
 TRIES, SECONDS = 10, 10.0  # refinements, and the time for them, after which no value that passes is named
+OF_NOISE = 0.5  # share of the noise, below which an error does not matter
 MARGIN = 0.9  # of the stated error, within which a value passes: there are other points than the one tried
 
 
@@ -181,9 +182,20 @@ def settled(accuracy: Accuracy, theta: np.ndarray, name: str) -> tuple[Accuracy,
 
 
 def over_noise(model: Any, theta: np.ndarray, sigma: np.ndarray) -> dict[str, float]:
-    """Largest ratio of a row's discretisation error to its noise at ``theta``, as an attribute of a result; empty if the model states no accuracy."""
+    """Largest ratio of a row's discretisation error to its noise at ``theta``, as an attribute of a result; empty if the model states no accuracy.
+    Where it is not below :data:`OF_NOISE`, a second attribute names values of settings that were tried and bring it there.
+    """
     accuracy: Accuracy | None = model.accuracy
     if accuracy is None:
         return {}
-    worst = np.max(np.abs(accuracy.error(theta)) / sigma)
-    return {"discretisation_over_noise": float(worst)} if np.isfinite(worst) else {}
+    y, error = accuracy.both(theta)
+    worst = float(np.max(np.abs(error) / sigma))
+    if not np.isfinite(worst):
+        return {}
+    out: dict[str, Any] = {"discretisation_over_noise": worst}
+    if worst >= OF_NOISE:
+        stated = 0.8 * OF_NOISE / worst * accuracy.worst(model.observables, y, error)[0]
+        found, enough = passing(replace(accuracy, stated=stated), model.observables, theta)
+        if enough and found:
+            out["discretisation_remedy"] = " and ".join(f"{k} = {accuracy.knobs[k].said(v)}" for k, v in found.items())
+    return out

@@ -160,3 +160,16 @@ def test_a_step_left_open_is_chosen_and_one_that_is_given_is_kept():
     assert "step_chosen" not in given.about
     with pytest.raises(HmmInferError, match=r"more than accuracy = 0\.001 \(step alone"):
         given.check_accuracy(given.vector(), "the prior medians")
+
+
+def test_a_step_too_large_for_the_noise_is_named_with_one_that_is_not():
+    """The advice, followed, brings the error below half the noise."""
+    columns = models.get("reactive_transport").EXPERIMENTS["columns"]
+    model = columns.model("stiff_column", elements=48, accuracy=0.05)
+    theta = model.vector()
+    sigma = np.full(model.n_out, 0.7 * float(np.max(np.abs(model.accuracy.error(theta)))))
+    found = over_noise(model, theta, sigma)
+    assert found["discretisation_over_noise"] > 0.5
+    values = dict(part.split(" = ") for part in found["discretisation_remedy"].split(" and "))
+    again = columns.model("stiff_column", **{"elements": 48, "accuracy": 0.05, **values})
+    assert over_noise(again, theta, sigma)["discretisation_over_noise"] < 0.5
