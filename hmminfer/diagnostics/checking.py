@@ -15,6 +15,7 @@ from scipy import stats
 
 from hmminfer.diagnostics.summary import shown_r_hat, summary
 from hmminfer.inference.axial import axial_modes
+from hmminfer.inference.laplace import FAR_OFF
 from hmminfer.inference.misfit import FAR, Misfit, driven
 from hmminfer.inference.modes import modes_of
 from hmminfer.inference.noise import SCALE_OF
@@ -62,11 +63,12 @@ def _doubts(reading: Reading) -> list[Check]:
 
 def _sampling(reading: Reading) -> list[Check]:
     if reading.method == "laplace":
-        return [
-            Check(
-                "sampling", "Laplace approximation", None, "A preview draws from a Gaussian around each mode; sample with fit() before you conclude."
-            )
-        ]
+        share = float(reading.tree.attrs.get("effective_share", math.nan))
+        found = "Laplace approximation" + ("" if math.isnan(share) else f", {100 * share:.0f} % effective")
+        advice = "A preview draws from a Gaussian around each mode; sample with fit() before you conclude."
+        if share < FAR_OFF:
+            advice += " Here the posterior is no Gaussian: its middle and its width may both be off."
+        return [Check("sampling", found, False if share < FAR_OFF else None, advice)]
     import arviz as az
 
     table, tree = summary(reading), reading.tree

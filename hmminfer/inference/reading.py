@@ -171,7 +171,7 @@ def _rows(reading: Reading) -> Any:
 
 
 def _labels(values: xr.DataArray) -> list[str]:
-    """What tells the rows of a quantity apart: specimen, where one specimen has several the column in which they differ, or the line of the file."""
+    """Labels that tell the rows of a quantity apart: specimen, where one specimen has several the column in which they differ, or the line of the file."""
     lines = [f"line {x}" for x in values["line"].values] if "line" in values.coords else [f"[{i}]" for i in range(values.size)]
     if "specimen" not in values.coords:
         return lines

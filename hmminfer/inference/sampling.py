@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from hmminfer.errors import HmmInferError, interruptible, unknown, whole
 from hmminfer.inference.interrupts import deferred, nothing_kept
+from hmminfer.inference.laplace import effective_share
 from hmminfer.inference.misfit import at_the_mode
 from hmminfer.inference.modes import Mode, chain_starts, inside, modes_of
 from hmminfer.inference.posterior import Compiled, pymc_model, start_angles
@@ -92,7 +93,8 @@ def preview(
     box, sample = problem.box(), compiled.coordinates.sample
     x = np.concatenate([inside(partial(sample, m, rng), n, box) for m, n in zip(found, counts, strict=True)])[None]
     tree = assemble(problem, x, {}, found, seed, progress)
-    tree.attrs.update(method=LAPLACE, interrupted=0, tune=0)
+    log_likelihood = np.asarray(tree["log_likelihood"].to_dataset()["observed"])[0].reshape(draws, -1).sum(axis=1)
+    tree.attrs.update(method=LAPLACE, interrupted=0, tune=0, effective_share=effective_share(problem, x[0], log_likelihood, found))
     return tree
 
 

@@ -290,7 +290,9 @@ def test_a_prediction_says_what_it_was_not_given():
     said = fibre.moduli([0.0], **UNBOUND).predict({"volume_fraction": 0.6}).attrs["assumed"]
     assert "fibre_axial_modulus = 99.95 GPa" in said
     assert "volume_fraction" not in said
-    assert "fibre_axial_modulus = 74 GPa" in fibre.moduli([0.0], material="E-glass/epoxy", **UNBOUND).predict({"volume_fraction": 0.6}).attrs["assumed"]
+    assert (
+        "fibre_axial_modulus = 74 GPa" in fibre.moduli([0.0], material="E-glass/epoxy", **UNBOUND).predict({"volume_fraction": 0.6}).attrs["assumed"]
+    )
     done = CliRunner().invoke(app, ["predict", "heat_composite", "--what", "sizes", "--set", "diameters=5,50 um", "--set", "material=alumina/epoxy"])
     assert "Not given, and taken at a fixed value or the prior's median: matrix_conductivity = 0.2 W/m/K" in done.output
 
