@@ -298,6 +298,7 @@ def _spelt(text: str) -> tuple[float, str]:
     scale = 1.0
     if match := _SCALE.match(text):
         scale, text = 10.0 ** int(match[1] or match[2] or match[3]), text[match.end() :]
+    text = re.sub(r"/\s*\(?([kmcu]?[mg](?:\^?-?[23])?)[\s.]?K\)?$", r"/\1/K", text)  # W/mK and W/m2 K, as journals write W/(m K)
     text = re.sub(r"\s*(\*\*|[*/^()])\s*", r"\1", text).replace("^", "**")
     text = re.sub(rf"((?:{_LETTER})+)([-+]?\d{{1,2}})(?![\w.])", r"\1**\2", text)  # cm-1, mm2
     text = re.sub(rf"(?<=[^\W\d])\.(?=[^\W\d])|(?<=[\w)%\u00b0])\s+(?=(?:{_LETTER}|\())", "*", text)  # W/(m.K), S m

@@ -64,6 +64,15 @@ def test_refusals_name_the_remedy(value, unit, message):
         ("10^6 psi", "GPa", 6.894757),
         ("W m-1 K-1", "W/m/K", 1.0),
         ("a.u.", "", 1.0),
+        ("W/mK", "W/m/K", 1.0),
+        ("W/m K", "W/m/K", 1.0),
+        ("mW/mK", "W/m/K", 1e-3),
+        ("W/(mK)", "W/m/K", 1.0),
+        ("W/cmK", "W/m/K", 100.0),
+        ("W/m2K", "W/m^2/K", 1.0),
+        ("W/m\u00b2K", "W/m^2/K", 1.0),
+        ("um/mK", "um/m/K", 1.0),
+        ("J/kgK", "J/kg/K", 1.0),
         ("arb. units", "", 1.0),
         ("W m^-1 K^-1", "W/m/K", 1.0),
         ("W\u00b7m\u207b\u00b9\u00b7K\u207b\u00b9", "W/m/K", 1.0),
@@ -95,7 +104,14 @@ def test_units_as_people_write_them(unit, target, expected):
     assert units.factor(unit, target) == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("unit", ["W/m K", "W/mK", "J/kg K", "W/m*K"])
+def test_what_journals_write_is_read_where_it_has_one_meaning():
+    """W/mK is W/(m K) where a conductivity is due; where a quantity of another kind is due, no reading fits and none is taken."""
+    for unit in ("W/m K", "W/mK"):
+        with pytest.raises(HmmInferError, match="cannot be converted"):
+            units.factor(unit, "W/K")
+
+
+@pytest.mark.parametrize("unit", ["J/kg K", "W/m*K"])
 def test_quotients_that_can_mean_two_things_are_of_another_kind(unit):
     with pytest.raises(HmmInferError, match=r"give the number in W/m/K, mW/m/K"):
         units.factor(unit, "W/m/K")

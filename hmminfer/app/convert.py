@@ -65,7 +65,7 @@ def converted(
     schemas = _schemas(model, experiment)
     known = {name for schema in schemas.values() for name in (*_measurable(schema), *(c.name for c in schema.columns))}
     targets = {name: given.get(name) or _target(name, wide.export, known) for name in wide.names}
-    schema = _schema(schemas, targets, named=bool(model))
+    schema = _schema(schemas, targets, constants or {}, named=bool(model))
     same, settings = _constants(schema, constants or {})
     used = _used(targets, schema, set(given), set(same))
     series, places = _numbers(wide, used, pixel, schema)
@@ -98,21 +98,32 @@ def _given(columns: Mapping[str, str], names: list[str]) -> dict[str, Target]:
         if places and len(at) < len(places.split(",")):
             raise HmmInferError(f"{places!r} says not where {name!r} was measured; write --column '{name}={what} at angle=90 deg, specimen=A'.")
         target, unit = split_heading(what)
-        out[own] = Target(target, unit or split_heading(own)[1], {k.strip(): v.strip() for k, v in at.items()})
+        out[own] = Target(target, unit or _with_unit(own)[1] or _after_underscore(own)[1], {k.strip(): v.strip() for k, v in at.items()})
     return out
 
 
 def _target(name: str, export: Export | None, known: set[str]) -> Target:
     """Quantity or column of a name in the file, and its unit: of ``"Time [min]"``, ``"time (min)"`` and ``"time_min"`` alike."""
-    bare, unit = split_heading(name)
+    bare, unit = _with_unit(name)
     if export is not None and bare in export.columns:
         target, own = split_heading(export.columns[bare])
         return Target(target, unit or own)
     plain = bare.strip().lower().replace(" ", "_")
-    start, _, end = bare.strip().replace(" ", "_").rpartition("_")
-    if plain not in known and start.lower() in known and not unit and units.is_unit(end):
-        return Target(start.lower(), end)
-    return Target(plain, unit)
+    start, end = _after_underscore(bare)
+    return Target(start.lower(), end) if plain not in known and start.lower() in known and not unit else Target(plain, unit)
+
+
+def _with_unit(name: str) -> tuple[str, str]:
+    """Name and unit of a heading, brackets or not: of ``"filler vol%"`` it is vol%."""
+    bare, unit = split_heading(name)
+    start, _, end = bare.rpartition(" ")
+    return (start, end) if not unit and start and units.is_percent(end) else (bare, unit)
+
+
+def _after_underscore(name: str) -> tuple[str, str]:
+    """Name and unit of ``"time_min"``; no unit where the end is none."""
+    start, _, end = name.strip().replace(" ", "_").rpartition("_")
+    return (start, end) if start and units.is_unit(end) else (name, "")
 
 
 def _schemas(model: str, experiment: str) -> dict[tuple[str, str], Schema]:
@@ -124,17 +135,21 @@ def _schemas(model: str, experiment: str) -> dict[tuple[str, str], Schema]:
     return found
 
 
-def _schema(found: Mapping[tuple[str, str], Schema], targets: Mapping[str, Target], named: bool) -> Schema:
+def _schema(found: Mapping[tuple[str, str], Schema], targets: Mapping[str, Target], same: Iterable[str], named: bool) -> Schema:
     """Schema of the one experiment that the columns of the file fit."""
     if len(found) == 1:
         return next(iter(found.values()))
     names = {target.name for target in targets.values()}
+    present = {*names, *same, *(place for target in targets.values() for place in target.at)}
     fitting = {key: schema for key, schema in found.items() if names & _measurable(schema)}
     if not fitting:
         of = "; ".join(f"{e}: {', '.join(schema.quantities)}" for (_, e), schema in found.items())
         what = f"of {next(iter(found))[0]} ({of})" if named else "that is known; name the system, 'hmminfer convert FILE SYSTEM' (hmminfer models)"
         example = f"--column '{next(iter(targets))}=QUANTITY'"
         raise HmmInferError(f"No column of the file ({', '.join(map(repr, targets))}) is a quantity {what}; say what the columns are, {example}.")
+    if len(fitting) > 1:  # those that lack none of their columns
+        whole = {key: s for key, s in fitting.items() if all(c.name in present for c in s.columns if any(c.needed_by(q) for q in names))}
+        fitting = whole if len(whole) == 1 else fitting
     if len(fitting) > 1:
         choice = [f"{s} --experiment {e}" for s, e in fitting]
         raise HmmInferError(f"These columns fit several experiments; write which, like 'hmminfer convert FILE {choice[0]}' (of {', '.join(choice)}).")

@@ -193,8 +193,8 @@ class Model:
             near = [k for k in own if k.startswith(f"{name}_")]
             hint = f" (the posterior has {', '.join(near)})" if near else ""
             raise HmmInferError(
-                f"{', '.join(missing)} of '{self.experiment}' is neither in the posterior nor fixed{hint}; give a value by name: predict(posterior, "
-                f"{name}=...), or --set {name}=... in the shell."
+                f"{', '.join(missing)} of '{self.experiment}' {'are' if missing[1:] else 'is'} neither in the posterior nor fixed{hint}; give a value by "
+                f"name: predict(posterior, {name}=...), or what your model held: predict(posterior, **model.fixed); in the shell --set {name}=..."
             )
 
     @one_thread

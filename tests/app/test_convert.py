@@ -254,3 +254,24 @@ def test_stereo_analyses_are_not_read_as_pixels(convert):
     header, *rows = DICE.splitlines()[4:]
     text = "\n".join([header + ",MODEL_DISPLACEMENT_X", *(row + ",0.01" for row in rows)])
     assert "is of a stereo analysis" in convert(text, "--pixel", "25 um")[0]
+
+
+def test_headings_without_brackets(convert):
+    _, table = convert(
+        "filler vol%\tk (W/mK)\n5\t0.21\n10\t0.24\n",
+        "heat_composite",
+        "--column",
+        "filler vol%=volume_fraction",
+        "--column",
+        "k=conductivity",
+        "--set",
+        "particle_diameter=30 um",
+    )
+    np.testing.assert_allclose(table.columns["volume_fraction"], [0.05, 0.1])
+    np.testing.assert_allclose(table.value, [0.21, 0.24])
+
+
+def test_the_experiment_that_lacks_no_column_is_taken(convert):
+    """Growth of a gradient needs times, and a profile has none."""
+    _, table = convert("position [%],intensity\n10,0.9\n20,0.6\n", "morphogen_tissue", "--column", "intensity=intensity [1]")
+    assert table.settings["experiment"] == "gradient" if "experiment" in table.settings else len(table) == 2
