@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hmminfer.errors import unknown
+from hmminfer.errors import HmmInferError, unknown
 from hmminfer.inference.modes import modes_of
 from hmminfer.system.likelihood import POISSON
 from hmminfer.system.shown import counted, prior_text, rows_told, story
@@ -18,7 +18,11 @@ PREVIEW = "Preview (Gaussian approximation)"
 def asked(problem: Any, recipe: Any) -> list[Any]:
     """Model, data, unknowns with their priors and fixed values of a fit, to print."""
     model, table = problem.model, problem.table
-    settings = ", ".join(f"{k} = {v}" for k, v in {**table.settings, **model.about}.items() if str(v) != "")
+    units_of = _units_of_settings(model)
+    known = {**table.settings, **model.about}
+    settings = ", ".join(
+        f"{k} = {f'{v:.6g} {units_of[k]}'.rstrip() if k in units_of and isinstance(v, float) else v}" for k, v in known.items() if str(v) != ""
+    )
     noise = f"noise: {recipe.noise or 'sd of each row'}"
     if model.likelihood == POISSON:
         noise = "counts: Poisson's law"
@@ -35,6 +39,16 @@ def asked(problem: Any, recipe: Any) -> list[Any]:
     ]
     held = [f"{k} = {v} {model.parameters[k].unit}".rstrip() for k, v in model.fixed.items()]
     return [*lines, "", f"Known    {', '.join(held)}"] if held else lines
+
+
+def _units_of_settings(model: Any) -> dict[str, str]:
+    """Units of the settings of a model's experiment; of a joint model, which has several, none."""
+    from hmminfer import models
+
+    try:
+        return {s.name: s.unit for s in models.get(model.name).EXPERIMENTS[model.experiment].schema.settings}
+    except (HmmInferError, KeyError):
+        return {}
 
 
 def modes_text(problem: Any, tree: Any) -> list[str]:

@@ -274,4 +274,4 @@ def test_headings_without_brackets(convert):
 def test_the_experiment_that_lacks_no_column_is_taken(convert):
     """Growth of a gradient needs times, and a profile has none."""
     _, table = convert("position [%],intensity\n10,0.9\n20,0.6\n", "morphogen_tissue", "--column", "intensity=intensity [1]")
-    assert table.settings["experiment"] == "gradient" if "experiment" in table.settings else len(table) == 2
+    assert table.experiment == "gradient"
