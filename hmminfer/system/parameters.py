@@ -22,6 +22,7 @@ import numpy as np
 from hmminfer import units
 from hmminfer.errors import HmmInferError, unknown
 from hmminfer.system.foreign_priors import as_prior
+from hmminfer.system.prior_base import computable
 from hmminfer.system.priors import Axial, HalfNormal, LogNormal, Prior
 
 FIELD_PARTS, LENGTH_UNIT = ("amplitude", "length_scale"), "mm"
@@ -306,9 +307,19 @@ class ParameterSet:
             if name not in new:
                 raise unknown("parameter", name, [*new, *hyper])
             p = new[name]
-            new[name] = replace(p, prior=as_prior(prior, name, p.unit))
-            if p.axial and not isinstance(new[name].prior, Axial):
+            law = as_prior(prior, name, p.unit)
+            if p.axial and not isinstance(law, Axial):
                 raise HmmInferError(f"'{name}' is an axial angle and takes an Axial(mean, concentration) prior; or fix it to a value.")
+            try:
+                new[name] = replace(p, prior=law)
+                sound = p.axial or computable(new[name].prior, p.lower, p.upper)
+            except ArithmeticError:
+                sound = False
+            if not sound:
+                raise HmmInferError(
+                    f"The prior {law} of '{name}' cannot be computed with: its middle must lie within [{p.lower:g}, {p.upper:g}], and its width be finite "
+                    "and comparable to it."
+                )
         return ParameterSet(tuple(new.values()))
 
 

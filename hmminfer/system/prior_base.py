@@ -8,6 +8,7 @@ from __future__ import annotations
 import cmath
 import functools
 import math
+import warnings
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar
 
@@ -119,6 +120,24 @@ class Prior:
 
 
 @functools.lru_cache(maxsize=1000)
+def computable(prior: Prior, lower: float, upper: float) -> bool:
+    """True if a prior has a middle within [lower, upper], a density there, and a transform that comes back: not of widths that are infinite, below the
+    rounding of its middle, or astronomically larger than the support.
+    """
+    numbers = [float(getattr(prior, f.name)) for f in fields(prior) if f.name not in ("lower", "upper")]
+    a, b = prior.bounds
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            x = np.append(prior.sample(np.random.default_rng(0), 64), prior.centre)
+            back = prior.from_unconstrained(prior.to_unconstrained(x), np.exp)
+            density = prior.logpdf(x[-1])
+    except (ArithmeticError, ValueError):
+        return False
+    inside = max(a, lower) < x[-1] < min(b, upper)
+    return bool(inside and np.isfinite(np.array([*numbers, float(density)])).all() and np.allclose(back, x, rtol=1e-6, atol=0.0))
+
+
 def _median(prior: Prior) -> float:
     """Median by SciPy, which takes a millisecond and is asked for at every default value."""
     return float(prior._frozen().median())

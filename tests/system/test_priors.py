@@ -6,6 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pymc as pm
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 from scipy.integrate import quad
 
@@ -152,3 +154,39 @@ def test_priors_of_a_fields_amplitude_and_length():
     assert [h.prior for h in changed.hyperparameters] == [HalfNormal(5.0), LogNormal(12.0, 0.3)]
     with pytest.raises(HmmInferError, match="Did you mean 'angle_field_length'"):
         ParameterSet((field,)).replaced({"angle_field_lenght": "LogNormal(12 mm, 0.3)"})
+
+
+NUMBER = st.one_of(
+    st.floats(-1e3, 1e3),
+    st.floats(),
+    st.sampled_from(["nan", "inf", "-inf", "1_0", "3 GPa", "3 MPa", "3 parsec", "0", "-1", "1e400", "1e-320", "", "lower=1", "upper=2", "x=1"]),
+)
+TEXT = st.builds(
+    lambda name, numbers: f"{name}({', '.join(map(str, numbers))})",
+    st.sampled_from([*PRIORS, "Exponential", "normal", ""]),
+    st.lists(NUMBER, max_size=5),
+)
+MODULUS = ParameterSet((Parameter("modulus", "GPa", LogNormal(3.0, 0.2), "", 0.1, 2000.0),))
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(text=TEXT)
+def test_any_text_is_a_prior_of_its_parameter_or_refused(text):
+    """A prior that is accepted has a centre and draws within the support, a density there, and is read back from what it writes."""
+    refusal = ""
+    try:
+        p = MODULUS.replaced({"modulus": text})["modulus"]
+    except HmmInferError as error:
+        refusal = str(error)
+    assert len(refusal) < 400
+    if refusal:
+        return
+    prior = p.prior
+    assert parse_prior(prior.text("GPa"), "GPa") == prior
+    assert 0.1 <= prior.centre <= 2000.0
+    drawn = prior.sample(np.random.default_rng(0), 50)
+    assert np.isfinite(drawn).all()
+    assert prior.outside(0.1, 2000.0) > 0.0 or np.all((drawn >= 0.1) & (drawn <= 2000.0)), "a problem refuses the others"
+    assert math.isfinite(float(prior.logpdf(prior.centre)))
+    z = prior.to_unconstrained(np.array([prior.centre]))
+    np.testing.assert_allclose(prior.from_unconstrained(z, np.exp), prior.centre, rtol=1e-6)
