@@ -158,6 +158,12 @@ def test_there_is_no_circle():
 
 
 @each_module
+def test_what_is_private_stays_in_its_file(name):
+    found = [module for module, _, _ in imports(name, sources()[name]) if module.startswith("hmminfer.")]
+    assert [m for m in found if m.rpartition(".")[2].startswith("_") and not m.endswith("__")] == []
+
+
+@each_module
 def test_a_file_can_be_read_in_one_sitting(name):
     lines = len(sources()[name].read_text(encoding="utf-8").splitlines())
     assert lines <= (300 if wing(name) == "models" else 400)

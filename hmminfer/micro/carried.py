@@ -16,8 +16,8 @@ import numpy as np
 
 from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError
-from hmminfer.micro.cells import _grown
-from hmminfer.micro.movement import _chances, _check, _contacts, _neighbour, _places
+from hmminfer.micro.cells import grown
+from hmminfer.micro.movement import chances, check_settings, count_contacts, neighbour, places_of
 
 
 @compiled
@@ -25,12 +25,12 @@ def _run(rng, occupied, source, rates, motility, adhesion, times):
     hop, bind, unbind, decay = rates
     columns, rows = occupied.shape
     directions = 2 if rows == 1 else 4
-    x, y = _places(occupied)
+    x, y = places_of(occupied)
     holder = np.full((columns, rows), -1, np.int64)  # which cell a site holds
     taken = np.zeros((columns, rows), np.int64)  # whether, as contacts are counted
     for i in range(x.size):
         holder[x[i], y[i]], taken[x[i], y[i]] = i, 1
-    chance = _chances(adhesion)
+    chance = chances(adhesion)
     of_free, of_bound, of_cell = directions * hop + bind, unbind + decay, directions * motility
     free, bound = np.empty(1024, np.int64), np.empty(1024, np.int64)  # sites (u * rows + v), and cells
     n_free = n_bound = 0
@@ -48,12 +48,12 @@ def _run(rng, occupied, source, rates, motility, adhesion, times):
                 at -= i * of_free
                 u, v = free[i] // rows, free[i] % rows
                 if at < directions * hop:
-                    to_u, to_v = _neighbour(min(int(at / hop), directions - 1), u, v, columns, rows)
+                    to_u, to_v = neighbour(min(int(at / hop), directions - 1), u, v, columns, rows)
                     if to_u >= 0:
                         free[i] = to_u * rows + to_v
                 elif holder[u, v] >= 0:
                     if n_bound == bound.size:
-                        bound = _grown(bound)
+                        bound = grown(bound)
                     bound[n_bound] = holder[u, v]
                     n_bound += 1
                     n_free -= 1
@@ -63,10 +63,10 @@ def _run(rng, occupied, source, rates, motility, adhesion, times):
             if at < x.size * of_cell:
                 i = min(int(at / of_cell), x.size - 1)
                 at -= i * of_cell
-                to_u, to_v = _neighbour(min(int(at / motility), directions - 1), x[i], y[i], columns, rows)
+                to_u, to_v = neighbour(min(int(at / motility), directions - 1), x[i], y[i], columns, rows)
                 if to_u < 0 or holder[to_u, to_v] >= 0:
                     continue
-                if chance.size > 1 and rng.random() >= chance[_contacts(taken, x[i], y[i])]:
+                if chance.size > 1 and rng.random() >= chance[count_contacts(taken, x[i], y[i])]:
                     continue
                 holder[x[i], y[i]], taken[x[i], y[i]] = -1, 0
                 holder[to_u, to_v], taken[to_u, to_v] = i, 1
@@ -84,7 +84,7 @@ def _run(rng, occupied, source, rates, motility, adhesion, times):
             else:
                 place = int(rng.random() * rows)  # anywhere in the first column
             if n_free == free.size:
-                free = _grown(free)
+                free = grown(free)
             free[n_free] = place
             n_free += 1
         t = times[record]
@@ -102,7 +102,7 @@ def carry(
 
     ``occupied`` (columns, rows): 1 where a site holds a cell at first. ``source``: molecules made in the first column in a unit of time.
     """
-    _check(motility, adhesion)
+    check_settings(motility, adhesion)
     rates = np.asarray(rates, dtype=float)
     if rates.shape != (4,) or not np.all(rates > 0.0) or not source > 0.0:
         raise HmmInferError("The source and the four rates (hop, bind, unbind, decay of bound) are positive; correct them.")

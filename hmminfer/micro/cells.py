@@ -72,7 +72,7 @@ def _spread(counts):
 
 
 @compiled
-def _grown(places):
+def grown(places):
     more = np.empty(2 * places.size, np.int64)
     more[: places.size] = places
     return more
@@ -113,7 +113,7 @@ def gillespie(rng, neighbours, source, rates, free, bound, times):
                 else:
                     if u < walk + bind:
                         if n_b == b.size:
-                            b = _grown(b)
+                            b = grown(b)
                         b[n_b] = f[i]
                         n_b += 1
                     n_f -= 1
@@ -134,7 +134,7 @@ def gillespie(rng, neighbours, source, rates, free, bound, times):
                     u -= source[place]
                     place += 1
             if n_f == f.size:
-                f = _grown(f)
+                f = grown(f)
             f[n_f] = place
             n_f += 1
         for i in range(n_f):

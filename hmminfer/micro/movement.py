@@ -21,7 +21,7 @@ from hmminfer.errors import HmmInferError
 
 
 @compiled
-def _neighbour(direction, u, v, columns, rows):
+def neighbour(direction, u, v, columns, rows):
     """Site next to (u, v): walls at both ends of the columns (then the first is -1), periodic along the rows."""
     if direction == 0:
         return u - 1, v
@@ -33,7 +33,7 @@ def _neighbour(direction, u, v, columns, rows):
 
 
 @compiled
-def _contacts(occupied, u, v):
+def count_contacts(occupied, u, v):
     """Occupied sites next to (u, v)."""
     columns, rows = occupied.shape
     c = 0
@@ -52,10 +52,10 @@ def _try(rng, occupied, x, y, i, chance):
     columns, rows = occupied.shape
     direction = int(rng.random() * (2 if rows == 1 else 4))
     u, v = x[i], y[i]
-    to_u, to_v = _neighbour(direction, u, v, columns, rows)
+    to_u, to_v = neighbour(direction, u, v, columns, rows)
     if to_u < 0 or occupied[to_u, to_v] > 0:
         return 0, False
-    if chance.size > 1 and rng.random() >= chance[_contacts(occupied, u, v)]:
+    if chance.size > 1 and rng.random() >= chance[count_contacts(occupied, u, v)]:
         return 0, False
     occupied[u, v] = 0
     occupied[to_u, to_v] = 1
@@ -64,13 +64,13 @@ def _try(rng, occupied, x, y, i, chance):
 
 
 @compiled
-def _chances(adhesion):
+def chances(adhesion):
     """exp(-E c) for c contacts; one entry where there is no adhesion, so that contacts need not be counted."""
     return np.exp(-adhesion * np.arange(5)) if adhesion > 0.0 else np.ones(1)
 
 
 @compiled
-def _places(occupied):
+def places_of(occupied):
     x, y = np.nonzero(occupied)
     return x.copy(), y.copy()
 
@@ -79,9 +79,9 @@ def _places(occupied):
 def _run(rng, occupied, motility, adhesion, times):
     now = occupied.copy()
     columns, rows = now.shape
-    x, y = _places(now)
+    x, y = places_of(now)
     moved, steps = np.zeros(x.size, np.int64), np.zeros((times.size, x.size), np.int64)
-    chance = _chances(adhesion)
+    chance = chances(adhesion)
     density = np.zeros((times.size, columns))
     per_cell = motility * (2 if rows == 1 else 4)
     t, attempts = 0.0, 0
@@ -105,7 +105,7 @@ def move(rng: np.random.Generator, occupied: np.ndarray, motility: float, adhesi
     """Density of each column at increasing ``times`` (times, columns), the last sites, steps of each cell along x (times, cells; in the order
     of its first site) and attempts made.
     """
-    _check(motility, adhesion)
+    check_settings(motility, adhesion)
     sites = np.ascontiguousarray(occupied, dtype=np.int64)
     if sites.ndim != 2 or np.any((sites != 0) & (sites != 1)):
         raise HmmInferError("Sites are an array (columns, rows) of 0 (empty) and 1 (a cell); correct it.")
@@ -146,7 +146,7 @@ def self_diffusivity(
     its mean square displacement between 40 and 80 / ``motility``. Cells that begin four sds from both ends of a long sheet count. (On a line
     a marked cell cannot pass and has no diffusivity in the end.)
     """
-    _check(motility, adhesion)
+    check_settings(motility, adhesion)
     if not 0.0 < density < 1.0 or rows < 2 or replicas < 2 or not residence > 0.0:
         raise HmmInferError(
             f"A marked cell of density {density:g} on {rows} rows of sites, seen {replicas} times for {residence:g}, has no diffusivity to "
@@ -166,14 +166,14 @@ def self_diffusivity(
     return float(found.mean()), float(found.std(ddof=1) / np.sqrt(replicas))
 
 
-def _check(motility: float, adhesion: float) -> None:
+def check_settings(motility: float, adhesion: float) -> None:
     if not motility > 0.0 or not adhesion >= 0.0:
         raise HmmInferError(f"motility is {motility:g} and adhesion {adhesion:g}; the first is positive, the second at least 0.")
 
 
 @compiled
 def _flux(rng, motility, adhesion, density, slope, columns, rows, heal, measure, samples, replicas):
-    chance = _chances(adhesion)
+    chance = chances(adhesion)
     per_cell = motility * (2 if rows == 1 else 4)
     left = columns // 2 - 1
     found = np.zeros(replicas)
@@ -188,7 +188,7 @@ def _flux(rng, motility, adhesion, density, slope, columns, rows, heal, measure,
                 other = v + int(rng.random() * (rows - v))
                 order[v], order[other] = order[other], order[v]
                 sites[u, order[v]] = 1
-        x, y = _places(sites)
+        x, y = places_of(sites)
         t, due, seen = 0.0, heal, 0
         while seen < samples:
             t += -np.log(1.0 - rng.random()) / (per_cell * max(x.size, 1))
@@ -197,7 +197,7 @@ def _flux(rng, motility, adhesion, density, slope, columns, rows, heal, measure,
                 for v in range(rows):
                     if sites[left, v] != sites[left + 1, v]:
                         from_u = left if sites[left, v] == 1 else left + 1
-                        rate = chance[_contacts(sites, from_u, v)] if chance.size > 1 else 1.0
+                        rate = chance[count_contacts(sites, from_u, v)] if chance.size > 1 else 1.0
                         found[replica] += (motility * rate if from_u == left else -motility * rate) / (rows * samples)
                 seen += 1
                 due = heal + measure * seen / samples
@@ -226,7 +226,7 @@ def flux_burst(
     the patch are closed, which reaches the middle after about (columns / 2)^2 / 4 of these units: keep heal + measure below. A slope below
     ``least`` is lifted to it and the flux scaled back: the noise does not shrink with the slope, and the response is linear to second order.
     """
-    _check(motility, adhesion)
+    check_settings(motility, adhesion)
     if columns < 4 or columns % 2 or rows < 1 or replicas < 2 or samples < 1:
         raise HmmInferError(
             f"A patch of {columns} columns and {rows} rows with {replicas} replicas and {samples} samples cannot be measured; give an even number of "

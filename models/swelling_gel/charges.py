@@ -66,15 +66,15 @@ COMMON = (
 )
 
 
-def _range(s: Any, network: str) -> tuple[float, float, int]:
+def charge_range(s: Any, network: str) -> tuple[float, float, int]:
     """Least and greatest fixed charge (mol/L), and the number of places from one to the other."""
     lower, upper, usual = RANGE[network]
     return lower, upper, int(s["micro_nodes"]) or usual
 
 
-def _law(s: Any, baths: np.ndarray, network: str) -> tuple[Kernel, tuple[Parameter, ...]]:
+def law_of(s: Any, baths: np.ndarray, network: str) -> tuple[Kernel, tuple[Parameter, ...]]:
     """Osmotic pressure at the macro problem's nodes in each bath (mol/L), and the parameters of the micro problem."""
-    charges = swelling.nodes(*_range(s, network))
+    charges = swelling.nodes(*charge_range(s, network))
     temperature = float(s["temperature"])
     if s["micro"] == "donnan":
         return donnan_pressures(charges, baths, temperature), (COEFFICIENT,)
@@ -95,18 +95,18 @@ def _law(s: Any, baths: np.ndarray, network: str) -> tuple[Kernel, tuple[Paramet
     return law, tuple(replace(p, prior=LogNormal(v, 0.1)) if v else p for p, v in zip(RODS, given, strict=True))
 
 
-def _baths(values: Any) -> tuple[np.ndarray, np.ndarray]:
+def distinct_baths(values: Any) -> tuple[np.ndarray, np.ndarray]:
     """Distinct baths in mol/L of values in mmol/L, and the index of each value among them."""
     baths, which = np.unique(1e-3 * np.asarray(values, float), return_inverse=True)
     return baths, which
 
 
-def _example(law: Kernel, parameters: ParameterSet) -> tuple[np.ndarray, np.ndarray]:
+def example_of(law: Kernel, parameters: ParameterSet) -> tuple[np.ndarray, np.ndarray]:
     """A material that exists and lies inside all supports: as the macro problem's vector, and as all parameters."""
     theta = parameters.vector({"chain_pressure": 0.1})
     return np.concatenate([law(theta[: law.n_in]), theta[law.n_in :]]), theta
 
 
-def _coupled(law: Kernel, macro: Kernel, theta: np.ndarray) -> Kernel:
+def coupled_kernel(law: Kernel, macro: Kernel, theta: np.ndarray) -> Kernel:
     """Kernel of law and macro problem: the law takes the first parameters, the macro problem its answer and all others."""
     return couple(law, macro, range(law.n_in), range(law.n_in, theta.size), [], theta)

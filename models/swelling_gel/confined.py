@@ -23,11 +23,11 @@ from hmminfer.models.swelling_gel.charges import (
     PURE_WATER,
     UNSEEN,
     WATER,
-    _baths,
-    _coupled,
-    _example,
-    _law,
-    _range,
+    charge_range,
+    coupled_kernel,
+    distinct_baths,
+    example_of,
+    law_of,
 )
 from hmminfer.system.accuracy import Accuracy, doubling
 from hmminfer.system.data import Column, Schema, Setting
@@ -110,8 +110,8 @@ def confined(table: Table) -> Model:
     if test == "relaxation" and ramp == 0.0:
         raise HmmInferError("A strain applied at once has no finite stress; give the setting 'ramp'.")
     tare, edges = 1e-3 * s["tare"], _edges(end, ramp, steps)
-    baths, which = _baths([s["bath"], s["bath_after"] if test == "bath" else s["bath"]])
-    law, micro = _law(s, baths, "tissue")
+    baths, which = distinct_baths([s["bath"], s["bath_after"] if test == "bath" else s["bath"]])
+    law, micro = law_of(s, baths, "tissue")
     parameters = ParameterSet((*micro, CHARGE, WATER, *NETWORKS["tissue"], CHAINS, *PERMEABILITY))
 
     def target(t: np.ndarray, _: np.ndarray) -> np.ndarray:
@@ -121,12 +121,12 @@ def confined(table: Table) -> Model:
         return tare + (1e-3 * s["load"] * share if test == "creep" else 0.0 * share)
 
     what = np.where(table.quantity == "displacement", DISPLACEMENT, COMPRESSION)
-    example, theta = _example(law, parameters)
+    example, theta = example_of(law, parameters)
 
     def macro(edges: np.ndarray, side: np.ndarray) -> Kernel:
         control = np.full(len(edges) - 1, BY_STRAIN if test == "relaxation" else BY_LOAD)
         return confined_kernel(
-            _range(s, "tissue"),
+            charge_range(s, "tissue"),
             thermal(float(s["temperature"])),
             float(s["thickness"]),
             tare,
@@ -144,8 +144,8 @@ def confined(table: Table) -> Model:
         )
 
     side = 1.0 - graded(int(s["elements"]), 1.12)[::-1]
-    kernel = _coupled(law, macro(edges, side), theta)
-    finer = _coupled(law, macro(_halved(edges), _halved(side)), theta)
+    kernel = coupled_kernel(law, macro(edges, side), theta)
+    finer = coupled_kernel(law, macro(_halved(edges), _halved(side)), theta)
     accuracy = Accuracy(kernel, finer, s["accuracy"], 0.0, doubling(CONFINED.settings, s, "steps", "elements"), partial(_accuracy, table))
     change = {"creep": "a smaller load or a longer ramp", "relaxation": "a smaller strain or a longer ramp", "bath": "baths nearer to each other"}
     about = {k: s[k] for k in ("micro", "test", "thickness", "bath", "steps", "elements")}

@@ -21,11 +21,11 @@ from hmminfer.models.swelling_gel.charges import (
     PURE_WATER,
     UNSEEN,
     WATER,
-    _baths,
-    _coupled,
-    _example,
-    _law,
-    _range,
+    charge_range,
+    coupled_kernel,
+    distinct_baths,
+    example_of,
+    law_of,
 )
 from hmminfer.system.data import Column, Schema, Setting
 from hmminfer.system.derived import Derived
@@ -80,15 +80,15 @@ EQUILIBRIUM = Schema(
 )
 
 
-def _equilibrium(c: Any, quantity: np.ndarray, s: Any) -> tuple[Kernel, ParameterSet]:
+def equilibrium_kernel_of(c: Any, quantity: np.ndarray, s: Any) -> tuple[Kernel, ParameterSet]:
     """Kernel of rows of ``quantity`` with the columns ``c``, and its parameters."""
     network = str(s["network"])
     if network == "tissue" and (quantity == "swelling_degree").any():
         raise HmmInferError("A swelling_degree is that of a gel; set network = gel, or give a volume_ratio.")
     if network == "gel" and (quantity == "aggregate_modulus").any():
         raise HmmInferError("A gel swells freely here and has no aggregate_modulus; set network = tissue, or remove the row.")
-    baths, which = _baths(c["bath"])
-    law, micro = _law(s, baths, network)
+    baths, which = distinct_baths(c["bath"])
+    law, micro = law_of(s, baths, network)
     parameters = ParameterSet((*micro, CHARGE, WATER, *NETWORKS[network], CHAINS))
     at = quantity == "osmotic_pressure"
     unknown = at & ~np.isfinite(c["fixed_charge"])
@@ -100,11 +100,11 @@ def _equilibrium(c: Any, quantity: np.ndarray, s: Any) -> tuple[Kernel, Paramete
             raise HmmInferError("A volume that is held neither follows a load nor is a result; set volume = free.")
         load = np.full(len(quantity), np.inf)
     charge = np.where(at, c["fixed_charge"], np.nan)
-    example, theta = _example(law, parameters)
+    example, theta = example_of(law, parameters)
     kind = TISSUE if network == "tissue" else GEL
     rt = thermal(float(s["temperature"]))
-    macro = equilibrium_kernel(_range(s, network), len(baths), what, which, load, charge, rt, kind, example)
-    return _coupled(law, macro, theta), parameters
+    macro = equilibrium_kernel(charge_range(s, network), len(baths), what, which, load, charge, rt, kind, example)
+    return coupled_kernel(law, macro, theta), parameters
 
 
 def equilibrium(table: Table) -> Model:
@@ -115,7 +115,7 @@ def equilibrium(table: Table) -> Model:
         if not keep.any():
             raise HmmInferError(f"No row is of specimen {s['specimen']!r}; it has {', '.join(sorted(set(table.columns['specimen'])))}.")
         table = table.take(np.flatnonzero(keep))
-    kernel, parameters = _equilibrium(table.columns, table.quantity, s)
+    kernel, parameters = equilibrium_kernel_of(table.columns, table.quantity, s)
     told = informed(parameters, kernel, s, table, UNSEEN, IDEAL)
     derived = (Derived("youngs_modulus", "MPa", _youngs, "of the network alone"),) if s["network"] == "tissue" else ()
     about = {k: s[k] for k in ("micro", "network", "volume", "temperature")}
@@ -155,7 +155,7 @@ def salt_curve(lowest: float, highest: float, points: int, load: float, **s: Any
         names.append("volume_ratio")
     n = len(names) * points
     columns = {"bath": np.tile(bath, len(names)), "load": np.full(n, load), "fixed_charge": np.full(n, np.nan)}
-    kernel, parameters = _equilibrium(columns, np.repeat(names, points), s)
+    kernel, parameters = equilibrium_kernel_of(columns, np.repeat(names, points), s)
     parameters = informed(parameters, kernel, s).parameters
     observables = tuple(
         Observable(name, UNITS[name], np.arange(i * points, (i + 1) * points), "bath", {"bath": (bath, "mmol/L")}) for i, name in enumerate(names)

@@ -10,7 +10,7 @@ import numpy as np
 from hmminfer.figures.panels import DATA, band, panel
 from hmminfer.inference.reading import INTERVAL, Reading
 from hmminfer.models.swelling_gel.confined import CONFINED, course
-from hmminfer.models.swelling_gel.equilibrium import UNITS, _equilibrium, salt_curve
+from hmminfer.models.swelling_gel.equilibrium import UNITS, equilibrium_kernel_of, salt_curve
 from hmminfer.system.model import Model
 from hmminfer.system.observable import Observable
 
@@ -30,7 +30,7 @@ def over_salt(ax: Any, reading: Reading, model: Any) -> None:
     if name == "osmotic_pressure":
         charge = table.columns["fixed_charge"][rows][0]
         columns = {"bath": x, "load": np.zeros(25), "fixed_charge": np.full(25, charge)}
-        kernel, parameters = _equilibrium(columns, np.full(25, name), s)
+        kernel, parameters = equilibrium_kernel_of(columns, np.full(25, name), s)
         curve = Model(parameters=parameters, kernel=kernel, observables=(Observable(name, "MPa", np.arange(25), "bath"),), fixed=model.fixed)
     else:
         curve = salt_curve(x[0], x[-1], 25, **{k: s[k] for k in SHARED})

@@ -12,7 +12,7 @@ from hmminfer.engine.coupling import couple
 from hmminfer.engine.native import compiled
 from hmminfer.errors import HmmInferError, unknown
 from hmminfer.micro.phases import PHASES, phases_of
-from hmminfer.models.thermoelastic_composite.material import AXIAL, CELL, INDEX, PARAMETERS, THERMAL, _answer, settled
+from hmminfer.models.thermoelastic_composite.material import AXIAL, CELL, INDEX, PARAMETERS, THERMAL, answer_of, settled
 from hmminfer.system.data import Column, Schema, Setting
 from hmminfer.system.experiment import Experiment, prediction
 from hmminfer.system.materials import informed
@@ -101,7 +101,7 @@ def laminae(table: Table) -> Model:
     table = table.take(np.flatnonzero(table.columns["specimen"].astype(str) == (s["specimen"] or names[0])))
     direct = np.isin(table.quantity, DIRECT)
     kind = [list(PROPERTIES).index(q) for q in table.quantity if q in PROPERTIES]
-    micro, example = _answer(s)
+    micro, example = answer_of(s)
     known, content = {}, {}
     for p in PHASES:
         given = np.unique(table.columns[p.name][np.isfinite(table.columns[p.name])])
@@ -124,7 +124,7 @@ def laminae(table: Table) -> Model:
 @prediction(*CELL, small={"cell": "full", "refine": 1})
 def lamina_properties(**s: Any) -> Model:
     """Prediction model: moduli, expansions and conductivities of a lamina."""
-    micro, example = _answer(s)
+    micro, example = answer_of(s)
     observe = closure(properties, np.arange(8.0)[:, None], 1, example)
     kernel = couple(micro, observe, range(len(PARAMETERS)), AXIAL, [], micro.example)
     observables = tuple(Observable(q, u, np.array([i]), "lamina") for i, (q, u) in enumerate(PROPERTIES.items()))

@@ -81,7 +81,7 @@ def law(packing: str = "hexagonal", cell: str = "reduced", refine: int = 4, refe
     return beside(mechanics, conductive_table(packing, refine), range(13), index, example)
 
 
-def _answer(s: Any) -> tuple[Kernel, np.ndarray]:
+def answer_of(s: Any) -> tuple[Kernel, np.ndarray]:
     """The law for the settings, and an example of the numbers a macro problem takes: the law's answer, then v, k_1f, k_m."""
     micro = law(str(s["packing"]), str(s["cell"]), int(s["refine"]), float(s["reference"]))
     return micro, np.concatenate([micro(micro.example), micro.example[AXIAL]])

@@ -15,7 +15,7 @@ from hmminfer.errors import HmmInferError
 from hmminfer.macro.domain import Domain
 from hmminfer.macro.thermoelastic import NUMBERS, thermoelastic_kernel
 from hmminfer.micro.thermoelastic_cell import ENERGY
-from hmminfer.models.thermoelastic_composite.material import AXIAL, CELL, PARAMETERS, _answer, settled
+from hmminfer.models.thermoelastic_composite.material import AXIAL, CELL, PARAMETERS, answer_of, settled
 from hmminfer.system.data import Column, Schema, Setting
 from hmminfer.system.experiment import Experiment, prediction
 from hmminfer.system.model import Model
@@ -129,7 +129,7 @@ def strip(table: Table) -> Model:
         float(s["reference"]),
         float(s["ramp"]),
     )
-    micro, example = _answer(s)
+    micro, example = answer_of(s)
     facts = np.stack([angles, np.full(len(angles), s["reference"])], axis=1)
     plane = closure(section, facts, NUMBERS, example)
     kernel = couple(micro, chain(plane, macro), range(len(PARAMETERS)), AXIAL, [], micro.example)
