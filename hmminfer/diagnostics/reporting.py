@@ -37,6 +37,12 @@ class Report:
         """True if no check failed."""
         return all(c.ok is not False for c in self.checks)
 
+    def __repr__(self) -> str:
+        look = ", ".join(dict.fromkeys(c.name for c in self.checks if c.ok is False))
+        return (
+            f"Report of {len(self.summary)} unknowns and {len(self.checks)} checks (to look at: {look or 'none'}); figures {', '.join(self.figures)}"
+        )
+
 
 def report(tree: xr.DataTree | Reading, problem: Any = None, folder: str | Path | None = None, show: bool = True) -> Report:
     """Summary, checks and figures of a result; if its problem (or model) is given, also its identifiability.
@@ -61,9 +67,8 @@ def report(tree: xr.DataTree | Reading, problem: Any = None, folder: str | Path 
     table, found = summary(reading), checks(reading)
     seen = identifiability(problem) if problem is not None else None
     title = "{} ({}): {}".format(*(reading.tree.attrs.get(k, "") for k in ("model", "experiment", "data")))
-    parts = [summary_table(table, title), *derived_table(reading), "", checks_table(found)]
-    if seen is not None:
-        parts += ["\nWhat the data can see, before sampling", seen.text()]
+    parts = [] if seen is None else ["What the data can see, before sampling", seen.text(), ""]
+    parts += [summary_table(table, title), *derived_table(reading), "", checks_table(found)]
     if show:
         say(*parts)
     made = {name: make() for name, make in plots.items()}

@@ -116,6 +116,7 @@ class Identifiability:
     def text(self) -> str:
         """The result in words, for readers who know the material rather than the algebra."""
         middle, low, high = (np.quantile(self.singular, q, axis=0) for q in (0.5, 0.05, 0.95))
+        middle, low, high = (np.where(v < 1e-9 * v.max(), 0.0, v) for v in (middle, low, high))  # rounding
         values = ", ".join(f"{m:.2g} [{a:.2g} to {b:.2g}]" for m, a, b in zip(middle, low, high, strict=True))
         lines = [
             f"The data see {len(self.seen)} of {len(middle)} directions of the unknowns.",

@@ -82,6 +82,15 @@ def band(ax: Any, x: np.ndarray, draws: np.ndarray, label: str | None = None, co
     ax.plot(x, np.median(draws, axis=0), color=colour, label=label)
 
 
+def _on_two_lines(name: str) -> str:
+    """A long label, broken at the blank nearest its middle."""
+    blanks = [i for i, c in enumerate(name) if c == " "]
+    if len(name) < 26 or not blanks:
+        return name
+    at = min(blanks, key=lambda i: abs(i - len(name) / 2))
+    return f"{name[:at]}\n{name[at + 1 :]}"
+
+
 @panel
 def ratios(ax: Any, reading: Reading, model: Any = None, limit: int = 20) -> None:
     """Predicted minus measured value in % of the measured one, for the first ``limit`` rows: predictive mean, 89 % interval, and +- the noise sd."""
@@ -103,7 +112,7 @@ def ratios(ax: Any, reading: Reading, model: Any = None, limit: int = 20) -> Non
         ax.plot([low, high], [i, i], color=BLUE, lw=1.6, label="posterior predictive, 89 %" if i == 0 else None)
         ax.plot(centre.mean(), i, "o", color=BLUE, ms=4.5)
     ax.axvline(0.0, color=DATA, lw=0.8)
-    ax.set_yticks(range(len(rows)), [r.name.replace("_", " ") for r in rows])
+    ax.set_yticks(range(len(rows)), [_on_two_lines(r.name.replace("_", " ")) for r in rows])
     ax.set_ylim(len(rows) - 0.4, -0.6 - 0.15 * len(rows))
     ax.set_xlabel("predicted minus measured (% of measured)")
     ax.set_title("data against predictions")
@@ -144,12 +153,14 @@ def before_after(ax: Any, reading: Reading, e: Entry) -> None:
     """Prior and posterior densities of one number, each scaled to its own height; bars: 89 % intervals, for an axial angle one for each mode."""
     x, prior = e.draws, reading.prior.get(e.name)
     values = np.concatenate([x.ravel(), prior.ravel()]) if prior is not None else x.ravel()
-    first, last = np.quantile(values, [0.002, 0.99 if prior is not None and values.min() > 0 else 0.998])
-    edges = np.linspace(first, last, 45)
+    decades = values.min() > 0.0 and np.quantile(values, 0.97) > 100.0 * np.quantile(values, 0.03)  # the density is then that of the logarithm
+    spaced = np.geomspace if decades else np.linspace
+    first, last = np.quantile(values, [0.002, 0.99 if prior is not None and values.min() > 0 and not decades else 0.998])
+    edges = spaced(first, last, 45)
     if prior is not None:
         height, _ = np.histogram(prior, edges[::2])
         ax.stairs(height / max(height.max(), 1), edges[::2], fill=True, color=PRIOR, alpha=0.45)
-    fine = np.linspace(x.min(), x.max(), int(np.clip(0.8 * np.sqrt(x.size), 12, 40)))
+    fine = spaced(x.min(), x.max(), int(np.clip(0.8 * np.sqrt(x.size), 12, 40)))
     height, _ = np.histogram(x, fine)
     ax.stairs(height / height.max(), fine, fill=True, color=BLUE, alpha=0.55)
     label = mode_of(x) if e.axial else np.zeros(x.shape, int)
@@ -159,4 +170,7 @@ def before_after(ax: Any, reading: Reading, e: Entry) -> None:
     ax.set(yticks=[], ylim=(-0.14, 1.08))
     ax.spines["left"].set_visible(False)
     ax.set_xlabel(label_of(e), labelpad=1)
-    ax.locator_params(axis="x", nbins=4)
+    if decades:
+        ax.set_xscale("log")
+    else:
+        ax.locator_params(axis="x", nbins=4)

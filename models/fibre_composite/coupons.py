@@ -86,13 +86,14 @@ def coupons(table: Table) -> Model:
         direct=direct,
     )
     about = {k: s[k] for k in ("packing", "cell", "refine")} | {"hidden_angles": ", ".join(names) or "none"}
+    moduli = "off_axis" if "youngs_modulus" in table.quantity else "scores"
     return Model(
         **settled(parameters, micro, s, table),
         kernel=kernel,
         observables=by_quantity(table, {"angle": "deg"}),
         table=table,
         about=about,
-        panels=("angles", "off_axis" if "youngs_modulus" in table.quantity else "scores", "ratios", "section", "body"),
+        panels=("angles", moduli, "ratios", "section", "body") if names else (moduli, "ratios", "section"),
     )
 
 

@@ -21,9 +21,10 @@ def ridge(ax: Any, reading: Reading, model: Any) -> None:
         return
     m, k, h = (reading["posterior"][p.name].values.ravel() for p in (MATRIX, PARTICLE, CONTACT))
     dots = ax.scatter(m, k, c=np.log10(h), s=3, cmap="viridis")
-    ax.figure.colorbar(dots, ax=ax, label="log10 of the interface conductance $h$ (W/m²/K)", shrink=0.8)
-    ax.set(xlabel="matrix conductivity $k_m$ (W/m/K)", ylabel="particle conductivity $k_p$ (W/m/K)")
-    ax.set_title("what the sizes separate")
+    ax.figure.colorbar(dots, ax=ax, label="log10 $h$ (W/m²/K), contact", shrink=0.8)
+    wide = ["log" if x.min() > 0.0 and x.max() > 30.0 * x.min() else "linear" for x in (m, k)]
+    ax.set(xlabel="matrix conductivity $k_m$ (W/m/K)", ylabel="particle conductivity $k_p$ (W/m/K)", xscale=wide[0], yscale=wide[1])
+    ax.set_title("matrix against particle")
 
 
 @panel
