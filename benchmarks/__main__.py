@@ -25,6 +25,7 @@ from .common import circumstances, cpu_seconds
 OUTPUT = Path("build") / "bench.json"
 CASES = {  # name: (function, relation to reach, target)
     "operator_overhead": (operator.operator_overhead, "<=", 1.10),
+    "evaluate_over_kernel": (operator.evaluate_over_kernel, "<=", 3.0),
     "gradient_cost": (operator.gradient_cost, "<=", 1.6),
     "likelihood_over_macro_solve": (operator.likelihood_over_macro_solve, "<=", 3.0),
     "ess_vs_jax": (sampling.ess_vs_jax, ">=", 20.0),

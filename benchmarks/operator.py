@@ -12,6 +12,7 @@ import scipy.linalg
 from numba import njit
 from threadpoolctl import threadpool_limits
 
+from hmminfer import models
 from hmminfer.engine.kernel import Kernel
 from hmminfer.engine.linalg import band_cholesky, band_solve
 
@@ -78,6 +79,14 @@ def operator_overhead(quick: bool) -> dict[str, Any]:
     raw = gradient_function(model.kernel, model.vector(TRUTH), model.table.value, model.table.sd)
     t = interleaved({"nutpie": nutpie_function(compiled.nutpie, x), "raw": raw}, 200 if quick else 1000)
     return {"value": t["nutpie"] / t["raw"], "detail": {**_ms(t), "unknowns": model.about["unknowns"], "parameters": len(x)}}
+
+
+def evaluate_over_kernel(quick: bool) -> dict[str, Any]:
+    """One evaluation of the coupons by named values, units and defaults included, over its compiled kernel alone."""
+    model = models.fibre_composite.EXPERIMENTS.coupons.model()
+    theta, values = model.vector(), {p.name: p.prior.centre for p in model.parameters if p.name not in model.fixed}
+    t = interleaved({"evaluate": lambda: model.evaluate(values), "kernel": lambda: model.kernel(theta)}, 200 if quick else 2000)
+    return {"value": t["evaluate"] / t["kernel"], "detail": _ms(t)}
 
 
 def gradient_cost(quick: bool) -> dict[str, Any]:

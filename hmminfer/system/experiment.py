@@ -199,7 +199,7 @@ class Experiment:
         if model.table is not None and len(model.table) < len(table):
             model = replace(model, table=replace(model.table, n_left_out=len(table) - len(model.table)))
         errors = {k: v for k, v in facts.items() if nuisance.is_nuisance(k)}
-        model = nuisance.observed(model, (*model.nuisances, *nuisance.asked(model.observables, model.n_out, errors)))
+        model = nuisance.observed(model, (*model.nuisances, *nuisance.asked(model.observables, model.table or table, errors)))
         return _with_facts(model, {k: v for k, v in facts.items() if k not in errors}, known)
 
     def raw(self, data: Any = None) -> RawTable:

@@ -8,6 +8,7 @@ are in the result, and predictions of the data are conditional on them. A known 
     calibration = 3 %                 a gain of every measured quantity, Normal(0, 0.03): calibration_deflection, ...
     calibration_deflection = 3 %      of this quantity alone
     offset_temperature = 0.5 K        a common offset of this quantity, Normal(0, 0.5 K)
+    offset_temperature = 0.5 K per specimen      one for each value of a column of text, where each has a sensor of its own
 
 are understood by every experiment, in the data file, as ``--set`` and as keywords; a build may declare further ones (:attr:`Model.nuisances`).
 """
@@ -28,6 +29,7 @@ from hmminfer.system.likelihood import POISSON
 from hmminfer.system.observable import Observable
 from hmminfer.system.parameters import Parameter, ParameterSet
 from hmminfer.system.priors import Normal
+from hmminfer.system.tables import Table
 
 GAIN, OFFSET = "calibration", "offset"
 
@@ -51,10 +53,10 @@ def is_nuisance(setting: str) -> bool:
     return setting == GAIN or setting.startswith((f"{GAIN}_", f"{OFFSET}_"))
 
 
-def asked(observables: Sequence[Observable], rows: int, settings: Mapping[str, Any]) -> list[Nuisance]:
-    """Gains and offsets that settings ask for, for the measured quantities ``observables``."""
+def asked(observables: Sequence[Observable], table: Table, settings: Mapping[str, Any]) -> list[Nuisance]:
+    """Gains and offsets that settings ask for, for the measured quantities ``observables`` of a table."""
     known = {o.name: o for o in observables}
-    out = {}
+    out: dict[str, dict[str, list[Nuisance]]] = {}
     for name, value in settings.items():
         kind, _, quantity = name.partition("_")
         if quantity and quantity not in known:
@@ -62,12 +64,29 @@ def asked(observables: Sequence[Observable], rows: int, settings: Mapping[str, A
         for o in [known[quantity]] if quantity else known.values():
             unit = "" if kind == GAIN else o.unit
             what = f"gain error of {o.name}" if kind == GAIN else f"offset of {o.name}"
-            column = np.zeros(rows)
-            column[o.rows] = 1.0
-            parameter = weight(f"{kind}_{o.name}", unit, _sd(name, value, unit), what, "\\gamma" if kind == GAIN else "c")
-            if quantity or parameter.name not in out:  # the setting of one quantity counts before that of all
-                out[parameter.name] = Nuisance(parameter, column, kind == GAIN)
-    return list(out.values())
+            size, _, per = str(value).partition(" per ")
+            sd, of = _sd(name, size, unit), np.zeros(len(table), dtype=bool)
+            of[o.rows] = True
+            if quantity or o.name not in out.get(kind, {}):  # the setting of one quantity counts before that of all
+                out.setdefault(kind, {})[o.name] = [
+                    Nuisance(
+                        weight(f"{kind}_{o.name}{end}", unit, sd, what + told, "\\gamma" if kind == GAIN else "c"),
+                        (of & same).astype(float),
+                        kind == GAIN,
+                    )
+                    for end, told, same in _groups(name, per.strip(), table, of)
+                ]
+    return [n for each in out.values() for several in each.values() for n in several]
+
+
+def _groups(name: str, per: str, table: Table, of: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
+    """Ends of names and descriptions, and masks, of the rows that share an error: all, or those of one value of the column ``per``."""
+    if not per:
+        return [("", "", np.ones(len(table), dtype=bool))]
+    texts = [k for k, v in table.columns.items() if v.dtype.kind in "UO"]
+    if per not in texts:
+        raise unknown(f"column of text for {name}", per, texts)
+    return [(f"_{v}", f" of {v}", table.columns[per] == v) for v in dict.fromkeys(table.columns[per][of].tolist())]
 
 
 def observed(model: Any, nuisances: Sequence[Nuisance]) -> Any:

@@ -75,3 +75,18 @@ def test_a_model_knows_the_errors_of_its_instruments():
 def test_a_gain_without_its_percent_is_asked_about():
     with pytest.raises(HmmInferError, match="write '3 %'"):
         models.fibre_composite.EXPERIMENTS.coupons.model(calibration=3)
+
+
+def test_each_sensor_may_have_an_error_of_its_own():
+    """An offset per specimen is an unknown for each; the rows of one share it."""
+    model = models.fibre_composite.EXPERIMENTS.coupons.model(offset_youngs_modulus="2 GPa per specimen")
+    table = model.table
+    names = [p.name for p in model.parameters if p.nuisance]
+    specimens = list(dict.fromkeys(table.columns["specimen"][table.quantity == "youngs_modulus"].tolist()))
+    assert names == [f"offset_youngs_modulus_{s}" for s in specimens]
+    moved = model.evaluate({names[1]: 5.0}) - model.evaluate()
+    np.testing.assert_allclose(
+        moved, np.where((table.quantity == "youngs_modulus") & (table.columns["specimen"] == specimens[1]), 5.0, 0.0), atol=1e-9
+    )
+    with pytest.raises(HmmInferError, match=r"Unknown column of text for offset_youngs_modulus 'sensor'\. Known: specimen"):
+        models.fibre_composite.EXPERIMENTS.coupons.model(offset_youngs_modulus="2 GPa per sensor")
