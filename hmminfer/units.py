@@ -212,6 +212,11 @@ def basis(unit: str) -> str:
     return _BASES.get(roots.pop(), "") if len(roots) == 1 else ""
 
 
+def is_arbitrary(unit: str) -> bool:
+    """True for arbitrary units, which an intensity has: a.u., arb. units."""
+    return re.fullmatch(r"(a\.\s*u\.?|arb\.?\s*(u\.|units?))", unit.strip(), re.IGNORECASE) is not None
+
+
 def is_unit(text: str) -> bool:
     """True if a text is a unit.
 
@@ -290,15 +295,17 @@ def _spelt(text: str) -> tuple[float, str]:
     """Leading power of ten, and the rest in pint's spelling: ``"10^-6 K\u207b\u00b9"`` -> ``(1e-6, "K**-1")``."""
     if len(text) > _LENGTH:
         raise errors.HmmInferError(f"Unknown unit {shown(text)}; a unit has at most {_LENGTH} characters.")
-    if text.strip() in ("1", "-", "\u2013", "dimensionless") or re.fullmatch(r"(a\.\s*u\.?|arb\.?\s*(u\.|units?))", text.strip(), re.IGNORECASE):
-        return 1.0, ""  # arbitrary units are a number whose scale means nothing
+    if text.strip() in ("1", "-", "\u2013", "dimensionless"):
+        return 1.0, ""
     if is_percent(text):
         return 1.0, "%"
     text = re.sub(r"[\u2070\u00b9\u00b2\u00b3\u2074-\u2079\u207a\u207b]+", lambda m: "^" + m[0].translate(_RAISED), text).translate(_SIGNS).strip()
     scale = 1.0
     if match := _SCALE.match(text):
         scale, text = 10.0 ** int(match[1] or match[2] or match[3]), text[match.end() :]
-    text = re.sub(r"/\s*\(?([kmcu]?[mg](?:\^?-?[23])?)[\s.]?K\)?$", r"/\1/K", text)  # W/mK and W/m2 K, as journals write W/(m K)
+    # W/mK and W/m2 K, as journals write W/(m K); of one and of an energy, mK is a millikelvin
+    text = re.sub(r"(?<=W|m)/\s*(?:\(([kmcu]?[mg](?:\^?-?[23])?)[\s.]?K\)|([kmcu]?[mg](?:\^?-?[23])?)[\s.]?K)$", r"/\1\2/K", text)
+    text = re.sub(r"(?<=J)/\s*(?:\((k?g)[\s.]?K\)|(k?g)[\s.]?K)$", r"/\1\2/K", text)
     text = re.sub(r"\s*(\*\*|[*/^()])\s*", r"\1", text).replace("^", "**")
     text = re.sub(rf"((?:{_LETTER})+)([-+]?\d{{1,2}})(?![\w.])", r"\1**\2", text)  # cm-1, mm2
     text = re.sub(rf"(?<=[^\W\d])\.(?=[^\W\d])|(?<=[\w)%\u00b0])\s+(?=(?:{_LETTER}|\())", "*", text)  # W/(m.K), S m

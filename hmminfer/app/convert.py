@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ class Target:
 
     name: str
     unit: str = ""
-    at: Mapping[str, str] = field(default_factory=dict)
+    at: Mapping[str, float | str] = field(default_factory=dict)
 
 
 @dataclass
@@ -67,7 +67,12 @@ def converted(
     targets = {name: given.get(name) or _target(name, wide.export, known) for name in wide.names}
     schema = _schema(schemas, targets, constants or {}, named=bool(model))
     same, settings = _constants(schema, constants or {})
+    targets = {name: _settled(target, schema) for name, target in targets.items()}
     used = _used(targets, schema, set(given), set(same))
+    guessed = [name for name, target in used.items() if target.unit and target.unit == _after_underscore(name)[1] and not _with_unit(name)[1]]
+    wide.notes += [
+        f"{name} is taken in {used[name].unit}, as its name ends; if it is not, say --column '{name}={used[name].name} [unit]'." for name in guessed
+    ]
     series, places = _numbers(wide, used, pixel, schema)
     places |= {name: [value] * len(wide.rows) for name, value in same.items()}
     _place(wide, series, places, used, y_axis, origin, pixel)
@@ -113,6 +118,13 @@ def _target(name: str, export: Export | None, known: set[str]) -> Target:
     return Target(start.lower(), end) if plain not in known and start.lower() in known and not unit else Target(plain, unit)
 
 
+def _settled(target: Target, schema: Schema) -> Target:
+    """The same with its places as numbers in canonical units, so that 0 deg and 0deg are one place; a place that is no column is named later."""
+    columns = {c.name: c for c in schema.columns}
+    unit = "1" if target.name in schema.arbitrary and units.is_arbitrary(target.unit) else target.unit
+    return replace(target, unit=unit, at={k: columns[k].read(str(v), "", "") if k in columns else v for k, v in target.at.items()})
+
+
 def _with_unit(name: str) -> tuple[str, str]:
     """Name and unit of a heading, brackets or not: of ``"filler vol%"`` it is vol%."""
     bare, unit = split_heading(name)
@@ -123,7 +135,7 @@ def _with_unit(name: str) -> tuple[str, str]:
 def _after_underscore(name: str) -> tuple[str, str]:
     """Name and unit of ``"time_min"``; no unit where the end is none."""
     start, _, end = name.strip().replace(" ", "_").rpartition("_")
-    return (start, end) if start and units.is_unit(end) else (name, "")
+    return (start, end) if start and not end.isdigit() and units.is_unit(end) else (name, "")
 
 
 def _schemas(model: str, experiment: str) -> dict[tuple[str, str], Schema]:
@@ -183,6 +195,10 @@ def _used(targets: Mapping[str, Target], schema: Schema, given: set[str], same: 
             if told not in (known if told == targets[name].name else columns):
                 raise unknown("quantity or column", told, [*schema.quantities, *columns])
     used = {name: target for name, target in targets.items() if target.name in known}
+    if placed := [name for name, target in used.items() if target.name in columns and target.at]:
+        raise HmmInferError(
+            f"Column {placed[0]!r} says where it was measured, and is no measured quantity itself; convert a file of each specimen or curve, and join them."
+        )
     taken: list[tuple[Any, ...]] = [(target.name, *sorted(target.at.items())) for target in used.values()]
     if twice := sorted({t[0] for t in taken if taken.count(t) > 1}):
         at = f"--column 'NAME={twice[0]} at {next(iter(columns), 'specimen')}=...'"
@@ -250,8 +266,11 @@ def _numbers(wide: Wide, used: Mapping[str, Target], pixel: str, schema: Schema)
         elif target.name in sds:
             spread[key] = values
         else:
-            at = {k: columns[k].read(v, "", "") for k, v in target.at.items()}
-            series[key] = Series(quantity, values, [], at)
+            series[key] = Series(quantity, values, [], dict(target.at))
+    if lonely := [key for key in spread if len(key) > 1 and key not in series]:
+        raise HmmInferError(
+            f"An sd of {lonely[0][0]} at {', '.join(f'{k} = {v}' for k, v in lonely[0][1:])} has no column of values there; correct one."
+        )
     for key, one in series.items():
         one.sd = spread.get(key) or spread.get(key[:1]) or [math.nan] * len(one.values)
     if any(target.name == TENSOR_SHEAR for target in used.values()):

@@ -276,8 +276,9 @@ def _sensitivity_check(reading: Reading) -> list[Check]:
     if conflict and len(_unexpected(reading)) > 0.1 * len(reading.rows):
         advice = f"{', '.join(conflict)}: prior and data disagree, for the priors did not expect such data; find out which is wrong."
         return [Check(name, value, False, advice)]
-    weak = {k: v for k, v in _from_data(reading).items() if v < 0.5}
-    moved = [str(k) for k, v in table["prior"].items() if float(v) > 0.05 and k not in weak]
+    from_data = _from_data(reading)
+    weak = {k: v for k, v in from_data.items() if v < 0.5}
+    moved = [str(k) for k, v in table["prior"].items() if float(v) > 0.05 and from_data.get(str(k), 0.0) >= 0.5]
     if not weak and not moved:
         return [Check(name, value, True, "The data give more than half of the precision of every unknown.")]
     shares = ", ".join(f"{k} {v:.0%}".replace("%", " %") for k, v in sorted(weak.items(), key=lambda item: item[1]))

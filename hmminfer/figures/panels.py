@@ -77,6 +77,8 @@ def degrees(angle: float) -> str:
 def band(ax: Any, x: np.ndarray, draws: np.ndarray, label: str | None = None, colour: str = BLUE) -> None:
     """Predicted curves: the interval of draws (n, points) over x, and their median as a line; draws without a solution are left out."""
     draws = draws[np.isfinite(draws).all(axis=1)]
+    if not len(draws):
+        return
     low, high = interval(draws)
     ax.fill_between(x, low, high, color=colour, alpha=0.25, lw=0)
     ax.plot(x, np.median(draws, axis=0), color=colour, label=label)

@@ -25,7 +25,11 @@ def effective_share(problem: Any, x: np.ndarray, log_likelihood: np.ndarray, fou
     axial = problem.axial_positions()
     log_prior, start = np.zeros(len(x)), 0
     for p in problem.free:
-        log_prior += [sum(p.prior.log_density(float(v)) for v in row) for row in x[:, start : start + p.length]]
+        own = x[:, start : start + p.length]
+        if p.axial:  # x is the double angle in radians, a law on the circle in degrees
+            log_prior += p.prior.logpdf(np.degrees(own) / 2.0).sum(axis=1)
+        else:
+            log_prior += [sum(p.prior.log_density(float(v)) for v in row) for row in own]
         start += p.length
     parts = [
         math.log(m.weight) + stats.multivariate_normal.logpdf(wrapped(x - m.x, axial), np.zeros(len(m.x)), m.covariance, allow_singular=True)

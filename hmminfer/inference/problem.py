@@ -20,10 +20,9 @@ from hmminfer.errors import HmmInferError
 from hmminfer.inference import discrepancy
 from hmminfer.inference import noise as noises
 from hmminfer.inference.homogenisation import known_error
-from hmminfer.system.foreign_priors import as_prior
 from hmminfer.system.likelihood import NORMAL, POISSON, STUDENT, draw, log_density
 from hmminfer.system.model import Model
-from hmminfer.system.parameters import Field, Parameter, wrap_axial
+from hmminfer.system.parameters import Field, Parameter, with_prior, wrap_axial
 from hmminfer.system.priors import Prior
 from hmminfer.system.tables import Table
 
@@ -294,4 +293,4 @@ def _refuse_outside(p: Parameter) -> None:
 
 def _with_prior(p: Parameter, prior: Prior | str | None) -> Parameter:
     """A parameter with another prior, where one is given."""
-    return p if prior is None else replace(p, prior=as_prior(prior, p.name, p.unit))
+    return p if prior is None else with_prior(p, prior)

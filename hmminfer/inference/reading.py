@@ -175,13 +175,17 @@ def _labels(values: xr.DataArray) -> list[str]:
     lines = [f"line {x}" for x in values["line"].values] if "line" in values.coords else [f"[{i}]" for i in range(values.size)]
     if "specimen" not in values.coords:
         return lines
-    names = [str(x) for x in values["specimen"].values]
+    names = values["specimen"].values.astype(str)
     columns = [c for c in values.coords if c not in ("row", "line", "specimen") and values[c].ndim == 1]
-    out = []
-    for i, name in enumerate(names):
-        same = [j for j, other in enumerate(names) if other == name]
-        apart = [c for c in columns if len({str(values[c].values[j]) for j in same}) == len(same)]
-        out.append(name if len(same) == 1 else f"{name}, {f'{apart[0]} {values[apart[0]].values[i]:g}' if apart else lines[i]}")
+    out = lines if not names.size else [name or line for name, line in zip(names.tolist(), lines, strict=True)]
+    for name in np.unique(names[names != ""]):
+        rows = np.flatnonzero(names == name)
+        if len(rows) == 1:
+            continue
+        apart = next((c for c in columns if len(np.unique(values[c].values[rows].astype(str))) == len(rows)), None)
+        for i in rows:
+            value = "" if apart is None else values[apart].values[i]
+            out[i] = f"{name}, {lines[i] if apart is None else f'{apart} {value if isinstance(value, str) else f"{value:g}"}'}"
     return out
 
 

@@ -194,8 +194,10 @@ def over_noise(model: Any, theta: np.ndarray, sigma: np.ndarray) -> dict[str, fl
         return {}
     out: dict[str, Any] = {"discretisation_over_noise": worst}
     if worst >= OF_NOISE:
-        stated = 0.8 * OF_NOISE / worst * accuracy.worst(model.observables, y, error)[0]
-        found, enough = passing(replace(accuracy, stated=stated), model.observables, theta)
-        if enough and found:
+        # of the quantity that errs most beside its noise, on its own scale
+        bad = max(model.observables, key=lambda o: np.max(np.abs(error[o.rows]) / sigma[o.rows]))
+        stated = 0.8 * OF_NOISE / worst * accuracy.worst([bad], y, error)[0]
+        found, _ = passing(replace(accuracy, stated=stated), [bad], theta)
+        if found and accuracy.again is not None and np.max(np.abs(accuracy.again(found).error(theta)) / sigma) < OF_NOISE:
             out["discretisation_remedy"] = " and ".join(f"{k} = {accuracy.knobs[k].said(v)}" for k, v in found.items())
     return out

@@ -45,7 +45,8 @@ class Schema:
 
     ``positive`` quantities, such as moduli and conductivities, must be above zero; ``counted`` ones must be whole numbers of at least 0 and have
     no sd of their own. ``simulated``: the model's answer is drawn at random, and the sd is the tolerance of approximate Bayesian computation.
-    ``definitions``: what a quantity is, where its name does not say it; ``basis`` of quantities that are ratios, see :class:`Column`.
+    ``definitions``: what a quantity is, where its name does not say it; ``basis`` of quantities that are ratios, see :class:`Column`;
+    ``arbitrary``: quantities whose scale means nothing, so that their unit may be a.u.
     ``system`` and ``elsewhere`` (quantity or column -> other experiments that have it) are for messages, set by the catalogue.
     """
 
@@ -60,6 +61,7 @@ class Schema:
     simulated: bool = False
     definitions: Mapping[str, str] = field(default_factory=dict)
     basis: Mapping[str, str] = field(default_factory=dict)
+    arbitrary: tuple[str, ...] = ()
     system: str = ""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
 
@@ -211,6 +213,8 @@ class Schema:
         quantity = row["quantity"]
         if quantity in self.counted:
             return cells.count(row, comma)
+        if quantity in self.arbitrary and units.is_arbitrary(row["unit"]):
+            row = {**row, "unit": ""}
         try:
             return cells.value_and_sd(row, self.quantities[quantity], quantity in self.positive, self.basis.get(quantity, ""), comma)
         except HmmInferError as error:

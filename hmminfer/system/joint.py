@@ -55,11 +55,10 @@ def joined(models: Sequence[Any], shared: Sequence[str], labels: Sequence[str] |
         raise HmmInferError("joint() takes counts or measured values, not both; fit them apart.")
     kernel = Joint(single, tuple(np.array(i) for i in indices), everything.vector(fixed))
     offsets = np.cumsum([0] + [m.n_out for m in models])
-    derived = tuple(
-        d.of({p.name: p.name if p.name in shared else f"{p.name}_{label}" for p in m.parameters}, label)
-        for m, label in zip(models, labels, strict=True)
-        for d in m.derived
-    )
+    named = [{p.name: p.name if p.name in shared else f"{p.name}_{label}" for p in m.parameters} for m, label in zip(models, labels, strict=True)]
+    derived = tuple(d.of(names, label) for m, names, label in zip(models, named, labels, strict=True) for d in m.derived)
+    cautions = tuple(partial(_caution_of_part, m, names, caution) for m, names in zip(models, named, strict=True) for caution in m.cautions)
+    costs = tuple(partial(_cost_of_part, names, cost) for m, names in zip(models, named, strict=True) for cost in m.costs)
     observables = tuple(
         _labelled(o, label, int(offset)) for m, label, offset in zip(models, labels, offsets[:-1], strict=True) for o in m.observables
     )
@@ -94,7 +93,21 @@ def joined(models: Sequence[Any], shared: Sequence[str], labels: Sequence[str] |
             if n.parameter.name not in shared
         ),
         "derived": derived,
+        "cautions": cautions,
+        "costs": costs,
     }
+
+
+def _caution_of_part(part: Any, names: Mapping[str, str], caution: Any, joint: Any) -> str:
+    """Sentence of one experiment among several, with the priors and fixed values of the joint model."""
+    own = tuple(replace(joint.parameters[other], name=name) for name, other in names.items())
+    fixed = {name: joint.fixed[other] for name, other in names.items() if other in joint.fixed}
+    return str(caution(replace(part, parameters=ParameterSet(own), fixed=fixed)))
+
+
+def _cost_of_part(names: Mapping[str, str], cost: Any, draws: Mapping[str, Any], where: str) -> str:
+    """Sentence on the cost of one experiment among several at draws of the joint model."""
+    return str(cost({name: draws[other] for name, other in names.items() if other in draws}, where))
 
 
 def _joint_accuracy(parts: Sequence[Accuracy | None], indices: Sequence[Sequence[int]], example: np.ndarray) -> Accuracy | None:

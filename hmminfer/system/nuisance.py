@@ -15,6 +15,7 @@ are understood by every experiment, in the data file, as ``--set`` and as keywor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -86,7 +87,12 @@ def _groups(name: str, per: str, table: Table, of: np.ndarray) -> list[tuple[str
     texts = [k for k, v in table.columns.items() if v.dtype.kind in "UO"]
     if per not in texts:
         raise unknown(f"column of text for {name}", per, texts)
-    return [(f"_{v}", f" of {v}", table.columns[per] == v) for v in dict.fromkeys(table.columns[per][of].tolist())]
+    values = list(dict.fromkeys(table.columns[per][of].tolist()))
+    ends = [re.sub(r"\W+", "_", v).strip("_") or "unnamed" for v in values]
+    if twice := [end for end in ends if ends.count(end) > 1]:
+        same = ", ".join(repr(v) for v, end in zip(values, ends, strict=True) if end == twice[0])
+        raise HmmInferError(f"{name}: the names {same} of {per} differ in signs alone; give them names that differ in letters or digits.")
+    return [(f"_{end}", f" of {v or 'unnamed'}", table.columns[per] == v) for v, end in zip(values, ends, strict=True)]
 
 
 def observed(model: Any, nuisances: Sequence[Nuisance]) -> Any:

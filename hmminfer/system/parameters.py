@@ -306,21 +306,26 @@ class ParameterSet:
                 continue
             if name not in new:
                 raise unknown("parameter", name, [*new, *hyper])
-            p = new[name]
-            law = as_prior(prior, name, p.unit)
-            if p.axial and not isinstance(law, Axial):
-                raise HmmInferError(f"'{name}' is an axial angle and takes an Axial(mean, concentration) prior; or fix it to a value.")
-            try:
-                new[name] = replace(p, prior=law)
-                sound = p.axial or computable(new[name].prior, p.lower, p.upper)
-            except ArithmeticError:
-                sound = False
-            if not sound:
-                raise HmmInferError(
-                    f"The prior {law} of '{name}' cannot be computed with: its middle must lie within [{p.lower:g}, {p.upper:g}], and its width be finite "
-                    "and comparable to it."
-                )
+            new[name] = with_prior(new[name], prior)
         return ParameterSet(tuple(new.values()))
+
+
+def with_prior(p: Parameter, prior: Any) -> Parameter:
+    """A parameter with another prior; one that cannot be computed with is refused."""
+    law = as_prior(prior, p.name, p.unit)
+    if p.axial and not isinstance(law, Axial):
+        raise HmmInferError(f"'{p.name}' is an axial angle and takes an Axial(mean, concentration) prior; or fix it to a value.")
+    try:
+        new = replace(p, prior=law)
+        sound = p.axial or computable(new.prior, p.lower, p.upper)
+    except ArithmeticError:
+        sound = False
+    if not sound:
+        raise HmmInferError(
+            f"The prior {law} of '{p.name}' cannot be computed with: its middle must lie within [{p.lower:g}, {p.upper:g}], and its width be finite and "
+            "comparable to it."
+        )
+    return new
 
 
 def flat(parameters: Iterable[Parameter | Iterable[Parameter]]) -> ParameterSet:

@@ -119,7 +119,6 @@ class Prior:
         return f"{type(self).__name__}({', '.join(parts)})"
 
 
-@functools.lru_cache(maxsize=1000)
 def computable(prior: Prior, lower: float, upper: float) -> bool:
     """True if a prior has a middle within [lower, upper], a density there, and a transform that comes back: not of widths that are infinite, below the
     rounding of its middle, or astronomically larger than the support.
@@ -138,6 +137,7 @@ def computable(prior: Prior, lower: float, upper: float) -> bool:
     return bool(inside and np.isfinite(np.array([*numbers, float(density)])).all() and np.allclose(back, x, rtol=1e-6, atol=0.0))
 
 
+@functools.lru_cache(maxsize=1000)
 def _median(prior: Prior) -> float:
     """Median by SciPy, which takes a millisecond and is asked for at every default value."""
     return float(prior._frozen().median())

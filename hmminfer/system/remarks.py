@@ -18,7 +18,7 @@ ASSUMED = 0.05  # of a value: its sd where none is stated
 
 def remarks(model: Any) -> list[str]:
     """All sentences for a model whose priors and fixed values are settled."""
-    return [*contradictions(model), *filter(None, (caution(model) for caution in model.cautions)), *dear(model)]
+    return list(dict.fromkeys([*contradictions(model), *filter(None, (caution(model) for caution in model.cautions)), *dear(model)]))
 
 
 def dear(model: Any, draws: Mapping[str, Any] | None = None) -> list[str]:
@@ -36,12 +36,11 @@ def taken(settings: Iterable[Setting], given: Collection[str], values: Mapping[s
     """
     own = model.parameters.names
     facts = [s for s in settings if s.unit and s.kind == "number" and s.default not in (0.0, s.upper, None) and s.name not in (*given, *own)]
-    names = [f"{s.name} = {s.shown}" for s in facts if not s.only[0] or str(values.get(s.only[0])) == s.only[1]]
-    if not names:
+    facts = [s for s in facts if not s.only[0] or str(values.get(s.only[0])) == s.only[1]]
+    if not facts:
         return ""
-    return (
-        f"Not given, and taken: {', '.join(names)}. Give yours where they differ, with --set or as a line of the data file (# {facts[0].name} = ...)."
-    )
+    names = ", ".join(f"{s.name} = {s.shown}" for s in facts)
+    return f"Not given, and taken: {names}. Give yours where they differ, with --set or as a line of the data file (# {facts[0].name} = ...)."
 
 
 def contradictions(model: Any) -> list[str]:

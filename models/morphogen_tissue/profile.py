@@ -18,6 +18,7 @@ GRADIENT = Schema(
     experiment="gradient",
     description="Intensity of a morphogen along a tissue, at rest.",
     quantities={"intensity": ""},
+    arbitrary=("intensity",),
     columns=(POSITION,),
     settings=(
         *GRID,
@@ -34,6 +35,7 @@ GROWTH = Schema(
     experiment="growth",
     description="Intensity of a morphogen along a tissue while it builds up, from none when the source begins.",
     quantities={"intensity": ""},
+    arbitrary=("intensity",),
     columns=(POSITION, Column("time", "h", lower=0.0, description="since the source began")),
     settings=(
         *GRID,

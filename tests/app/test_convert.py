@@ -275,3 +275,38 @@ def test_the_experiment_that_lacks_no_column_is_taken(convert):
     """Growth of a gradient needs times, and a profile has none."""
     _, table = convert("position [%],intensity\n10,0.9\n20,0.6\n", "morphogen_tissue", "--column", "intensity=intensity [1]")
     assert table.experiment == "gradient"
+
+
+def test_a_place_of_one_series_never_passes_for_that_of_another(convert):
+    """Times of two curves side by side: the second's would have replaced the first's."""
+    text = "tA,cA,tB,cB\n1,0.1,10,0.2\n2,0.3,20,0.4\n"
+    columns = ("--column", "tA=time [h] at specimen=A", "--column", "cA=relative_concentration at specimen=A")
+    more = ("--column", "tB=time [h] at specimen=B", "--column", "cB=relative_concentration at specimen=B")
+    said, table = convert(text, "reactive_transport", *columns, *more)
+    assert table is None
+    assert "is no measured quantity itself; convert a file of each specimen" in said
+
+
+def test_an_sd_finds_its_values_however_its_place_is_spelt(convert):
+    text = "E1,E2,s1,s2\n80,5.5,2,0.2\n"
+    values = ("--column", "E1=youngs_modulus [GPa] at angle=0 deg", "--column", "E2=youngs_modulus [GPa] at angle=90deg", "--set", "specimen=A")
+    sds = ("--column", "s1=youngs_modulus_sd [GPa] at angle=0.0deg", "--column", "s2=youngs_modulus_sd [GPa] at angle=90 deg")
+    _, table = convert(text, "fibre_composite", *values, *sds)
+    np.testing.assert_allclose(table.sd, [2.0, 0.2])
+    said, _ = convert(text, "fibre_composite", *values, *sds[:3], "s2=youngs_modulus_sd [GPa] at angle=45 deg", "--output", "b.csv")
+    assert "An sd of youngs_modulus at angle = 45.0 has no column of values there" in said
+
+
+def test_arbitrary_units_are_of_what_has_an_arbitrary_scale(convert):
+    said, table = convert("position [%],intensity [a.u.]\n10,0.9\n20,0.6\n", "morphogen_tissue", "--experiment", "gradient")
+    np.testing.assert_allclose(table.value, [0.9, 0.6])
+    options = ("--set", "flow=12 mL/h", "--set", "pulse=30 min", "--set", "inlet=1 g/m^3", "--set", "length=5 cm", "--set", "porosity=0.4")
+    said, table = convert("time [h],relative_concentration [a.u.]\n1,350\n", "reactive_transport", *options, "--output", "b.csv")
+    assert table is None
+    assert "Unknown unit 'a.u.'" in said
+
+
+def test_a_unit_that_only_a_name_tells_is_said(convert):
+    options = ("--column", "c=relative_concentration", "--set", "flow=12 mL/h", "--set", "pulse=30 min", "--set", "inlet=1 g/m^3")
+    said, _ = convert("time_min,c\n10,0.2\n", "reactive_transport", *options, "--set", "length=5 cm", "--set", "porosity=0.4")
+    assert "time_min is taken in min, as its name ends" in said

@@ -40,3 +40,12 @@ def test_a_preview_of_no_gaussian_is_flagged(problem):
     (check,) = [c for c in checks(tree) if c.name == "sampling"]
     assert check.ok is False
     assert "no Gaussian" in check.advice
+
+
+def test_a_concentrated_angle_is_weighed_in_degrees():
+    """With data that say nothing the posterior is the prior, and the Gaussian of its double angle is nearly it."""
+    model = models.fibre_composite.EXPERIMENTS.coupons.model()
+    fixed = {p.name: p.prior.centre for p in model.parameters if not p.axial}
+    problem = Problem.of(model, priors={"fibre_angle": "Axial(30, 500)"}, fixed=fixed)
+    x = Mode(np.radians([60.0]), 0.0, np.array([[1.0 / 500.0]])).sample(np.random.default_rng(0), 2000)
+    assert effective_share(problem, x, np.zeros(2000), [Mode(np.radians([60.0]), 0.0, np.array([[1.0 / 500.0]]))]) > 0.9

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from hmminfer.inference.problem import Problem
 from hmminfer.inference.sampling import preview
 from hmminfer.models.morphogen_tissue.tissue import kernel_of
 from hmminfer.system import accuracy
-from hmminfer.system.accuracy import Accuracy, check, over_noise
+from hmminfer.system.accuracy import Accuracy, Knob, check, over_noise, twice
 from hmminfer.system.model import Model
+from hmminfer.system.observable import Observable
 
 TISSUE = models.get("morphogen_tissue")
 
@@ -173,3 +175,30 @@ def test_a_step_too_large_for_the_noise_is_named_with_one_that_is_not():
     values = dict(part.split(" = ") for part in found["discretisation_remedy"].split(" and "))
     again = columns.model("stiff_column", **{"elements": 48, "accuracy": 0.05, **values})
     assert over_noise(again, theta, sigma)["discretisation_over_noise"] < 0.5
+
+
+def test_the_remedy_is_for_the_quantity_that_errs_beside_its_noise():
+    """A errs 1e-3 with an sd of 2e-4, B errs 0.1 with an sd of 10: finer steps of B alone would help nothing."""
+
+    def answer(steps):
+        return lambda theta: np.array([1.0 - 0.064 / steps["a"] ** 2, 10.0 - 6.4 / steps["b"] ** 2])
+
+    def estimator(steps):
+        knobs = {k: Knob(v, twice) for k, v in steps.items()}
+        finer = answer({k: 2 * v for k, v in steps.items()})
+        return Accuracy(Called(answer(steps)), Called(finer), 1.0, 0.0, knobs, lambda changes: estimator({**steps, **changes}))
+
+    class Called:
+        n_in, n_out = 1, 2
+
+        def __init__(self, f):
+            self.f = f
+
+        def __call__(self, theta):
+            return self.f(theta)
+
+    observables = (Observable("a", "", np.array([0]), "a_row"), Observable("b", "", np.array([1]), "b_row"))
+    model = SimpleNamespace(accuracy=estimator({"a": 8, "b": 8}), observables=observables)
+    found = over_noise(model, np.zeros(1), np.array([2e-4, 10.0]))
+    assert found["discretisation_over_noise"] == pytest.approx(5.0)
+    assert found["discretisation_remedy"] == "a = 32"

@@ -90,3 +90,15 @@ def test_each_sensor_may_have_an_error_of_its_own():
     )
     with pytest.raises(HmmInferError, match=r"Unknown column of text for offset_youngs_modulus 'sensor'\. Known: specimen"):
         models.fibre_composite.EXPERIMENTS.coupons.model(offset_youngs_modulus="2 GPa per sensor")
+
+
+def test_names_of_specimens_become_names_of_unknowns(tmp_path):
+    """A slash would end in PyMC's error, after the model was set up; two names that differ in signs alone are refused."""
+    header = "quantity,specimen,angle [deg],value,unit,sd\n"
+    file = tmp_path / "a.csv"
+    file.write_text(header + "youngs_modulus,S/1,0,140,GPa,4\nyoungs_modulus,B 2,90,9,GPa,1\n", encoding="utf-8")
+    model = models.fibre_composite.EXPERIMENTS.coupons.model(file, calibration_youngs_modulus="3 % per specimen")
+    assert [p.name for p in model.parameters if p.nuisance] == ["calibration_youngs_modulus_S_1", "calibration_youngs_modulus_B_2"]
+    file.write_text(header + "youngs_modulus,S/1,0,140,GPa,4\nyoungs_modulus,S-1,90,9,GPa,1\n", encoding="utf-8")
+    with pytest.raises(HmmInferError, match="differ in signs alone"):
+        models.fibre_composite.EXPERIMENTS.coupons.model(file, calibration_youngs_modulus="3 % per specimen")
