@@ -53,12 +53,14 @@ def _units_of_settings(model: Any) -> dict[str, str]:
 
 def modes_text(problem: Any, tree: Any) -> list[str]:
     """Separate modes of the posterior, in words; empty if there is one mode."""
+    if problem is None:
+        return []
     found = modes_of(tree)
     modes = [m for m in found if m.weight >= 0.005]  # a smaller one would be printed as 0 %
     small = len(found) - len(modes)
     told = [f"The search found {small} further mode{'s' if small > 1 else ''} of less than 0.5 % of the posterior.", ""] if small else []
-    if problem is None or len(modes) < 2:
-        return told if problem is not None else []
+    if len(modes) < 2:
+        return told
     values = [problem.constrain(m.x) for m in modes]
     names = [p.name for p in problem.free if p.axial and p.size is None] or [p.name for p in problem.free if p.size is None]
     unit = {p.name: p.unit for p in problem.free}

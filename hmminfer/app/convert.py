@@ -66,6 +66,7 @@ def converted(
     known = {name for schema in schemas.values() for name in (*_measurable(schema), *(c.name for c in schema.columns))}
     targets = {name: given.get(name) or _target(name, wide.export, known) for name in wide.names}
     schema = _schema(schemas, targets, constants or {}, named=bool(model))
+    wide.notes += [f"Read as the experiment {schema.experiment!r}."] if len(schemas) > 1 else []
     same, settings = _constants(schema, constants or {})
     targets = {name: _settled(target, schema) for name, target in targets.items()}
     used = _used(targets, schema, set(given), set(same))

@@ -185,7 +185,8 @@ def _labels(values: xr.DataArray) -> list[str]:
         apart = next((c for c in columns if len(np.unique(values[c].values[rows].astype(str))) == len(rows)), None)
         for i in rows:
             value = "" if apart is None else values[apart].values[i]
-            out[i] = f"{name}, {lines[i] if apart is None else f'{apart} {value if isinstance(value, str) else f"{value:g}"}'}"
+            told = value if isinstance(value, str) else f"{value:g}"
+            out[i] = f"{name}, {lines[i]}" if apart is None else f"{name}, {apart} {told}"
     return out
 
 

@@ -273,8 +273,9 @@ def test_headings_without_brackets(convert):
 
 def test_the_experiment_that_lacks_no_column_is_taken(convert):
     """Growth of a gradient needs times, and a profile has none."""
-    _, table = convert("position [%],intensity\n10,0.9\n20,0.6\n", "morphogen_tissue", "--column", "intensity=intensity [1]")
+    said, table = convert("position [%],intensity\n10,0.9\n20,0.6\n", "morphogen_tissue", "--column", "intensity=intensity [1]")
     assert table.experiment == "gradient"
+    assert "Read as the experiment 'gradient'." in said
 
 
 def test_a_place_of_one_series_never_passes_for_that_of_another(convert):

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
+import arviz as az
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -159,6 +161,15 @@ def test_a_sound_result_passes_every_check():
     result = found(tree_of(draws(5.0, 0.07), draws(10.0, 0.7, seed=6)))
     assert {k: c.value for k, c in result.items() if c.ok is False} == {}
     assert all(c.advice for c in result.values())
+
+
+def test_what_hangs_on_priors_is_named_where_the_narrowing_was_computed(monkeypatch):
+    """The share of the data is not computed for an angle: nothing is said of its narrowing."""
+    table = pd.DataFrame({"prior": [0.3, 0.3], "likelihood": [0.3, 0.3], "diagnosis": ["", ""]}, index=["modulus", "fibre_angle"])
+    monkeypatch.setattr(az, "psense_summary", lambda *args, **kwargs: table)
+    check = found(with_densities(5.0, 0.1))["prior sensitivity"]
+    assert "The data narrow modulus, but where to hangs on the priors" in check.advice
+    assert "angle" not in check.advice
 
 
 def test_each_defect_fails_its_own_check():

@@ -1,6 +1,7 @@
 """Defaults that know the material: nothing about it is taken without a word."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from hmminfer.system.materials import constituents
 from hmminfer.system.model import Model
 from hmminfer.system.parameters import Parameter
 from hmminfer.system.priors import HalfNormal, LogNormal, Normal, Uniform
-from hmminfer.system.remarks import dear, remarks
+from hmminfer.system.remarks import dear, remarks, taken
 from hmminfer.system.tables import RawTable
 from hmminfer.terminal import text_of
 
@@ -337,3 +338,11 @@ def test_a_general_name_covers_its_grades_and_says_so(file):
         assert any(note in sentence for sentence in remarks(model))
         prior = model.parameters["fibre_axial_modulus"].prior
         assert all(abs(np.log(g / prior.median)) < 2.0 * prior.sigma for g in grades)
+
+
+def test_the_example_of_what_was_taken_is_one_that_was_taken():
+    """A stress does not count for a heated strip, and is neither taken nor the example."""
+    model = models.thermoelastic_composite.EXPERIMENTS.strip
+    said = taken(model.schema.settings, [], {"load": "heat"}, SimpleNamespace(parameters=SimpleNamespace(names=[])))
+    assert "stress" not in said
+    assert said.endswith("(# length = ...).")

@@ -14,6 +14,7 @@ from scipy.integrate import quad
 from hmminfer.errors import HmmInferError
 from hmminfer.inference.posterior import PYMC, prior_variable
 from hmminfer.system.parameters import Field, HalfNormal, Parameter, ParameterSet
+from hmminfer.system.prior_base import _median
 from hmminfer.system.priors import PRIORS, Axial, Beta, Gamma, LogNormal, Normal, Prior, StudentT, Uniform, parse_prior
 
 EACH = [
@@ -190,3 +191,10 @@ def test_any_text_is_a_prior_of_its_parameter_or_refused(text):
     assert math.isfinite(float(prior.logpdf(prior.centre)))
     z = prior.to_unconstrained(np.array([prior.centre]))
     np.testing.assert_allclose(prior.from_unconstrained(z, np.exp), prior.centre, rtol=1e-6)
+
+
+def test_medians_are_remembered():
+    """SciPy takes a millisecond for one, and every default value asks."""
+    before = _median.cache_info().hits
+    assert Gamma(3.0, 1.5).centre == Gamma(3.0, 1.5).centre
+    assert _median.cache_info().hits > before
